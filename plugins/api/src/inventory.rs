@@ -1,0 +1,101 @@
+//! Clusters and nodes as actions get them: the inventory's entry with every default filled in.
+//!
+//! A runbook passes `{{ inputs.cluster }}` or `{{ inputs.node }}` on whole; no action rebuilds a name by hand.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One cluster. Everything here is inventory or a marked default; nothing was looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    /// In the order of their numbers. Their count is the size the cluster is configured to have.
+    pub nodes: Vec<Node>,
+    pub aws: Option<Aws>,
+    /// Path in the parameter store under which this cluster's parameters stand, without a slash at the end.
+    pub ssm_prefix: String,
+    /// Streams that must exist.
+    pub streams: Vec<String>,
+    pub services: BTreeMap<String, Service>,
+    pub creds: Creds,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Counts from 1.
+    pub number: u32,
+    /// The node's name and its server_name: `nats-staging-node-1`.
+    pub name: String,
+    /// The name of its cluster.
+    pub cluster: String,
+    /// DNS name or address.
+    pub host: String,
+    /// Its Auto Scaling group.
+    pub group: String,
+    pub ports: Ports,
+    /// Where its group lives: the cluster's own.
+    pub aws: Option<Aws>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ports {
+    pub client: u16,
+    pub cluster: u16,
+    pub monitor: u16,
+}
+
+/// Where a cluster's AWS things live. Never taken from the environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    /// Twelve digits. When it is there, every client checks that it talks to this account before anything else.
+    pub account: Option<String>,
+    pub region: String,
+    pub profile: Option<String>,
+    pub act_role: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Parameters of this service: `nats_host`, `nats_admin_jwt`, `nats_admin_nkey_seed` under this path.
+    pub ssm_path: String,
+    pub publishes: Vec<String>,
+    pub consumes: Vec<String>,
+}
+
+/// Names of the parameters that hold credentials; never the credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Creds {
+    pub admin: CredsAt,
+    /// A user of the system account, where there is one.
+    pub system: Option<CredsAt>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CredsAt {
+    /// Parameter that holds the user JWT.
+    pub jwt: String,
+    /// Parameter that holds the NKey seed.
+    pub seed: String,
+}
+
+impl Node {
+    /// `http://host:8222`, without a slash at the end.
+    pub fn monitor_url(&self) -> String {
+        format!("http://{}:{}", self.host, self.ports.monitor)
+    }
+
+    /// `nats://host:4222`.
+    pub fn client_url(&self) -> String {
+        format!("nats://{}:{}", self.host, self.ports.client)
+    }
+}

@@ -1,0 +1,25 @@
+//! The contract between Sluice and its plugins: types and traits, and no I/O at all.
+//!
+//! These types are frozen: `schemas/plugin.wit` says the same to WASM guests, where a changed record breaks every
+//! component ever built. New abilities are new optional things beside these, never new fields inside them.
+//! Nothing here knows the engine, a store, a terminal or a concrete plugin.
+
+mod action;
+mod call;
+mod host;
+mod http;
+pub mod inventory;
+mod outcome;
+mod plugin;
+mod problem;
+pub mod schema;
+mod secret;
+
+pub use action::{Abilities, ActionName, ActionSpec, BadName, Effect, Example, GateClass, Permission, PluginName};
+pub use call::{Attempt, Call, Purpose};
+pub use host::{Host, Level, Progress, Timestamp};
+pub use http::{Header, HttpBody, HttpRequest, HttpResponse, Method};
+pub use outcome::{Judgement, Outcome, Preview, Reconciled, Verdict};
+pub use plugin::{Action, NativePlugin, Plugin, PluginSpec, Power};
+pub use problem::{Applied, Problem};
+pub use secret::{SECRET_KEY, Secret, SecretRef};

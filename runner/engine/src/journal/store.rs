@@ -1,0 +1,189 @@
+//! What the engine needs of a store. The traits know bytes, ordinals and hashes, and no event.
+//!
+//! SQLite (embedded), memory (tests, ticks of `--every`) and later JetStream implement them; `sluice-store` has one
+//! compliance suite that all pass alike. `now` is always given by the caller: a store has no clock.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use sluice_plugin::Timestamp;
+
+use crate::ids::{RunId, Sha256};
+
+/// All of it.
+pub trait Store: Journal + Locks + Index + Schedules + Blobs {}
+
+impl<T: Journal + Locks + Index + Schedules + Blobs> Store for T {}
+
+/// What happened, in order; the only truth about a run.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Appends `records` after `expected`, all or none. The first record of a run follows [`Version::START`].
+    ///
+    /// Records carry the ordinals that follow `expected` one by one.
+    async fn append(
+        &self,
+        run: &RunId,
+        expected: Version,
+        records: &[Record],
+        durability: Durability,
+    ) -> Result<Version, AppendError>;
+
+    /// The records with an ordinal above `after`, in order. Empty for an unknown run.
+    async fn read(&self, run: &RunId, after: u64) -> Result<Vec<Record>, StoreError>;
+
+    /// Ends when a record above `after` is there (true) or `patience` is over (false).
+    async fn changed(&self, run: &RunId, after: u64, patience: Duration) -> Result<bool, StoreError>;
+}
+
+/// One stored event. The hash is over `bytes`, and `bytes` hold the hash of the record before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Counts from 1.
+    pub ordinal: u64,
+    pub hash: Sha256,
+    pub bytes: Vec<u8>,
+}
+
+/// The end of a journal as somebody saw it. To callers it is opaque; an append decided on it fails if it has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    pub ordinal: u64,
+    pub hash: Sha256,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// May be lost with the machine's power, never with the process. Never reordered.
+    Lazy,
+    /// On disk before the call returns, and every lazy append before it.
+    Sync,
+}
+
+/// Named locks with a lease. Each take-over raises the generation, which is the fencing token.
+#[async_trait]
+pub trait Locks: Send + Sync {
+    /// Takes the lock for `run`, or says who has it. The same run takes its own lock again (same generation, new lease).
+    /// A lock whose lease is over is still held: only its run, `release` or `break_lock` end it.
+    async fn take(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<Take, StoreError>;
+
+    /// Prolongs the lease. False when the lock is no longer this run's.
+    async fn renew(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Gives the lock back; nothing happens if it is not this run's.
+    async fn release(&self, name: &str, run: &RunId) -> Result<(), StoreError>;
+
+    /// Takes the lock away from whoever holds exactly this generation. False when it has moved on.
+    async fn break_lock(&self, name: &str, generation: u64) -> Result<bool, StoreError>;
+
+    /// All held locks, by name.
+    async fn held(&self) -> Result<Vec<HeldLock>, StoreError>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Take {
+    Taken { generation: u64 },
+    Held(HeldLock),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLock {
+    pub name: String,
+    pub run: RunId,
+    pub generation: u64,
+    pub lease_until: Timestamp,
+}
+
+/// A list of runs that can be rebuilt from the journals at any time.
+#[async_trait]
+pub trait Index: Send + Sync {
+    /// Writes the entry of a run, new or again.
+    async fn put(&self, entry: &IndexEntry) -> Result<(), StoreError>;
+
+    async fn get(&self, run: &RunId) -> Result<Option<IndexEntry>, StoreError>;
+
+    /// Newest first.
+    async fn list(&self, filter: &Filter, page: Page) -> Result<Vec<IndexEntry>, StoreError>;
+
+    /// Open runs whose `waiting_until` is at or before `until`, earliest first.
+    async fn waiting(&self, until: Timestamp) -> Result<Vec<IndexEntry>, StoreError>;
+
+    /// Runs whose journal exists, in no order: what a rebuild reads.
+    async fn journals(&self) -> Result<Vec<RunId>, StoreError>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexEntry {
+    pub run: RunId,
+    pub runbook: String,
+    pub started: Timestamp,
+    /// `None` while the run is open.
+    pub ended: Option<Timestamp>,
+    /// `running`, `parked`, or the outcome's name.
+    pub status: String,
+    /// Exit code of an ended run.
+    pub exit: Option<u8>,
+    pub waiting_until: Option<Timestamp>,
+    /// Up to this ordinal the entry is right; the journal may be ahead.
+    pub ordinal: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub runbook: Option<String>,
+    pub open: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    pub skip: u32,
+    pub take: u32,
+}
+
+/// Decides which of several servers fires a schedule.
+#[async_trait]
+pub trait Schedules: Send + Sync {
+    /// True for exactly one caller per id, ever.
+    async fn claim(&self, fire: &str, now: Timestamp) -> Result<bool, StoreError>;
+}
+
+/// Content by hash: snapshots, outputs too large for an event.
+#[async_trait]
+pub trait Blobs: Send + Sync {
+    async fn put_blob(&self, bytes: &[u8]) -> Result<Sha256, StoreError>;
+
+    /// The bytes, checked against their hash.
+    async fn get_blob(&self, hash: &Sha256) -> Result<Option<Vec<u8>>, StoreError>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else appended: reload, fold, decide again.
+    #[error("the journal has moved on")]
+    Conflict,
+    /// Nobody knows whether it was written: read back before anything else.
+    #[error("it is not known whether the journal took the event: {0}")]
+    Ambiguous(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store is full: {0}")]
+    Full(String),
+    #[error("the store cannot be written: {0}")]
+    ReadOnly(String),
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+    /// Written by a newer Sluice.
+    #[error("the store was written by a newer version: {0}")]
+    TooNew(String),
+    #[error("the store cannot be reached: {0}")]
+    Unreachable(String),
+}
+
+impl Version {
+    pub const START: Self = Self { ordinal: 0, hash: Sha256::ZERO };
+}

@@ -1,0 +1,4 @@
+//! The engine.
+
+pub mod ids;
+pub mod journal;
