@@ -2,3 +2,4 @@
 
 pub mod ids;
 pub mod journal;
+pub mod registry;
