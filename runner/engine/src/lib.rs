@@ -1,4 +1,7 @@
 //! The engine.
 
+pub mod diagnostic;
 pub mod ids;
 pub mod journal;
+pub mod runbook;
+pub mod source;
