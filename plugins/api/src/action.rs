@@ -108,7 +108,10 @@ impl ActionName {
     pub fn parse(text: &str) -> Result<Self, BadName> {
         match text.split_once('.') {
             Some((plugin, operation)) if is_word(plugin) && is_word(operation) => Ok(Self(text.to_owned())),
-            _ => Err(BadName { name: text.to_owned(), wanted: "the name of an action: `plugin.operation`, in small letters" }),
+            _ => Err(BadName {
+                name: text.to_owned(),
+                wanted: "the name of an action: `plugin.operation`, in small letters",
+            }),
         }
     }
 

@@ -153,9 +153,10 @@ fn mark_stale(steps: &[Step], list: &mut List) {
 
 fn mark_slot(step: &Step, slot: &mut Slot) {
     match (&step.kind, &mut slot.inside) {
-        (Kind::Group { steps, .. }, Inside::List(list)) => mark_stale(steps, list),
+        (Kind::Group(group), Inside::List(list)) => mark_stale(&group.steps, list),
         (_, Inside::Rounds(rounds)) => rounds.rounds.iter_mut().for_each(|round| mark_slot(step, &mut round.slot)),
-        (kind, _) => slot.stale = kind.is_ephemeral() && matches!(slot.status, Status::Done(_)),
+        (Kind::Use(step), _) => slot.stale = step.ephemeral && matches!(slot.status, Status::Done(_)),
+        (Kind::Gate(_) | Kind::Group(_), _) => {}
     }
 }
 
@@ -224,7 +225,7 @@ fn open(step: &Step, slot: &mut Slot, items: &[Item]) -> bool {
 }
 
 fn wait(step: &Step, slot: &mut Slot, until: Timestamp) -> bool {
-    let fits = matches!(step.kind, Kind::Gate { .. }) && is_leaf(slot);
+    let fits = matches!(step.kind, Kind::Gate(_)) && is_leaf(slot);
     if fits {
         slot.status = Status::Waiting { until };
     }
@@ -232,7 +233,7 @@ fn wait(step: &Step, slot: &mut Slot, until: Timestamp) -> bool {
 }
 
 fn done(step: &Step, slot: &mut Slot, attempt: Attempt, output: &Value, at: Timestamp) -> bool {
-    let fits = matches!(step.kind, Kind::Use { .. }) && is_leaf(slot) && attempt.0 == slot.attempts + 1;
+    let fits = matches!(step.kind, Kind::Use(_)) && is_leaf(slot) && attempt.0 == slot.attempts + 1;
     if fits {
         settle(slot, Status::Done(Arc::new(output.clone())), at);
     }
@@ -243,12 +244,13 @@ fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, at: T
     if attempt.0 != slot.attempts + 1 {
         return false;
     }
-    match step.retry.as_ref().filter(|retry| problem.retryable && attempt.0 < retry.attempts && is_leaf(slot)) {
-        Some(retry) => {
+    match &step.kind {
+        Kind::Use(used) if problem.retryable && attempt.0 < used.retry.attempts && is_leaf(slot) => {
+            let until = at.plus(used.retry.delay_after(attempt.0));
             slot.attempts += 1;
-            slot.status = Status::Backoff { until: at.plus(retry.pause_after(attempt)), problem: problem.clone() };
+            slot.status = Status::Backoff { until, problem: problem.clone() };
         }
-        None => settle(slot, Status::Failed(problem.clone()), at),
+        Kind::Use(_) | Kind::Gate(_) | Kind::Group(_) => settle(slot, Status::Failed(problem.clone()), at),
     }
     true
 }
@@ -260,7 +262,7 @@ fn judge(
     samples: &Samples,
     at: Timestamp,
 ) -> bool {
-    if !matches!(step.kind, Kind::Gate { .. }) || !is_leaf(slot) {
+    if !matches!(step.kind, Kind::Gate(_)) || !is_leaf(slot) {
         return false;
     }
     let seen = Arc::new(seen.clone());
@@ -360,7 +362,7 @@ fn in_list(
     }
     match (hop.round, &mut slot.inside) {
         (Some(at), Inside::Rounds(rounds)) => {
-            let width = step.for_each.as_ref().map_or(1, |each| each.max_parallel);
+            let width = step.for_each.as_ref().map_or(1, |each| each.at_most as usize);
             if !rounds.may_start(at, width) {
                 return Err(not_next.clone());
             }
@@ -389,11 +391,10 @@ fn in_slot(
     if rest.is_empty() {
         return at_leaf(step, slot);
     }
-    let (Kind::Group { steps, parallel }, Inside::List(list)) = (&step.kind, &mut slot.inside) else {
+    let (Kind::Group(group), Inside::List(list)) = (&step.kind, &mut slot.inside) else {
         return Err(not_next.clone());
     };
-    let width = if *parallel { usize::MAX } else { 1 };
-    in_list(steps, list, width, rest, not_next, at_leaf)?;
+    in_list(&group.steps, list, group.order.width(), rest, not_next, at_leaf)?;
     slot.status = list.front.status(list.slots.len());
     Ok(())
 }
@@ -445,5 +446,5 @@ impl Rounds {
 }
 
 fn within(at: usize, cursor: usize, width: usize, settled: impl Fn(usize) -> bool) -> bool {
-    at >= cursor && (width == usize::MAX || (cursor..at).filter(|place| !settled(*place)).count() < width)
+    at >= cursor && (cursor..at).filter(|place| !settled(*place)).count() < width
 }

@@ -47,7 +47,7 @@ impl Path {
             let round = hop.round.and_then(|round| round_of(slot, round));
             levels.push(Level { steps, list, step, slot, hop: *hop, round });
             match (&step.kind, inner_list(round.map_or(slot, |round| &round.slot))) {
-                (Kind::Group { steps: inner, .. }, Some(inner_list)) => (steps, list) = (inner, inner_list),
+                (Kind::Group(group), Some(inner)) => (steps, list) = (&group.steps, inner),
                 _ => break,
             }
         }
@@ -115,8 +115,8 @@ fn locate_in(key: &Key, root: Root, runbook: &Checked, state: &State) -> Option<
         path.hops.push(Hop { at, round });
         if parts.peek().is_some() {
             let slot = round.and_then(|round| round_of(slot, round)).map_or(slot, |round| &round.slot);
-            let Kind::Group { steps: inner, .. } = &step.kind else { return None };
-            (steps, list) = (inner, inner_list(slot)?);
+            let Kind::Group(group) = &step.kind else { return None };
+            (steps, list) = (&group.steps, inner_list(slot)?);
         }
     }
     (!path.hops.is_empty()).then_some(path)

@@ -171,8 +171,8 @@ impl Slot {
     /// One round of a loop over this step.
     pub fn of_round(step: &Step) -> Self {
         Self::new(match &step.kind {
-            Kind::Use { .. } | Kind::Gate { .. } => Inside::Leaf,
-            Kind::Group { steps, .. } => Inside::List(Box::new(List::new(steps))),
+            Kind::Use(_) | Kind::Gate(_) => Inside::Leaf,
+            Kind::Group(group) => Inside::List(Box::new(List::new(&group.steps))),
         })
     }
 
@@ -188,8 +188,7 @@ impl Slot {
 
 impl List {
     fn outputs(&self, step: &Step) -> Map<String, Value> {
-        let Kind::Group { steps, .. } = &step.kind else { return Map::new() };
-        steps.iter().zip(&self.slots).map(|(child, slot)| (child.id.to_string(), slot.output(child))).collect()
+        step.children().iter().zip(&self.slots).map(|(child, slot)| (child.id.to_string(), slot.output(child))).collect()
     }
 }
 

@@ -1,0 +1,321 @@
+//! A runbook after the checker: what the machine walks. Nothing in it can be invalid, nothing in it is changed later.
+//!
+//! It is never stored: a resumed run keeps the text and is checked again. It does not know inputs, time or a run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+use sluice_plugin::{ActionName, ActionSpec, Effect, GateClass};
+
+use super::names::{RunbookName, StepId};
+use super::standin::{Expr, Template};
+use crate::source::{Source, Span};
+
+/// A runbook that may be run.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    pub name: RunbookName,
+    pub summary: Option<String>,
+    pub inputs: IndexMap<String, Input>,
+    /// The lock's name, made of inputs alone.
+    pub lock: Option<Template>,
+    pub steps: Vec<Step>,
+    /// Runs whatever happened before. Only `read` and `change`.
+    pub finally: Vec<Step>,
+    pub outputs: IndexMap<String, Tree>,
+    pub session: Option<Session>,
+    pub triggers: Vec<Trigger>,
+    /// The contract of every action that the steps name.
+    pub actions: BTreeMap<ActionName, ActionSpec>,
+    pub source: Source,
+}
+
+/// One entry of a list of steps.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Unique among the steps it can see and that can see it.
+    pub id: StepId,
+    pub summary: Option<String>,
+    /// False: the step is skipped, with all that is inside it. In a loop it is asked for the loop, before its items.
+    pub when: Option<Expr>,
+    /// The step is done once for each item.
+    pub for_each: Option<Loop>,
+    /// Gates that stand earlier in this or an enclosing list; those of enclosing groups are among them.
+    pub needs: Vec<StepId>,
+    /// What happens to the steps after it when it fails.
+    pub on_error: OnError,
+    pub kind: Kind,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Use(Use),
+    Gate(Gate),
+    Group(Group),
+}
+
+/// A step done by an action.
+#[derive(Clone, Debug)]
+pub struct Use {
+    pub action: ActionName,
+    /// With the runbook's `defaults` for this action already in it.
+    pub with: Tree,
+    /// The action's, or the higher one that the runbook wants.
+    pub effect: Effect,
+    pub idempotent: bool,
+    pub ephemeral: bool,
+    /// For one attempt.
+    pub timeout: Option<Duration>,
+    pub retry: Retry,
+}
+
+/// A step that must pass.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    pub action: ActionName,
+    pub with: Tree,
+    /// The action's, or the lower one that the runbook wants. An action without a class counts as data.
+    pub class: GateClass,
+    /// False: the action returns no verdict, and `expect` alone decides.
+    pub judges: bool,
+    /// All must be true, beside the action's own verdict.
+    pub expect: Vec<Expect>,
+    pub passes: Passes,
+    /// For one sample.
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Expect {
+    pub that: Expr,
+    /// Says why, filled in when `that` is false.
+    pub otherwise: Option<Template>,
+}
+
+/// When a gate has passed, and how long it is given.
+#[derive(Clone, Debug)]
+pub struct Passes {
+    pub hold: Hold,
+    /// From the start of one sample to the start of the next.
+    pub every: Duration,
+    /// Zero: the first sample decides, pass or not.
+    pub within: Duration,
+    /// True: the gate fails at once, whatever time is left.
+    pub fail_if: Option<Expr>,
+    /// A number that must keep changing while the gate does not pass.
+    pub progress: Option<Progress>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// So many passes in a row. At least 1.
+    Consecutive(u32),
+    /// Only passes for so long, and at least two samples.
+    For(Duration),
+}
+
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub value: Expr,
+    /// The gate fails when the value has not moved for so long.
+    pub stalled: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub steps: Vec<Step>,
+    pub order: Order,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// One after the other, as written.
+    Written,
+    /// At once, at most so many at a time.
+    Parallel { at_most: u32 },
+}
+
+/// `for_each`. The items are evaluated once, when the step opens.
+#[derive(Clone, Debug)]
+pub struct Loop {
+    /// Gives an array.
+    pub over: Tree,
+    /// How many items at a time. At least 1.
+    pub at_most: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// Nothing after it starts, but `finally`. In a loop: no further item starts.
+    #[default]
+    Stop,
+    /// The rest goes on and the failure does not count; the report shows it. In a loop: the other items go on.
+    Continue,
+}
+
+/// How often an action is tried in all, and how long to wait before the next try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// At least 1, which means no retry.
+    pub attempts: u32,
+    pub delay: Duration,
+    pub backoff: Backoff,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backoff {
+    #[default]
+    Fixed,
+    /// Twice as long each time, at most [`Retry::LONGEST`].
+    Double,
+}
+
+/// What a leaf of YAML became: a constant, or text to fill in.
+#[derive(Clone, Debug)]
+pub enum Tree {
+    /// No template anywhere inside.
+    Constant(Value),
+    Leaf(Template),
+    Seq(Vec<Tree>),
+    Map(IndexMap<String, Tree>),
+}
+
+/// An input as declared.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub kind: InputKind,
+    pub description: Option<String>,
+    /// Fits the kind. An input without one must be given.
+    pub default: Option<Value>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum InputKind {
+    /// The name of a cluster of the inventory; the run sees the cluster.
+    Cluster,
+    /// A node of the cluster in the input `of`.
+    Node { of: String },
+    /// Several nodes of the cluster in the input `of`.
+    Nodes { of: String },
+    /// `30s`; the run sees the same text.
+    Duration,
+    /// Anything else: a JSON Schema.
+    Plain(Value),
+}
+
+/// An ending that hands the terminal to a person.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub summary: Option<String>,
+    /// Program and arguments. Empty: the person's own shell.
+    pub command: Vec<Template>,
+    pub env: IndexMap<String, Template>,
+    /// Shown before the terminal is handed over.
+    pub banner: Option<Template>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trigger {
+    Cli,
+    Api,
+    Slack,
+    Schedule,
+    Webhook,
+}
+
+impl Default for Passes {
+    /// One look decides.
+    fn default() -> Self {
+        Self { hold: Hold::Consecutive(1), every: Self::EVERY, within: Duration::ZERO, fail_if: None, progress: None }
+    }
+}
+
+impl Passes {
+    /// Between samples where the runbook does not say.
+    pub const EVERY: Duration = Duration::from_secs(5);
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 1, delay: Duration::from_secs(5), backoff: Backoff::Fixed }
+    }
+}
+
+impl Retry {
+    pub const LONGEST: Duration = Duration::from_secs(300);
+
+    /// The wait after the attempt with this number (from 1) has failed.
+    pub fn delay_after(&self, attempt: u32) -> Duration {
+        match self.backoff {
+            Backoff::Fixed => self.delay,
+            Backoff::Double => {
+                let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));
+                self.delay.saturating_mul(factor).min(Self::LONGEST.max(self.delay))
+            }
+        }
+    }
+}
+
+impl Order {
+    /// How many steps of the group may run at a time.
+    pub fn width(self) -> usize {
+        match self {
+            Self::Written => 1,
+            Self::Parallel { at_most } => at_most as usize,
+        }
+    }
+}
+
+impl Checked {
+    /// Every step, outer before inner, `finally` last.
+    pub fn walk(&self) -> impl Iterator<Item = &Step> {
+        let mut open: Vec<&Step> = self.finally.iter().rev().chain(self.steps.iter().rev()).collect();
+        std::iter::from_fn(move || {
+            let step = open.pop()?;
+            open.extend(step.children().iter().rev());
+            Some(step)
+        })
+    }
+}
+
+impl Step {
+    /// The steps inside a group; empty for anything else.
+    pub fn children(&self) -> &[Step] {
+        match &self.kind {
+            Kind::Group(group) => &group.steps,
+            Kind::Use(_) | Kind::Gate(_) => &[],
+        }
+    }
+
+    /// What it does to the world itself: a gate and a group only look.
+    pub fn effect(&self) -> Effect {
+        match &self.kind {
+            Kind::Use(step) => step.effect,
+            Kind::Gate(_) | Kind::Group(_) => Effect::Read,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_between_attempts() {
+        let check = |backoff, attempt, expect| {
+            let retry = Retry { attempts: 9, delay: Duration::from_secs(10), backoff };
+            assert_eq!(retry.delay_after(attempt), Duration::from_secs(expect), "{backoff:?} {attempt}");
+        };
+        check(Backoff::Fixed, 1, 10);
+        check(Backoff::Fixed, 7, 10);
+        check(Backoff::Double, 1, 10);
+        check(Backoff::Double, 2, 20);
+        check(Backoff::Double, 5, 160);
+        check(Backoff::Double, 6, 300);
+        check(Backoff::Double, u32::MAX, 300);
+    }
+}

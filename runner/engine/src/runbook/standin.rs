@@ -1,0 +1,7 @@
+//! Stands for the expression types until they are merged.
+
+#[derive(Clone, Debug)]
+pub struct Expr;
+
+#[derive(Clone, Debug)]
+pub struct Template;
