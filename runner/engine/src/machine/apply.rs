@@ -304,14 +304,11 @@ fn renew(runbook: &Checked, state: &mut State, key: &Key, output: &Value) -> Res
 fn slot_at<'a>(list: &'a mut List, hops: &[Hop]) -> Option<&'a mut Slot> {
     let (hop, rest) = hops.split_first()?;
     let slot = list.slots.get_mut(hop.at)?;
-    let slot = match (hop.round, &mut slot.inside) {
-        (Some(round), Inside::Rounds(rounds)) => &mut rounds.rounds.get_mut(round)?.slot,
-        _ => slot,
+    let slot = match hop.round {
+        Some(round) => slot.round_mut(round)?,
+        None => slot,
     };
-    match &mut slot.inside {
-        Inside::List(inner) if !rest.is_empty() => slot_at(inner, rest),
-        _ => rest.is_empty().then_some(slot),
-    }
+    if rest.is_empty() { Some(slot) } else { slot_at(slot.list_mut()?, rest) }
 }
 
 /// Finds the step, checks that its turn has come, changes it, and carries the news outwards.

@@ -176,6 +176,20 @@ impl Slot {
         })
     }
 
+    pub(super) fn round_mut(&mut self, round: usize) -> Option<&mut Slot> {
+        match &mut self.inside {
+            Inside::Rounds(rounds) => rounds.rounds.get_mut(round).map(|round| &mut round.slot),
+            Inside::Leaf | Inside::List(_) | Inside::Closed => None,
+        }
+    }
+
+    pub(super) fn list_mut(&mut self) -> Option<&mut List> {
+        match &mut self.inside {
+            Inside::List(list) => Some(list),
+            Inside::Leaf | Inside::Rounds(_) | Inside::Closed => None,
+        }
+    }
+
     /// The value `steps.<id>` stands for.
     pub fn output(&self, step: &Step) -> Value {
         match &self.inside {
