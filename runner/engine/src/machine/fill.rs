@@ -32,6 +32,8 @@ pub fn problem(place: &str, error: &EvalError) -> Problem {
 /// The steps a step's own expressions name, with its `with`, conditions and expectations.
 pub fn names_in_step(step: &Step) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
+    step.when.iter().for_each(|when| names_in_expr(when, &mut names));
+    step.for_each.iter().for_each(|each| names_in_tree(&each.over, &mut names));
     match &step.kind {
         Kind::Use(used) => names_in_tree(&used.with, &mut names),
         Kind::Gate(gate) => {

@@ -358,6 +358,14 @@ fn natural_key(value: &Value) -> Option<String> {
 }
 
 impl Command {
+    /// The decision in it, if it is one.
+    pub fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Emit(event) => Some(event),
+            Self::Call { .. } | Self::Judge { .. } | Self::Renew { .. } | Self::Session | Self::Wake(_) => None,
+        }
+    }
+
     /// The step it is about.
     pub fn path(&self) -> Option<&Path> {
         match self {

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use serde_json::Value;
-use sluice_plugin::{Applied, Call, Effect, Outcome, Problem, Purpose, write_duration};
+use sluice_plugin::{Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, write_duration};
 
-use super::{Clock, Hosts};
+use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts};
+use crate::ids::RunId;
+use crate::machine::path::Path;
+use crate::machine::scope::StepScope;
+use crate::machine::{State, fill};
 use crate::registry::Action;
+use crate::runbook::checked::{Checked, Kind};
 
 /// Everything one call needs, owned, so that it can run beside others.
 pub(super) struct Attempt {
@@ -20,6 +24,38 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
+    /// Fills in the step's input from what the state knows.
+    pub(super) fn prepare(
+        engine: &Engine,
+        run: &RunId,
+        runbook: &Checked,
+        state: &State,
+        path: &Path,
+    ) -> Result<Self, Problem> {
+        let gone = || Problem::not_applied("no_such_step", "the run has no such step");
+        let (step, slot) = path.find(runbook, state).ok_or_else(gone)?;
+        let (name, with, timeout) = match &step.kind {
+            Kind::Use(used) => (&used.action, &used.with, used.timeout),
+            Kind::Gate(gate) => (&gate.action, &gate.with, gate.timeout),
+            Kind::Group(_) => return Err(gone()),
+        };
+        let scope = StepScope::new(runbook, state, path);
+        let with = fill::tree(with, &scope).map_err(|error| fill::problem("with", &error))?;
+        let action = engine.registry.action(name).cloned().ok_or_else(|| {
+            Problem::not_applied("no_such_action", format!("this Sluice has no action `{name}`"))
+        })?;
+        let call = Call {
+            run: run.to_string(),
+            step: path.key(runbook, state).0,
+            attempt: Number(slot.attempts + 1),
+            purpose: purpose(step.effect()),
+            deadline: None,
+            with,
+        };
+        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
+        Ok(Self { action, call, timeout, hosts: engine.hosts.clone(), clock: engine.clock.clone() })
+    }
+
     pub(super) async fn run(mut self) -> Result<Outcome, Problem> {
         if let Some((pointer, message)) = self.action.input_errors(&self.call.with).into_iter().next() {
             return Err(Problem::bad_input(&pointer, format!("the input does not fit {}: {message}", self.name())));
@@ -33,6 +69,22 @@ impl Attempt {
             Either::Right(_) => Err(self.too_late()),
         };
         self.finish(answer)
+    }
+
+    /// Asks what the act would do.
+    pub(super) async fn preview(mut self) -> Result<Preview, Problem> {
+        if let Some((pointer, message)) = self.action.input_errors(&self.call.with).into_iter().next() {
+            return Err(Problem::bad_input(&pointer, format!("the input does not fit {}: {message}", self.name())));
+        }
+        self.call.purpose = Purpose::Preview;
+        let deadline = self.clock.now().plus(self.timeout);
+        self.call.deadline = Some(deadline);
+        let host = self.hosts.host(&self.action.plugin.describe().name, &self.call);
+        let work = self.action.plugin.preview(self.action.spec.name.operation(), &*host, &self.call);
+        match select(work, self.clock.sleep_until(deadline)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(self.too_late()),
+        }
     }
 
     /// What leaves a plugin is checked and cleaned before anybody sees it.
@@ -69,20 +121,9 @@ impl Attempt {
 }
 
 /// What a step of this effect is called for.
-pub(super) fn purpose(effect: Effect) -> Purpose {
+fn purpose(effect: Effect) -> Purpose {
     match effect {
         Effect::Read => Purpose::Read,
         Effect::Change | Effect::Destroy => Purpose::Act,
-    }
-}
-
-/// A secret reference in a value that a step gave: it is right only while the process that made it lives.
-pub(super) fn holds_secret(value: &Value) -> bool {
-    match value {
-        Value::Object(object) => {
-            sluice_plugin::SecretRef::from_json(value).is_some() || object.values().any(holds_secret)
-        }
-        Value::Array(items) => items.iter().any(holds_secret),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }

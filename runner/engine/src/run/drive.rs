@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use sluice_plugin::{ActionName, Attempt as Number, Call, Judgement, Outcome, Problem, Timestamp, Verdict};
+use sluice_plugin::{Attempt as Number, Outcome, Problem, Timestamp, Verdict};
 
-use super::attempt::{Attempt, purpose};
+use super::attempt::Attempt;
 use super::gate::{Decision, GateRun};
+use super::judge::{judge, unanswered};
 use super::log::{Appended, Log};
-use super::{DEFAULT_TIMEOUT, Ending, Engine, RunError, Sample, SessionRequest, Signal, Signals, Watched};
+use super::{Ending, Engine, RunError, Sample, SessionRequest, Signal, Signals, Watched};
 use crate::expr;
 use crate::journal::{CancelHow, Durability, Envelope, Epoch, Event, Key};
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
 use crate::machine::{Command, InFlight, fill, is_act, next};
-use crate::runbook::checked::{Gate, Kind, Step, Tree};
+use crate::runbook::checked::Kind;
 
 /// How long to wait for news of other processes before asking the store again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -135,9 +136,8 @@ impl Drive {
     /// Calls the action of a step. A failure to fill in its input is the step's failure.
     async fn call(&mut self, path: Path, renew: bool) -> Result<(), RunError> {
         let Some((step, _)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
-        let Kind::Use(used) = &step.kind else { return Ok(()) };
-        let (act, timeout, effect) = (is_act(step), used.timeout, used.effect);
-        let prepared = self.prepare(&path, &used.action, &used.with, timeout, effect);
+        let act = is_act(step);
+        let prepared = self.prepare(&path);
         let key = path.key(&self.log.runbook, &self.log.state);
         self.engine.observer.began(&self.watched(), &key, step);
         match prepared {
@@ -153,12 +153,11 @@ impl Drive {
 
     async fn sample(&mut self, path: Path, at: Timestamp, now: Timestamp) -> Result<(), RunError> {
         let Some((step, _)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
-        let Kind::Gate(gate) = &step.kind else { return Ok(()) };
         if !self.gates.contains_key(&path) {
             let key = path.key(&self.log.runbook, &self.log.state);
             self.engine.observer.began(&self.watched(), &key, step);
         }
-        match self.prepare(&path, &gate.action, &gate.with, gate.timeout, sluice_plugin::Effect::Read) {
+        match self.prepare(&path) {
             Ok(attempt) => {
                 let clock = self.engine.clock.clone();
                 let work = async move {
@@ -208,35 +207,8 @@ impl Drive {
         Some(request())
     }
 
-    fn prepare(
-        &self,
-        path: &Path,
-        action: &ActionName,
-        with: &Tree,
-        timeout: Option<Duration>,
-        effect: sluice_plugin::Effect,
-    ) -> Result<Attempt, Problem> {
-        let (runbook, state) = (&self.log.runbook, &self.log.state);
-        let scope = StepScope::new(runbook, state, path);
-        let with = fill::tree(with, &scope).map_err(|error| fill::problem("with", &error))?;
-        let attempts = path.find(runbook, state).map_or(0, |(_, slot)| slot.attempts);
-        let action = self.engine.registry.action(action).cloned().ok_or_else(|| {
-            Problem::not_applied("no_such_action", format!("this Sluice has no action `{action}`"))
-        })?;
-        Ok(Attempt {
-            action,
-            call: Call {
-                run: self.log.run.to_string(),
-                step: path.key(runbook, state).0,
-                attempt: Number(attempts + 1),
-                purpose: purpose(effect),
-                deadline: None,
-                with,
-            },
-            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-            hosts: self.engine.hosts.clone(),
-            clock: self.engine.clock.clone(),
-        })
+    fn prepare(&self, path: &Path) -> Result<Attempt, Problem> {
+        Attempt::prepare(&self.engine, &self.log.run, &self.log.runbook, &self.log.state, path)
     }
 
     fn spawn(
@@ -388,12 +360,8 @@ impl Drive {
         };
         let until = waiting.unwrap_or_else(|| began.plus(gate.passes.within));
         let (mut judgement, seen) = match answer {
-            Ok(outcome) => self.judge(&path, step, gate, outcome),
-            Err(problem) => {
-                let why = problem.message.clone();
-                let seen = serde_json::json!({ "problem": problem });
-                (Judgement { verdict: Verdict::Inconclusive, why }, seen)
-            }
+            Ok(outcome) => judge(&self.log.runbook, &self.log.state, &path, (step, gate), outcome),
+            Err(problem) => unanswered(&problem),
         };
         self.engine.hosts.redact_text(&mut judgement.why);
         let passes = gate.passes.clone();
@@ -417,41 +385,6 @@ impl Drive {
         let (key, _) = self.attempt(&path);
         let samples = run.samples();
         self.append(vec![Event::Judged { key, verdict, why: judgement.why, samples, seen }]).await
-    }
-
-    /// The action's own verdict, and the runbook's conditions, which can only add to it.
-    fn judge(&self, path: &Path, step: &Step, gate: &Gate, outcome: Outcome) -> (Judgement, serde_json::Value) {
-        let seen = outcome.output;
-        let own = outcome.judgement.filter(|_| gate.judges);
-        if let Some(judgement) = own.as_ref().filter(|judgement| judgement.verdict != Verdict::Pass) {
-            return (judgement.clone(), seen);
-        }
-        let scope = StepScope::new(&self.log.runbook, &self.log.state, path).with_seen(&seen);
-        for expect in &gate.expect {
-            let held = expr::truth(&expect.that, &scope);
-            let (verdict, why) = match held {
-                Ok(true) => continue,
-                Ok(false) => {
-                    let written = expect.otherwise.as_ref().map(|text| expr::render_text(text, &scope));
-                    let why = match written {
-                        Some(Ok(text)) => text,
-                        Some(Err(error)) => format!("what gate `{}` expects does not hold ({error})", step.id),
-                        None => format!("what gate `{}` expects does not hold", step.id),
-                    };
-                    (Verdict::Fail, why)
-                }
-                Err(error) => (Verdict::Inconclusive, format!("`that` cannot be evaluated: {error}")),
-            };
-            return (Judgement { verdict, why }, seen);
-        }
-        let none = || {
-            if gate.judges && gate.expect.is_empty() {
-                Judgement { verdict: Verdict::Inconclusive, why: "the action gave no verdict".to_owned() }
-            } else {
-                Judgement { verdict: Verdict::Pass, why: "everything expected holds".to_owned() }
-            }
-        };
-        (own.unwrap_or_else(none), seen)
     }
 
     fn watched(&self) -> Watched<'_> {
@@ -485,15 +418,6 @@ impl Drive {
     fn tell(&self, envelopes: &[Envelope]) {
         for envelope in envelopes {
             self.engine.observer.event(&self.watched(), envelope);
-        }
-    }
-}
-
-impl Command {
-    fn event(&self) -> Option<&Event> {
-        match self {
-            Self::Emit(event) => Some(event),
-            Self::Call { .. } | Self::Judge { .. } | Self::Renew { .. } | Self::Session | Self::Wake(_) => None,
         }
     }
 }

@@ -5,8 +5,10 @@
 mod attempt;
 mod drive;
 mod gate;
+mod judge;
 mod log;
 mod open;
+mod plan;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +24,8 @@ use crate::registry::Registry;
 use crate::runbook::checked::{Checked, Step};
 
 pub use gate::{Decision, GateRun};
-pub use open::{Loaded, OpenError, Order};
+pub use open::{Loaded, OpenError, Order, Recheck, index_entry};
+pub use plan::{Plan, Planned, What};
 
 /// What a run needs of the world. One per process.
 #[derive(Clone)]

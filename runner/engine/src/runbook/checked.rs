@@ -283,6 +283,16 @@ impl Checked {
 }
 
 impl Step {
+    /// This step and every step inside it.
+    pub fn walk(&self) -> impl Iterator<Item = &Step> {
+        let mut open = vec![self];
+        std::iter::from_fn(move || {
+            let step = open.pop()?;
+            open.extend(step.children().iter().rev());
+            Some(step)
+        })
+    }
+
     /// The steps inside a group; empty for anything else.
     pub fn children(&self) -> &[Step] {
         match &self.kind {
