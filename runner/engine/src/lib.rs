@@ -5,3 +5,4 @@ pub mod ids;
 pub mod journal;
 pub mod runbook;
 pub mod source;
+pub mod yaml;
