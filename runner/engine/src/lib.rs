@@ -10,3 +10,4 @@ pub mod machine;
 pub mod registry;
 pub mod runbook;
 pub mod source;
+pub mod yaml;

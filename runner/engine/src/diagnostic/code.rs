@@ -39,6 +39,7 @@ codes! {
     NoTags = "no-tags",
     DuplicateKey = "duplicate-key",
     KeyNotText = "key-not-text",
+    TooManyErrors = "too-many-errors",
     // The shape of runbook and inventory.
     UnknownKey = "unknown-key",
     MissingKey = "missing-key",

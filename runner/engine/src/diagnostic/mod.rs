@@ -4,11 +4,13 @@
 //! page each, which `sluice explain` shows.
 
 mod code;
+mod findings;
 mod nearest;
 mod render;
 mod visible;
 
 pub use code::Code;
+pub use findings::Findings;
 pub use nearest::{did_you_mean, list, nearest};
 pub use render::{Paint, render};
 pub use visible::visible;

@@ -1,8 +1,13 @@
-//! Runbooks: from text to what the machine walks.
+//! Runbooks: from text to what the machine walks. No file is read here and no action is called.
 
 pub mod checked;
+mod keys;
+pub mod model;
 mod names;
+mod parse;
 mod standin;
 
 pub use checked::Checked;
+pub use model::Model;
 pub use names::{BadName, RunbookName, StepId};
+pub use parse::parse;

@@ -1,0 +1,83 @@
+//! The parts of a step that have a shape of their own: `with`, `expect`, `passes`, `retry`.
+
+use sluice_plugin::GateClass;
+
+use super::super::checked::Backoff;
+use super::super::keys;
+use super::super::model::{ExpectModel, PassesModel, RetryModel, WithModel};
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::yaml::fields::{self, Fields, Spanned};
+use crate::yaml::{Entry, Node};
+
+pub(super) fn with(node: &Node, findings: &mut Findings) -> Option<WithModel> {
+    let map = fields::map(node, "`with`", findings)?;
+    Some(WithModel { map: map.clone(), span: node.span })
+}
+
+pub(super) fn class(node: &Node, findings: &mut Findings) -> Option<Spanned<GateClass>> {
+    fields::word(node, "`class`", &[("evidence", GateClass::Evidence), ("data", GateClass::Data)], findings)
+}
+
+pub(super) fn expect(node: &Node, findings: &mut Findings) -> Vec<ExpectModel> {
+    let Some(items) = fields::seq(node, "`expect`", findings) else { return Vec::new() };
+    items
+        .iter()
+        .filter_map(|item| {
+            let fields = Fields::open(item, "a condition", keys::EXPECT, findings)?;
+            let that = fields.require("that", findings)?.clone();
+            Some(ExpectModel { that, otherwise: fields.get("else").cloned() })
+        })
+        .collect()
+}
+
+pub(super) fn passes(node: &Node, findings: &mut Findings) -> Option<PassesModel> {
+    let fields = Fields::open(node, "`passes`", keys::PASSES, findings)?;
+    let span = fields.head(findings);
+    fields.require("within", findings);
+    let [consecutive, lasting] = ["consecutive", "for"].map(|key| fields.entry(key));
+    if let (Some(consecutive), Some(lasting)) = (consecutive, lasting) {
+        findings.push(both(consecutive, lasting, findings));
+    }
+    if let (Some(stalled), None) = (fields.entry("stalled"), fields.get("progress")) {
+        let message = "`stalled` needs `progress`: nothing says what should be moving";
+        findings.error(Code::MissingKey, stalled.key.span, message, "");
+    }
+    let mut time = |key: &str| fields.get(key).and_then(|node| fields::duration(node, &format!("`{key}`"), findings));
+    let (lasting, every, within, stalled) = (time("for"), time("every"), time("within"), time("stalled"));
+    Some(PassesModel {
+        span,
+        consecutive: consecutive.and_then(|entry| count(&entry.value, "`consecutive`", findings)),
+        lasting,
+        every,
+        within,
+        progress: fields.get("progress").cloned(),
+        stalled,
+        fail_if: fields.get("fail_if").cloned(),
+    })
+}
+
+fn both(consecutive: &Entry, lasting: &Entry, findings: &Findings) -> Diagnostic {
+    let found = Diagnostic::error(Code::BadValue, "`consecutive` and `for` exclude each other");
+    let found = found.at(findings.source(), lasting.key.span, "").also(consecutive.key.span, "and this");
+    found.help("`consecutive` counts samples, `for` measures time: keep one")
+}
+
+pub(super) fn retry(node: &Node, findings: &mut Findings) -> Option<Spanned<RetryModel>> {
+    const BACKOFF: &[(&str, Backoff)] = &[("fixed", Backoff::Fixed), ("double", Backoff::Double)];
+    let fields = Fields::open(node, "`retry`", keys::RETRY, findings)?;
+    let attempts = fields.require("attempts", findings);
+    let attempts = attempts.and_then(|node| count(node, "`attempts`", findings));
+    let delay = fields.get("delay").and_then(|node| fields::duration(node, "`delay`", findings));
+    let backoff = fields.get("backoff").and_then(|node| fields::word(node, "`backoff`", BACKOFF, findings));
+    let value = RetryModel {
+        attempts: attempts.map_or(1, |attempts| attempts.value),
+        delay: delay.map(|delay| delay.value),
+        backoff: backoff.map_or(Backoff::Fixed, |backoff| backoff.value),
+    };
+    Some(Spanned { value, span: fields.head(findings) })
+}
+
+fn count(node: &Node, what: &str, findings: &mut Findings) -> Option<Spanned<u32>> {
+    let value = fields::integer(node, what, (1, 1000), findings)?;
+    u32::try_from(value).ok().map(|value| Spanned { value, span: node.span })
+}
