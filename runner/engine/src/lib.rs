@@ -1,4 +1,5 @@
 //! The engine.
 
+pub mod expr;
 pub mod ids;
 pub mod journal;
