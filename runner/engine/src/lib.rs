@@ -4,10 +4,13 @@
 //! clock and no environment is known here.
 
 pub mod diagnostic;
+pub mod expr;
 pub mod ids;
+pub mod inventory;
 pub mod journal;
 pub mod machine;
 pub mod registry;
+pub mod run;
 pub mod runbook;
 pub mod source;
 pub mod yaml;
