@@ -2,6 +2,7 @@
 
 pub mod diagnostic;
 pub mod ids;
+pub mod inventory;
 pub mod journal;
 pub mod runbook;
 pub mod source;
