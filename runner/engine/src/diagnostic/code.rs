@@ -50,6 +50,9 @@ codes! {
     StepKind = "step-kind",
     DuplicateId = "duplicate-id",
     NotYet = "not-yet",
+    // Names that must exist.
+    UndefinedName = "undefined-name",
+    UnknownSecret = "unknown-secret",
 }
 
 impl Code {

@@ -9,5 +9,6 @@ mod standin;
 
 pub use checked::Checked;
 pub use model::Model;
+pub(crate) use names::is_word;
 pub use names::{BadName, RunbookName, StepId};
 pub use parse::parse;
