@@ -113,14 +113,9 @@ impl Action {
     }
 }
 
-fn errors(
-    cell: &OnceLock<Result<Validator, String>>,
-    schema: &Value,
-    instance: &Value,
-) -> Vec<(String, String)> {
-    let validator = cell.get_or_init(|| {
-        jsonschema::draft202012::new(&admit_secrets(schema)).map_err(|error| error.to_string())
-    });
+fn errors(cell: &OnceLock<Result<Validator, String>>, schema: &Value, instance: &Value) -> Vec<(String, String)> {
+    let validator =
+        cell.get_or_init(|| jsonschema::draft202012::new(&admit_secrets(schema)).map_err(|error| error.to_string()));
     match validator {
         Ok(validator) if validator.is_valid(instance) => Vec::new(),
         Ok(validator) => validator

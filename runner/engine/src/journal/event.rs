@@ -36,27 +36,68 @@ pub struct Key(pub String);
 #[serde(tag = "kind", content = "body", rename_all = "snake_case")]
 pub enum Event {
     /// The run exists. Everything it will read again on resume is in the snapshot.
-    Started { runbook: String, snapshot: Sha256, inputs: Value, trigger: Trigger, semantics: u16 },
+    Started {
+        runbook: String,
+        snapshot: Sha256,
+        inputs: Value,
+        trigger: Trigger,
+        semantics: u16,
+    },
     /// A process owns the run from here on.
-    Claimed { epoch: Epoch, owner: Owner },
-    Entered { phase: Phase },
+    Claimed {
+        epoch: Epoch,
+        owner: Owner,
+    },
+    Entered {
+        phase: Phase,
+    },
     /// A loop begins: its items and their keys are frozen.
-    Opened { key: Key, items: Vec<Item> },
+    Opened {
+        key: Key,
+        items: Vec<Item>,
+    },
     /// Its `when` said no.
-    Skipped { key: Key },
+    Skipped {
+        key: Key,
+    },
     /// A gate did not pass at once; its deadline is fixed here and survives a resume.
-    Waiting { key: Key, until: Timestamp },
-    Done { key: Key, attempt: Attempt, output: Value },
+    Waiting {
+        key: Key,
+        until: Timestamp,
+    },
+    Done {
+        key: Key,
+        attempt: Attempt,
+        output: Value,
+    },
     /// An ephemeral step's output was fetched again after a resume.
-    Renewed { key: Key, output: Value },
-    Failed { key: Key, attempt: Attempt, problem: Problem },
+    Renewed {
+        key: Key,
+        output: Value,
+    },
+    Failed {
+        key: Key,
+        attempt: Attempt,
+        problem: Problem,
+    },
     /// The final word of a gate, with what it saw last.
-    Judged { key: Key, verdict: Verdict, why: String, samples: Samples, seen: Value },
+    Judged {
+        key: Key,
+        verdict: Verdict,
+        why: String,
+        samples: Samples,
+        seen: Value,
+    },
     /// Outside: somebody wants the run to end.
-    CancelAsked { how: CancelHow, why: String },
+    CancelAsked {
+        how: CancelHow,
+        why: String,
+    },
     /// The owner was interrupted (Ctrl-C): the run goes on when it is resumed.
     Interrupted,
-    Ended { outcome: Outcome },
+    Ended {
+        outcome: Outcome,
+    },
 }
 
 /// One round of a loop.
@@ -122,9 +163,13 @@ pub enum CancelHow {
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Outcome {
     Done,
-    Failed { key: Key },
+    Failed {
+        key: Key,
+    },
     /// A gate did not pass.
-    Stopped { key: Key },
+    Stopped {
+        key: Key,
+    },
     Cancelled,
     Abandoned,
     /// Ended for now; `resume` opens it again.

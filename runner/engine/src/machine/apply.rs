@@ -108,9 +108,9 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
         Event::Failed { key, attempt, problem } => {
             on_step(runbook, state, key, "failed", |step, slot| fail(step, slot, *attempt, problem, at))
         }
-        Event::Judged { key, verdict, why, samples, seen } => on_step(runbook, state, key, "judged", |step, slot| {
-            judge(step, slot, (*verdict, why, seen), samples, at)
-        }),
+        Event::Judged { key, verdict, why, samples, seen } => {
+            on_step(runbook, state, key, "judged", |step, slot| judge(step, slot, (*verdict, why, seen), samples, at))
+        }
         Event::Renewed { key, output } => renew(runbook, state, key, output),
     }
 }
@@ -189,7 +189,8 @@ fn enter(state: &mut State, phase: Phase) -> Result<(), Illegal> {
 }
 
 fn end(state: &mut State, outcome: &Outcome, at: Timestamp) -> Result<(), Illegal> {
-    let abandoned = *outcome == Outcome::Abandoned && state.cancel.as_ref().is_some_and(|c| c.how == CancelHow::Abandon);
+    let abandoned =
+        *outcome == Outcome::Abandoned && state.cancel.as_ref().is_some_and(|c| c.how == CancelHow::Abandon);
     let over = state.phase == Phase::Finally && state.finally.is_settled();
     if !(abandoned || over) {
         return Err(Illegal::Phase { kind: "ended" });
@@ -211,15 +212,10 @@ fn open(step: &Step, slot: &mut Slot, items: &[Item]) -> bool {
     if step.for_each.is_none() || !matches!(slot.inside, Inside::Closed) {
         return false;
     }
-    let round = |item: &Item| Round {
-        key: item.key.clone(),
-        item: Arc::new(item.value.clone()),
-        slot: Slot::of_round(step),
-    };
-    slot.inside = Inside::Rounds(Box::new(Rounds {
-        rounds: items.iter().map(round).collect(),
-        front: Front::default(),
-    }));
+    let round =
+        |item: &Item| Round { key: item.key.clone(), item: Arc::new(item.value.clone()), slot: Slot::of_round(step) };
+    slot.inside =
+        Inside::Rounds(Box::new(Rounds { rounds: items.iter().map(round).collect(), front: Front::default() }));
     slot.status = if items.is_empty() { Status::Complete } else { Status::Open };
     true
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use sluice_plugin::Problem;
 
-use crate::expr::{self, EvalError, Scope, Template};
+use crate::expr::{self, EvalError, Key, Scope, Template};
 use crate::runbook::checked::{Kind, Session, Step, Tree};
 
 /// The value of a tree of templates.
@@ -13,7 +13,9 @@ pub fn tree(tree: &Tree, scope: &dyn Scope) -> Result<Value, EvalError> {
     match tree {
         Tree::Constant(value) => Ok(value.clone()),
         Tree::Leaf(template) => expr::render(template, scope),
-        Tree::Seq(items) => items.iter().map(|item| self::tree(item, scope)).collect::<Result<_, _>>().map(Value::Array),
+        Tree::Seq(items) => {
+            items.iter().map(|item| self::tree(item, scope)).collect::<Result<_, _>>().map(Value::Array)
+        }
         Tree::Map(entries) => {
             let mut object = Map::new();
             for (key, value) in entries {
@@ -22,6 +24,14 @@ pub fn tree(tree: &Tree, scope: &dyn Scope) -> Result<Value, EvalError> {
             Ok(Value::Object(object))
         }
     }
+}
+
+/// The text of a template that stands where only text can.
+pub fn text(template: &Template, scope: &dyn Scope) -> Result<String, EvalError> {
+    Ok(match expr::render(template, scope)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
 }
 
 /// A failed evaluation as the failure of the step.
@@ -70,9 +80,8 @@ fn names_in_template(template: &Template, names: &mut BTreeSet<String>) {
 
 fn names_in_expr(expr: &expr::Expr, names: &mut BTreeSet<String>) {
     for path in expr::roots(expr) {
-        if let Some(name) = path.strip_prefix("steps.") {
-            let end = name.find(['.', '[']).unwrap_or(name.len());
-            names.extend(name.get(..end).map(str::to_owned));
+        if let ("steps", Some(Key::Name(name))) = (path.root.as_str(), path.parts.first().map(|part| &part.key)) {
+            names.insert(name.clone());
         }
     }
 }

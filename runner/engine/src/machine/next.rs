@@ -205,7 +205,8 @@ impl Walk<'_> {
     /// Decides `needs` and `when`; emits the end of the step if it does not begin.
     fn may_begin(&mut self, step: &Step, path: &Path) -> bool {
         let scope = StepScope::new(self.runbook, self.state, path);
-        let refused = step.needs.iter().find(|id| scope.step(id.as_str()).is_some_and(|(_, slot)| slot.status.is_bad()));
+        let refused =
+            step.needs.iter().find(|id| scope.step(id.as_str()).is_some_and(|(_, slot)| slot.status.is_bad()));
         if let Some(id) = refused {
             let problem = Problem::not_applied("needs", format!("gate `{id}` did not pass, and this step needs it"));
             self.fail(path, problem);
@@ -240,7 +241,7 @@ impl Walk<'_> {
                 self.emit(Event::Opened { key, items: items(values) });
             }
             Ok(other) => {
-                let kind = expr::type_name(&other);
+                let kind = expr::Kinds::of(&other);
                 self.fail(path, Problem::not_applied("for_each", format!("`for_each` needs a list and got {kind}")));
             }
             Err(error) => self.fail(path, fill::problem("for_each", &error)),

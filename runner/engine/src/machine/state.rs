@@ -100,9 +100,14 @@ pub struct Round {
 pub enum Status {
     Pending,
     /// Failed, and is tried again then.
-    Backoff { until: Timestamp, problem: Problem },
+    Backoff {
+        until: Timestamp,
+        problem: Problem,
+    },
     /// A gate that has not passed yet, and its deadline.
-    Waiting { until: Timestamp },
+    Waiting {
+        until: Timestamp,
+    },
     /// A group or loop of which something has happened.
     Open,
     Done(Arc<Value>),
@@ -111,7 +116,11 @@ pub enum Status {
     Skipped,
     Failed(Problem),
     /// A gate that did not pass.
-    Stopped { verdict: Verdict, why: String, seen: Arc<Value> },
+    Stopped {
+        verdict: Verdict,
+        why: String,
+        seen: Arc<Value>,
+    },
     /// A group or loop that a part of it ended.
     Broken,
 }
@@ -202,7 +211,11 @@ impl Slot {
 
 impl List {
     fn outputs(&self, step: &Step) -> Map<String, Value> {
-        step.children().iter().zip(&self.slots).map(|(child, slot)| (child.id.to_string(), slot.output(child))).collect()
+        step.children()
+            .iter()
+            .zip(&self.slots)
+            .map(|(child, slot)| (child.id.to_string(), slot.output(child)))
+            .collect()
     }
 }
 
@@ -225,12 +238,9 @@ impl Status {
     pub fn is_settled(&self) -> bool {
         match self {
             Self::Pending | Self::Backoff { .. } | Self::Waiting { .. } | Self::Open => false,
-            Self::Done(_)
-            | Self::Complete
-            | Self::Skipped
-            | Self::Failed(_)
-            | Self::Stopped { .. }
-            | Self::Broken => true,
+            Self::Done(_) | Self::Complete | Self::Skipped | Self::Failed(_) | Self::Stopped { .. } | Self::Broken => {
+                true
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use sluice_plugin::{Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, write_duration};
+use sluice_plugin::{Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, format_duration};
 
 use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts};
 use crate::ids::RunId;
@@ -41,9 +41,11 @@ impl Attempt {
         };
         let scope = StepScope::new(runbook, state, path);
         let with = fill::tree(with, &scope).map_err(|error| fill::problem("with", &error))?;
-        let action = engine.registry.action(name).cloned().ok_or_else(|| {
-            Problem::not_applied("no_such_action", format!("this Sluice has no action `{name}`"))
-        })?;
+        let action = engine
+            .registry
+            .action(name)
+            .cloned()
+            .ok_or_else(|| Problem::not_applied("no_such_action", format!("this Sluice has no action `{name}`")))?;
         let call = Call {
             run: run.to_string(),
             step: path.key(runbook, state).0,
@@ -106,7 +108,7 @@ impl Attempt {
     }
 
     fn too_late(&self) -> Problem {
-        let limit = write_duration(self.timeout);
+        let limit = format_duration(self.timeout);
         let message = format!("{} gave no answer within {limit} (`timeout` of the step)", self.name());
         Problem { applied: self.applied(), ..Problem::not_applied("timeout", message).retryable() }
     }

@@ -12,7 +12,6 @@ use super::gate::{Decision, GateRun};
 use super::judge::{judge, unanswered};
 use super::log::{Appended, Log};
 use super::{Ending, Engine, RunError, Sample, SessionRequest, Signal, Signals, Watched};
-use crate::expr;
 use crate::journal::{CancelHow, Durability, Envelope, Epoch, Event, Key};
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
@@ -68,7 +67,7 @@ impl Drive {
     }
 
     /// Goes on until the run has ended or belongs to another process.
-    pub(super) async fn to_end(mut self, signals: &mut Signals) -> Result<(Ending, Log), RunError> {
+    pub(super) async fn until_over(mut self, signals: &mut Signals) -> Result<(Ending, Log), RunError> {
         loop {
             if let Turn::Is(ending) = self.turn(signals).await? {
                 // What is still in flight is cut before anybody hears that the run is over.
@@ -192,7 +191,7 @@ impl Drive {
     fn session_request(&self) -> Option<Result<SessionRequest, Problem>> {
         let session = self.log.runbook.session.as_ref()?;
         let scope = StepScope::at_end(&self.log.runbook, &self.log.state);
-        let text = |template| expr::render_text(template, &scope).map_err(|error| fill::problem("session", &error));
+        let text = |template| fill::text(template, &scope).map_err(|error| fill::problem("session", &error));
         let request = || {
             Ok(SessionRequest {
                 command: session.command.iter().map(text).collect::<Result<_, Problem>>()?,
@@ -373,7 +372,8 @@ impl Drive {
             Decision::Again(at) => {
                 let key = path.key(&self.log.runbook, &self.log.state);
                 let count = run.samples().count;
-                let sample = Sample { verdict: judgement.verdict, why: judgement.why, count, streak: run.streak(), until };
+                let sample =
+                    Sample { verdict: judgement.verdict, why: judgement.why, count, streak: run.streak(), until };
                 self.engine.observer.sampled(&self.watched(), &key, &sample);
                 self.gates.insert(path.clone(), run);
                 if waiting.is_none() && !passes.within.is_zero() {

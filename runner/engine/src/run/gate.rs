@@ -99,7 +99,8 @@ mod tests {
 
     /// `samples`: one letter a second, `p`ass, `f`ail, `i`nconclusive. Gives the decision and after how many samples.
     fn check(hold: Hold, within: u64, samples: &str, expect: (Decision, usize)) {
-        let passes = Passes { hold, every: Duration::from_secs(1), within: Duration::from_secs(within), ..Passes::default() };
+        let passes =
+            Passes { hold, every: Duration::from_secs(1), within: Duration::from_secs(within), ..Passes::default() };
         let until = Timestamp(0).plus(passes.within);
         let mut gate = GateRun::default();
         for (at, letter) in samples.chars().enumerate() {

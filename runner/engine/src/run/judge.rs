@@ -4,9 +4,9 @@ use serde_json::Value;
 use sluice_plugin::{Judgement, Outcome, Problem, Verdict};
 
 use crate::expr;
-use crate::machine::State;
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
+use crate::machine::{State, fill};
 use crate::runbook::checked::{Checked, Expect, Gate, Step};
 
 /// The verdict, and what was seen.
@@ -53,7 +53,7 @@ fn objection(step: &Step, expect: &Expect, scope: &StepScope<'_>) -> Option<Judg
 }
 
 fn otherwise(step: &Step, expect: &Expect, scope: &StepScope<'_>) -> String {
-    match expect.otherwise.as_ref().map(|text| expr::render_text(text, scope)) {
+    match expect.otherwise.as_ref().map(|text| fill::text(text, scope)) {
         Some(Ok(text)) => text,
         Some(Err(error)) => format!("what gate `{}` expects does not hold ({error})", step.id),
         None => format!("what gate `{}` expects does not hold", step.id),

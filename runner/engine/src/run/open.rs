@@ -139,7 +139,8 @@ impl Engine {
         let mut log = Log::new(run.clone(), loaded.runbook, self.store.clone());
         log.reload().await?;
         loop {
-            if let Some((outcome, _)) = log.state.ended.clone().filter(|(outcome, _)| *outcome != Outcome::Interrupted) {
+            if let Some((outcome, _)) = log.state.ended.clone().filter(|(outcome, _)| *outcome != Outcome::Interrupted)
+            {
                 return Err(OpenError::Over { run: run.clone(), outcome });
             }
             let event = Event::CancelAsked { how, why: why.to_owned() };
@@ -175,7 +176,7 @@ impl Engine {
     async fn drive(&self, log: Log, epoch: Epoch, signals: &mut Signals) -> Result<(Ending, State), RunError> {
         let run = log.run.clone();
         self.index(&run, &log.state, log.ordinal()).await?;
-        let (ending, log) = Drive::new(self.clone(), log, epoch).to_end(signals).await?;
+        let (ending, log) = Drive::new(self.clone(), log, epoch).until_over(signals).await?;
         if ending != Ending::Lost {
             self.index(&run, &log.state, log.ordinal()).await?;
         }

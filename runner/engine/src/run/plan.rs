@@ -48,24 +48,45 @@ pub struct Planned {
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum What {
     /// A loop, and the items it goes over.
-    Loop { items: Vec<String> },
+    Loop {
+        items: Vec<String>,
+    },
     /// A read, done for real.
-    Read { output: Value },
+    Read {
+        output: Value,
+    },
     /// One sample of a gate.
-    Sample { verdict: Verdict, why: String, seen: Value },
+    Sample {
+        verdict: Verdict,
+        why: String,
+        seen: Value,
+    },
     /// What would be done, bound to real ids, and what is known about it.
-    Would { binding: Value, facts: Value },
+    Would {
+        binding: Value,
+        facts: Value,
+    },
     /// The world is there already.
-    Already { output: Value },
+    Already {
+        output: Value,
+    },
     /// The act would be refused.
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
     /// The action cannot say beforehand what it would do; this is its input.
-    WouldCall { with: Value },
+    WouldCall {
+        with: Value,
+    },
     /// `when` says no.
     Skipped,
     /// Known only after this step.
-    KnownAfter { step: String },
-    Failed { problem: Problem },
+    KnownAfter {
+        step: String,
+    },
+    Failed {
+        problem: Problem,
+    },
 }
 
 struct Planner<'a> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sluice_plugin::{ActionName, ActionSpec, Effect, GateClass};
 
 use super::names::{RunbookName, StepId};
-use super::standin::{Expr, Template};
+use crate::expr::{Expr, Template};
 use crate::source::{Source, Span};
 
 /// A runbook that may be run.

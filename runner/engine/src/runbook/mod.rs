@@ -5,7 +5,6 @@ mod keys;
 pub mod model;
 mod names;
 mod parse;
-mod standin;
 
 pub use checked::Checked;
 pub use model::Model;
