@@ -1,1 +1,3 @@
-
+//! x
+mod redact;
+pub use redact::{RedactingWriter, Redactor, SHORTEST};
