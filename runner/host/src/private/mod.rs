@@ -33,6 +33,8 @@ pub enum PrivateError {
     Unsafe { path: PathBuf, why: String },
     #[error(transparent)]
     Name(#[from] BadFileName),
+    #[error("the run has ended and its private files are gone")]
+    Ended,
     #[error("{}: cannot {verb}: {source}", path.display())]
     Io { verb: &'static str, path: PathBuf, source: io::Error },
 }
@@ -69,7 +71,7 @@ impl PrivateFolder {
     pub fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, PrivateError> {
         let parts = name::parts(name)?;
         let path = self.path.join(name);
-        let lock = self.lock.as_ref().ok_or_else(|| failed("write", &path, io::Error::other("the run has ended")))?;
+        let lock = self.lock.as_ref().ok_or(PrivateError::Ended)?;
         place(lock, &parts, content).map_err(|source| failed("write", &path, source))?;
         Ok(path)
     }

@@ -76,7 +76,7 @@ fn a_sweep_takes_what_nobody_holds_and_leaves_the_rest() {
     std::fs::create_dir_all(dead.join("nats")).unwrap();
     std::fs::write(dead.join("nats/creds"), "left behind").unwrap();
     symlink(dir.path(), base.join("link")).unwrap();
-    assert_eq!(sweep(&base).unwrap(), [dead.clone()]);
+    assert_eq!(sweep(&base).unwrap(), std::slice::from_ref(&dead));
     assert!(living.path().join("a").exists() && !dead.exists() && dir.path().exists());
     assert!(base.join(sluice_plugin::PRIVATE_MARK).exists());
 }
@@ -108,7 +108,7 @@ fn a_killed_process_leaves_what_the_next_sweep_removes() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(held.join("creds").exists());
-    assert_eq!(sweep(&base).unwrap(), [held.clone()]);
+    assert_eq!(sweep(&base).unwrap(), std::slice::from_ref(&held));
     assert!(!held.exists());
 }
 
