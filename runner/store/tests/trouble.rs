@@ -150,15 +150,16 @@ async fn meddled(sql: &str, what: &str) {
 
 #[tokio::test]
 async fn meddling_is_found_on_reading() {
-    meddled("UPDATE records SET bytes = x'00' WHERE ordinal = 3", "record 3 does not match its hash").await;
-    meddled("UPDATE records SET hash = zeroblob(32) WHERE ordinal = 5", "record 5 does not match its hash").await;
-    meddled("UPDATE records SET hash = x'00' WHERE ordinal = 5", "32 byte value").await;
-    meddled("DELETE FROM records WHERE ordinal = 2", "record 3 follows record 1").await;
-    meddled("DELETE FROM records WHERE ordinal = 1", "record 2 follows record 0").await;
-    meddled("UPDATE records SET ordinal = -1 WHERE ordinal = 1", "record 2 follows record 0").await;
+    meddled("UPDATE records SET bytes = x'00' WHERE place & 15 = 3", "record 3 does not match its hash").await;
+    meddled("UPDATE records SET hash = zeroblob(32) WHERE place & 15 = 5", "record 5 does not match its hash").await;
+    meddled("UPDATE records SET hash = x'00' WHERE place & 15 = 5", "32 byte value").await;
+    meddled("DELETE FROM records WHERE place & 15 = 2", "record 3 follows record 1").await;
+    meddled("DELETE FROM records WHERE place & 15 = 1", "record 2 follows record 0").await;
+    meddled("UPDATE records SET place = -1 WHERE place & 15 = 1", "record 2 follows record 0").await;
+    meddled("UPDATE records SET place = place + 10 WHERE place & 15 = 5", "record 15 follows record 4").await;
     meddled("UPDATE blobs SET bytes = x'00'", "does not match its hash").await;
     meddled("DROP TABLE records", "no such table").await;
-    meddled("INSERT INTO records VALUES ('not a run', 1, x'00', x'00')", "as a run id").await;
+    meddled("INSERT INTO journals VALUES (9, 'not a run')", "as a run id").await;
 }
 
 /// Appends until the store is full, then says how far it came, and that the store can still be read.

@@ -20,7 +20,7 @@ const LIST: &str = "SELECT run, runbook, started, ended, status, exit, waiting_u
 const WAITING: &str = "SELECT run, runbook, started, ended, status, exit, waiting_until, ordinal FROM runs
      WHERE ended IS NULL AND waiting_until IS NOT NULL AND waiting_until <= ?1 ORDER BY waiting_until, run";
 
-const JOURNALS: &str = "SELECT run FROM records WHERE ordinal = 1";
+const JOURNALS: &str = "SELECT run FROM journals";
 
 #[async_trait]
 impl Index for SqliteStore {

@@ -15,10 +15,12 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
+use sluice_engine::ids::RunId;
 use sluice_engine::journal::store::{Durability, StoreError};
 use tokio::sync::watch;
 
@@ -39,6 +41,8 @@ struct Link {
     /// After a failed sync the kernel may have dropped what it could not write, and a later sync would succeed without
     /// it. So nothing more is written through this connection.
     sync_failed: bool,
+    /// The numbers of journals used lately; they never change.
+    numbers: HashMap<RunId, i64>,
 }
 
 impl SqliteStore {
@@ -48,7 +52,7 @@ impl SqliteStore {
     /// Waits up to five seconds for other processes. Errors name the file and what to do.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let (file, connection) = open::connect(folder, &SCHEMA)?;
-        let link = Link { connection, level: open::INITIAL_LEVEL, sync_failed: false };
+        let link = Link { connection, level: open::INITIAL_LEVEL, sync_failed: false, numbers: HashMap::new() };
         Ok(Self { file, link: Mutex::new(link), appended: watch::Sender::new(()) })
     }
 
@@ -66,21 +70,22 @@ impl SqliteStore {
         durability: Durability,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        self.try_writing(durability, work)?.map_err(|error| errors::store_error(&self.file, &error))
+        self.try_writing(durability, |link| work(&mut link.connection))?
+            .map_err(|error| errors::store_error(&self.file, &error))
     }
 
     /// The outer error says that nothing was tried; the inner one is of the work itself.
     fn try_writing<T>(
         &self,
         durability: Durability,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+        work: impl FnOnce(&mut Link) -> rusqlite::Result<T>,
     ) -> Result<rusqlite::Result<T>, StoreError> {
         let mut link = self.link();
         if link.sync_failed {
             return Err(errors::after_failed_sync(&self.file));
         }
         link.set_level(durability).map_err(|error| errors::store_error(&self.file, &error))?;
-        let outcome = work(&mut link.connection);
+        let outcome = work(&mut link);
         link.sync_failed = outcome.as_ref().is_err_and(errors::is_failed_sync);
         Ok(outcome)
     }

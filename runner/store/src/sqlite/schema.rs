@@ -19,15 +19,20 @@ const APPLICATION: i64 = 0x534C_5543;
 /// `user_version` is the generation times this, plus the number of steps done.
 const STEPS_PER_GENERATION: i64 = 1000;
 
-/// Records are clustered by run: a lazy append writes one page to the log.
+/// A record's place is its journal's number and its ordinal in one integer. So the records of a run lie together, a lazy
+/// append writes one page to the log, and pages fill up before they split; with run and ordinal as the key, an append
+/// takes half as long again on average.
 const TABLES: &str = "
+CREATE TABLE journals (
+    number INTEGER PRIMARY KEY,
+    run    TEXT NOT NULL UNIQUE
+) STRICT;
+
 CREATE TABLE records (
-    run     TEXT NOT NULL,
-    ordinal INTEGER NOT NULL,
-    hash    BLOB NOT NULL,
-    bytes   BLOB NOT NULL,
-    PRIMARY KEY (run, ordinal)
-) STRICT, WITHOUT ROWID;
+    place INTEGER PRIMARY KEY,
+    hash  BLOB NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT;
 
 -- A free lock stays, with no run, so that its generation goes on.
 CREATE TABLE locks (
