@@ -9,7 +9,9 @@ use serde_json::Value;
 use crate::background;
 use crate::error::{Context, Error, Result};
 use crate::faults::Fault;
+use crate::inventory;
 use crate::lab::Lab;
+use crate::load::Load;
 use crate::plan::{Options, Plan};
 use crate::registry;
 use crate::view;
@@ -54,6 +56,10 @@ enum Verb {
     /// Do something bad to it
     #[command(subcommand)]
     Fault(Fault),
+    /// Publish messages and remember what was acknowledged
+    Load(Load),
+    /// Compare the acknowledged messages with the delivered ones and the stream; exit code 1 when some are lost
+    Audit,
     /// List the AWS calls
     Calls {
         /// Only those after this number
@@ -84,13 +90,18 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Up(options) => up(name.unwrap_or("lab"), &options)?,
         Verb::Down { keep, all } => down(name, keep, all)?,
         Verb::Status { json } => status(name, json)?,
-        Verb::Env => {
-            for (key, value) in Lab::attach(name)?.env() {
-                println!("export {key}={}", quoted(&value));
-            }
-        }
+        Verb::Env => environment(&Lab::attach(name)?),
         Verb::Exec { command } => return exec(&Lab::attach(name)?, &command),
         Verb::Fault(fault) => println!("{}", block_on(async { Lab::attach(name)?.fault(fault).await })?),
+        Verb::Load(load) => {
+            let counts = block_on(async { Lab::attach(name)?.load(load).await })?;
+            println!("{}", view::counts(&counts));
+        }
+        Verb::Audit => {
+            let audit = block_on(async { Lab::attach(name)?.audit().await })?;
+            println!("{}", view::audit(&audit));
+            return Ok(if audit.lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Verb::Calls { since } => {
             for call in block_on(async { Lab::attach(name)?.calls(since).await })? {
                 println!("{call}");
@@ -149,9 +160,23 @@ fn status(name: Option<&str>, json: bool) -> Result<()> {
     Ok(())
 }
 
+fn environment(lab: &Lab) {
+    for name in inventory::foreign(lab.plan()) {
+        println!("unset {name}");
+    }
+    for (key, value) in lab.env() {
+        println!("export {key}={}", quoted(&value));
+    }
+}
+
 fn exec(lab: &Lab, command: &[String]) -> Result<ExitCode> {
     let (program, arguments) = command.split_first().context("no command")?;
-    let status = Command::new(program).args(arguments).envs(lab.env()).status().context(program)?;
+    let mut child = Command::new(program);
+    child.args(arguments).envs(lab.env());
+    for name in inventory::foreign(lab.plan()) {
+        child.env_remove(name);
+    }
+    let status = child.status().context(program)?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     code.map(ExitCode::from).ok_or_else(|| Error::new(format!("{program}: {status}")))
 }
