@@ -7,6 +7,7 @@ pub mod cli;
 mod cloud;
 mod control;
 mod daemon;
+mod demo;
 mod error;
 mod faults;
 mod http;
@@ -23,6 +24,7 @@ mod ready;
 mod referee;
 mod registry;
 mod server;
+mod suite;
 mod view;
 
 pub use error::{Error, Result};
