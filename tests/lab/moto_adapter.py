@@ -176,11 +176,11 @@ class Aws:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length) if length else b""
         environ["wsgi.input"] = io.BytesIO(body)
-        call = self.record(environ, body)
+        call, params = self.record(environ, body)
         try:
             self.inject(call)
             answer = self.own.get((call["service"], call["operation"]))
-            answer = answer(call["params"]) if answer else None
+            answer = answer(params) if answer else None
         except AwsError as error:
             call["error"] = error.code
             return self.error(call, error, start_response)
@@ -205,7 +205,7 @@ class Aws:
             call = {"n": self.count, "at": now(), "service": scope[3] if len(scope) > 3 else "?", "operation": operation,
                     "identity": scope[0] or "?", "params": shown}
             self.calls.append(call)
-        return dict(call, params=params)
+        return call, params
 
     def inject(self, call):
         with self.lock:

@@ -1,5 +1,6 @@
 //! The verbs of `cargo lab`. Progress goes to stderr, answers to stdout; it does nothing the library cannot.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -7,11 +8,15 @@ use clap::{Parser, Subcommand};
 use serde_json::Value;
 
 use crate::background;
-use crate::error::{Context, Error, Result};
+use crate::demo;
+use crate::error::{Context, Result};
 use crate::faults::Fault;
+use crate::inventory;
 use crate::lab::Lab;
+use crate::load::Load;
 use crate::plan::{Options, Plan};
 use crate::registry;
+use crate::suite;
 use crate::view;
 
 /// The runbook's world on loopback: three real nats-servers, AWS played by moto, faults, a referee and a ledger.
@@ -54,6 +59,10 @@ enum Verb {
     /// Do something bad to it
     #[command(subcommand)]
     Fault(Fault),
+    /// Publish messages and remember what was acknowledged
+    Load(Load),
+    /// Compare the acknowledged messages with the delivered ones and the stream; exit code 1 when some are lost
+    Audit,
     /// List the AWS calls
     Calls {
         /// Only those after this number
@@ -62,6 +71,18 @@ enum Verb {
     },
     /// List the referee's verdicts
     Verdicts,
+    /// Build the product, bring a lab up, and walk through the first runbooks
+    Demo {
+        /// Leave the lab up
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Run the whole test suite, installing first what it needs
+    Test {
+        /// Passed on to cargo test
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     #[command(hide = true)]
     Daemon { lab: String, options: String },
 }
@@ -84,13 +105,18 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Up(options) => up(name.unwrap_or("lab"), &options)?,
         Verb::Down { keep, all } => down(name, keep, all)?,
         Verb::Status { json } => status(name, json)?,
-        Verb::Env => {
-            for (key, value) in Lab::attach(name)?.env() {
-                println!("export {key}={}", quoted(&value));
-            }
-        }
-        Verb::Exec { command } => return exec(&Lab::attach(name)?, &command),
+        Verb::Env => environment(&Lab::attach(name)?),
+        Verb::Exec { command } => exec(&Lab::attach(name)?, &command)?,
         Verb::Fault(fault) => println!("{}", block_on(async { Lab::attach(name)?.fault(fault).await })?),
+        Verb::Load(load) => {
+            let counts = block_on(async { Lab::attach(name)?.load(load).await })?;
+            println!("{}", view::counts(&counts));
+        }
+        Verb::Audit => {
+            let audit = block_on(async { Lab::attach(name)?.audit().await })?;
+            println!("{}", view::audit(&audit));
+            return Ok(if audit.lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Verb::Calls { since } => {
             for call in block_on(async { Lab::attach(name)?.calls(since).await })? {
                 println!("{call}");
@@ -101,6 +127,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 print!("{}", view::verdict(&verdict));
             }
         }
+        Verb::Demo { keep } => return demo::run(keep),
+        Verb::Test { arguments } => return suite::run(&arguments),
         Verb::Daemon { lab, options } => background::daemon(&lab, &options)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -127,15 +155,19 @@ fn up(name: &str, options: &Options) -> Result<()> {
 }
 
 fn down(name: Option<&str>, keep: bool, all: bool) -> Result<()> {
-    let labs = if all { registry::running()? } else { vec![registry::pick(name)?] };
+    let swept = registry::sweep()?;
+    for orphan in &swept {
+        eprintln!("swept what was left of lab '{orphan}'");
+    }
+    let labs = match (all, registry::pick(name)) {
+        (true, _) => registry::running()?,
+        (false, Ok(lab)) => vec![lab],
+        (false, Err(_)) if !swept.is_empty() => Vec::new(),
+        (false, Err(error)) => return Err(error),
+    };
     for lab in labs {
         background::stop(&lab, keep)?;
         eprintln!("lab '{}' is down", lab.plan.name);
-    }
-    if all {
-        for orphan in registry::sweep()? {
-            eprintln!("swept what was left of lab '{orphan}'");
-        }
     }
     Ok(())
 }
@@ -149,11 +181,24 @@ fn status(name: Option<&str>, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn exec(lab: &Lab, command: &[String]) -> Result<ExitCode> {
+fn environment(lab: &Lab) {
+    for name in inventory::foreign(lab.plan()) {
+        println!("unset {name}");
+    }
+    for (key, value) in lab.env() {
+        println!("export {key}={}", quoted(&value));
+    }
+}
+
+fn exec(lab: &Lab, command: &[String]) -> Result<()> {
     let (program, arguments) = command.split_first().context("no command")?;
-    let status = Command::new(program).args(arguments).envs(lab.env()).status().context(program)?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    code.map(ExitCode::from).ok_or_else(|| Error::new(format!("{program}: {status}")))
+    let mut child = Command::new(program);
+    child.args(arguments).envs(lab.env());
+    for name in inventory::foreign(lab.plan()) {
+        child.env_remove(name);
+    }
+    // Replaces this process, so that signals and the terminal belong to the command alone.
+    Err(child.exec()).context(program)
 }
 
 /// A word for a POSIX shell.

@@ -138,7 +138,14 @@ pub(crate) async fn replace(world: Arc<World>, n: u8, instance: String, how: Rep
 
 /// Starts the server of an instance, and writes what a boot writes to CloudWatch.
 async fn boot(world: &World, n: u8, instance: &str) -> Result<()> {
-    world.node(n)?.lock().await.start(&world.plan, &world.keys, &world.programs)?;
+    {
+        let mut node = world.node(n)?.lock().await;
+        // Terminated while it booted: its successor's replacement goes on instead.
+        if node.instance != instance || node.doing != Doing::Booting {
+            return Ok(());
+        }
+        node.start(&world.plan, &world.keys, &world.programs)?;
+    }
     log_boot(&world.plan, n, instance).await
 }
 

@@ -12,6 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::faults;
 use crate::http::{self, Request};
 use crate::jsz::{self, Jsz};
+use crate::load::Load;
 use crate::plan::{NODES, STREAM};
 use crate::ready;
 
@@ -30,6 +31,9 @@ async fn route(world: Arc<World>, request: Request) -> Result<Value> {
         "/creds" => creds(&world, &body),
         "/fault" => faults::apply(&world, serde_json::from_value(body).context("fault")?).await,
         "/ec2/terminating" => terminating(&world, &body).await,
+        "/load" => start_load(&world, serde_json::from_value(body).context("load")?).await,
+        "/counts" => Ok(json!(world.ledger.counts())),
+        "/audit" => Ok(json!(world.ledger.audit(&world).await?)),
         "/down" => {
             world.stop(Ending { keep: body.get("keep").and_then(Value::as_bool).unwrap_or(false) });
             Ok(json!({ "ending": true }))
@@ -45,6 +49,11 @@ async fn terminating(world: &Arc<World>, body: &Value) -> Result<Value> {
     faults::judge(world, n, &text("cause")?).await?;
     world.spawn_replacement(n, text("instance")?, Replacement::default());
     Ok(json!({}))
+}
+
+async fn start_load(world: &World, load: Load) -> Result<Value> {
+    world.ledger.start(world, load).await?;
+    Ok(json!(world.ledger.counts()))
 }
 
 fn creds(world: &World, body: &Value) -> Result<Value> {
@@ -65,6 +74,7 @@ async fn status(world: &World) -> Result<Value> {
         "name": plan.name, "cluster": plan.options.cluster, "net": plan.net_text(), "folder": plan.folder,
         "nodes": nodes,
         "groups": cloud::tell(plan, "/groups", json!({})).await.unwrap_or_else(|e| json!({ "error": e.to_string() })),
+        "load": world.ledger.counts(),
         "verdicts": { "total": verdicts.len(), "unsafe": unsafe_ones, "last": verdicts.last() },
     }))
 }

@@ -15,6 +15,7 @@ use crate::cloud::{self, Adapter, Replacement};
 use crate::control;
 use crate::error::{Context, Error, Result};
 use crate::inventory;
+use crate::load::Ledger;
 use crate::mint::Keys;
 use crate::plan::{AdminSys, NODES, Options, Plan, SERVICES};
 use crate::programs::Programs;
@@ -31,6 +32,7 @@ pub(crate) struct World {
     pub(crate) keys: Keys,
     pub(crate) programs: Programs,
     nodes: [Mutex<Node>; 3],
+    pub(crate) ledger: Ledger,
     verdicts: StdMutex<VecDeque<Verdict>>,
     stop: watch::Sender<Option<Ending>>,
 }
@@ -114,6 +116,7 @@ impl Daemon {
 
     /// Ends every process and removes the folder.
     pub(crate) async fn end(mut self, ending: Ending) -> Result<()> {
+        self.world.ledger.stop();
         for task in self.tasks.drain(..) {
             task.abort();
         }
@@ -132,7 +135,8 @@ async fn start_claimed(claim: Claim, programs: Programs, progress: &Progress) ->
     inventory::write(&plan)?;
     let (stop, stopped) = watch::channel(None);
     let nodes = NODES.map(|n| Mutex::new(Node::new(&plan, n)));
-    let world = Arc::new(World { plan, keys, programs, nodes, verdicts: StdMutex::default(), stop });
+    let world =
+        Arc::new(World { plan, keys, programs, nodes, ledger: Ledger::default(), verdicts: StdMutex::default(), stop });
     claim.control.set_nonblocking(true).context("control API")?;
     let control = tokio::net::TcpListener::from_std(claim.control).context("control API")?;
     let mut tasks = vec![tokio::spawn(control::serve(control, world.clone()))];

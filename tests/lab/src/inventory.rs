@@ -8,6 +8,7 @@ use crate::plan::{ACCOUNT, Plan, REGION, SERVICES, STREAM};
 pub(crate) fn write(plan: &Plan) -> Result<()> {
     let path = plan.folder.join("sluice.yaml");
     std::fs::create_dir_all(plan.folder.join("state")).context("state folder")?;
+    std::fs::write(plan.folder.join("aws-config"), "").context("aws-config")?;
     std::fs::write(&path, text(plan)).context(path.display())
 }
 
@@ -41,6 +42,13 @@ fn text(plan: &Plan) -> String {
     )
 }
 
+/// Variables of the caller's environment that would lead away from the lab: every other `AWS_...`.
+pub fn foreign(plan: &Plan) -> Vec<String> {
+    let own = environment(plan);
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| name.starts_with("AWS_") && own.iter().all(|(key, _)| key != name)).collect()
+}
+
 /// All the environment the product needs in this lab.
 pub fn environment(plan: &Plan) -> Vec<(&'static str, String)> {
     vec![
@@ -48,6 +56,10 @@ pub fn environment(plan: &Plan) -> Vec<(&'static str, String)> {
         ("AWS_ACCESS_KEY_ID", "AKIALABOPERATOR00000".into()),
         ("AWS_SECRET_ACCESS_KEY", "lab".into()),
         ("AWS_REGION", REGION.into()),
+        ("AWS_DEFAULT_REGION", REGION.into()),
+        // The operator's own profiles must not leak into the lab, nor the lab's calls out of it.
+        ("AWS_CONFIG_FILE", plan.folder.join("aws-config").display().to_string()),
+        ("AWS_SHARED_CREDENTIALS_FILE", plan.folder.join("aws-config").display().to_string()),
         ("AWS_EC2_METADATA_DISABLED", "true".into()),
         ("SLUICE_INVENTORY", plan.folder.join("sluice.yaml").display().to_string()),
         ("SLUICE_LAB", plan.name.clone()),

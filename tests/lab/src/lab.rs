@@ -15,6 +15,8 @@ use crate::error::{Context, Error, Result};
 use crate::faults::Fault;
 use crate::http;
 use crate::inventory;
+use crate::ledger::{Audit, Counts};
+use crate::load::Load;
 use crate::plan::{Options, Plan};
 use crate::programs;
 use crate::referee::Verdict;
@@ -104,6 +106,26 @@ impl Lab {
     /// The AWS calls after number `since`: `n`, `at`, `service`, `operation`, `identity`, `params`.
     pub async fn calls(&self, since: u64) -> Result<Vec<Value>> {
         self.ask_for("/calls", json!({ "since": since }), "calls").await
+    }
+
+    /// Starts the publisher and the consumers, instead of what ran before; with a `count` waits for the last
+    /// acknowledgement.
+    pub async fn load(&self, load: Load) -> Result<Counts> {
+        self.ask("/load", serde_json::to_value(load).context("load")?).await?;
+        while load.count.is_some() && self.counts().await?.sending {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.counts().await
+    }
+
+    /// What was sent, acknowledged and delivered so far.
+    pub async fn counts(&self) -> Result<Counts> {
+        serde_json::from_value(self.ask("/counts", json!({})).await?).context("counts")
+    }
+
+    /// Looks for every acknowledged message among the delivered ones and in the stream.
+    pub async fn audit(&self) -> Result<Audit> {
+        serde_json::from_value(self.ask("/audit", json!({})).await?).context("audit")
     }
 
     /// The text of a creds file of `admin`, `sys`, `facebox` or `messenger`.

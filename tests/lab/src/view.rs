@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::ledger::{Audit, Counts};
 use crate::referee::Verdict;
 
 /// `cargo lab status`.
@@ -35,8 +36,27 @@ pub(crate) fn status(status: &Value) -> String {
         let instances = list(group, "instances").map(|i| format!("{} {}", text(i, "id"), text(i, "state")));
         out += &format!("  {name}: {}\n", instances.collect::<Vec<_>>().join(", "));
     }
+    if let Some(load) = status.get("load").and_then(|load| serde_json::from_value(load.clone()).ok()) {
+        out += &format!("  {}\n", counts(&load));
+    }
     let verdicts = status.get("verdicts").cloned().unwrap_or_default();
     out + &format!("  referee: {} terminations, {} unsafe\n", text(&verdicts, "total"), text(&verdicts, "unsafe"))
+}
+
+/// The state of the load in one line.
+pub(crate) fn counts(counts: &Counts) -> String {
+    let state = if counts.sending { "sending" } else { "not sending" };
+    let error = counts.last_error.as_ref().map(|error| format!(", last: {error}")).unwrap_or_default();
+    format!(
+        "load: {state}, {} sent, {} acknowledged, {} delivered, {} without an answer{error}; longest gap {} ms",
+        counts.sent, counts.acked, counts.delivered, counts.refused, counts.longest_gap_ms
+    )
+}
+
+/// An audit, the finding first.
+pub(crate) fn audit(audit: &Audit) -> String {
+    let first = if audit.lost == 0 { String::new() } else { format!(", the first: {:?}", audit.first_lost) };
+    format!("lost: {}{first}; still in the stream: {}\n{}", audit.lost, audit.in_stream, counts(&audit.counts))
 }
 
 /// One verdict with its reasons.
