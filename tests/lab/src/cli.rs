@@ -1,0 +1,184 @@
+//! The verbs of `cargo lab`. Progress goes to stderr, answers to stdout; it does nothing the library cannot.
+
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+
+use crate::background;
+use crate::error::{Context, Error, Result};
+use crate::faults::Fault;
+use crate::lab::Lab;
+use crate::plan::{Options, Plan};
+use crate::registry;
+use crate::view;
+
+/// The runbook's world on loopback: three real nats-servers, AWS played by moto, faults, a referee and a ledger.
+#[derive(Parser)]
+#[command(name = "cargo lab", bin_name = "cargo lab")]
+struct Cli {
+    /// The lab's name; not needed when only one is up
+    #[arg(long, global = true, env = "SLUICE_LAB")]
+    name: Option<String>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Bring a lab up in the background
+    Up(Options),
+    /// End a lab: every process, then its files
+    Down {
+        /// Keep the folder with logs and stores
+        #[arg(long)]
+        keep: bool,
+        /// All labs, and what is left of labs whose daemon died
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show nodes, groups, the referee's verdicts
+    Status {
+        /// As one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the environment for a shell: eval "$(cargo lab env)"
+    Env,
+    /// Run a command in the lab's environment
+    Exec {
+        #[arg(trailing_var_arg = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Do something bad to it
+    #[command(subcommand)]
+    Fault(Fault),
+    /// List the AWS calls
+    Calls {
+        /// Only those after this number
+        #[arg(long, default_value_t = 0)]
+        since: u64,
+    },
+    /// List the referee's verdicts
+    Verdicts,
+    #[command(hide = true)]
+    Daemon { lab: String, options: String },
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let name = cli.name.as_deref();
+    match cli.verb {
+        Verb::Up(options) => up(name.unwrap_or("lab"), &options)?,
+        Verb::Down { keep, all } => down(name, keep, all)?,
+        Verb::Status { json } => status(name, json)?,
+        Verb::Env => {
+            for (key, value) in Lab::attach(name)?.env() {
+                println!("export {key}={}", quoted(&value));
+            }
+        }
+        Verb::Exec { command } => return exec(&Lab::attach(name)?, &command),
+        Verb::Fault(fault) => println!("{}", block_on(async { Lab::attach(name)?.fault(fault).await })?),
+        Verb::Calls { since } => {
+            for call in block_on(async { Lab::attach(name)?.calls(since).await })? {
+                println!("{call}");
+            }
+        }
+        Verb::Verdicts => {
+            for verdict in block_on(async { Lab::attach(name)?.verdicts().await })? {
+                print!("{}", view::verdict(&verdict));
+            }
+        }
+        Verb::Daemon { lab, options } => background::daemon(&lab, &options)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lines on stderr with the time since the start, the same with and without a terminal.
+pub(crate) fn teller() -> impl Fn(&str) + Send + Sync {
+    let start = Instant::now();
+    move |text: &str| eprintln!("[{:>5.1} s] {text}", start.elapsed().as_secs_f64())
+}
+
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("runtime")?.block_on(work)
+}
+
+fn up(name: &str, options: &Options) -> Result<()> {
+    let tell = teller();
+    background::start(name, options, &tell)?;
+    let plan: Plan = registry::pick(Some(name))?.plan;
+    tell(&format!("lab '{name}' is ready: nodes {}.1-3, AWS http://{}", plan.net_text(), plan.aws()));
+    eprintln!("next:  eval \"$(cargo lab env --name {name})\"   or   cargo lab exec --name {name} -- COMMAND");
+    eprintln!("end:   cargo lab down --name {name}");
+    Ok(())
+}
+
+fn down(name: Option<&str>, keep: bool, all: bool) -> Result<()> {
+    let labs = if all { registry::running()? } else { vec![registry::pick(name)?] };
+    for lab in labs {
+        background::stop(&lab, keep)?;
+        eprintln!("lab '{}' is down", lab.plan.name);
+    }
+    if all {
+        for orphan in registry::sweep()? {
+            eprintln!("swept what was left of lab '{orphan}'");
+        }
+    }
+    Ok(())
+}
+
+fn status(name: Option<&str>, json: bool) -> Result<()> {
+    let status: Value = block_on(async { Lab::attach(name)?.status().await })?;
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(&status).context("status")?),
+        false => print!("{}", view::status(&status)),
+    }
+    Ok(())
+}
+
+fn exec(lab: &Lab, command: &[String]) -> Result<ExitCode> {
+    let (program, arguments) = command.split_first().context("no command")?;
+    let status = Command::new(program).args(arguments).envs(lab.env()).status().context(program)?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.map(ExitCode::from).ok_or_else(|| Error::new(format!("{program}: {status}")))
+}
+
+/// A word for a POSIX shell.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        let faults: [&[&str]; 4] = [
+            &["fault", "slow", "1", "--duty", "0.03"],
+            &["fault", "replace", "2", "--new-name", "--boot-delay", "2"],
+            &["fault", "aws-error", "DescribeAutoScalingGroups", "3"],
+            &["exec", "--name", "a", "--", "sh", "-c", "true"],
+        ];
+        for words in faults {
+            let line = std::iter::once("cargo lab").chain(words.iter().copied());
+            assert!(Cli::try_parse_from(line).is_ok(), "{words:?}");
+        }
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}
