@@ -1,0 +1,1 @@
+//! NATS connections with credentials.
