@@ -1,6 +1,7 @@
 //! The engine.
 
 pub mod diagnostic;
+pub mod expr;
 pub mod ids;
 pub mod inventory;
 pub mod journal;
