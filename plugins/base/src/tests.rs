@@ -208,7 +208,7 @@ async fn a_toy_fails_sleeps_and_lies_as_told() {
     let claimed = run("toy", json!({ "verdicts": ["fail"], "script": { "outcome": "lie", "lie": "claim" } })).await;
     assert_eq!(claimed.unwrap().judgement.unwrap().verdict.to_string(), "pass");
     std::fs::write(at(&dir, "calls"), "not a number").unwrap();
-    assert_eq!(run("toy", twice).await.unwrap_err().path.as_deref(), Some("/memory"));
+    assert_eq!(run("toy", twice).await.unwrap_err().path.as_deref(), Some("/script/memory"));
 }
 
 #[tokio::test]

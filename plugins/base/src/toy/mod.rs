@@ -109,13 +109,14 @@ impl Script {
 
     async fn sleep(&self, host: &dyn Host) -> Result<(), Problem> {
         let time = parse_duration(self.time.as_deref().unwrap_or("1s"));
-        wait::sleep(host, time.map_err(|why| Problem::bad_input("/for", why))?).await;
+        wait::sleep(host, time.map_err(|why| Problem::bad_input("/script/for", why))?).await;
         Ok(())
     }
 
     fn count(&self, call: &Call) -> Result<u32, Problem> {
         let Some(memory) = &self.memory else { return Ok(call.attempt.0) };
-        let target = Target::at(memory)?;
+        let elsewhere = |problem| Problem { path: Some("/script/memory".to_owned()), ..problem };
+        let target = Target::at(memory).map_err(elsewhere)?;
         let before = if target.found.is_some() { counted(memory)? } else { 0 };
         let calls = before.saturating_add(1);
         target.write(format!("{calls}\n").as_bytes(), 0o644)?;
@@ -126,7 +127,7 @@ impl Script {
 fn counted(memory: &str) -> Result<u32, Problem> {
     let (path, content) = read(memory, 100)?;
     let count = std::str::from_utf8(&content).ok().and_then(|text| text.trim().parse().ok());
-    count.ok_or_else(|| Problem::bad_input("/memory", format!("{} does not hold a toy's count", path.display())))
+    count.ok_or_else(|| Problem::bad_input("/script/memory", format!("{} does not hold a toy's count", path.display())))
 }
 
 impl Failure {
