@@ -6,4 +6,5 @@ mod checked;
 mod hostile;
 mod inputs;
 mod inventory;
+mod run;
 mod schemas;
