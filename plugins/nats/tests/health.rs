@@ -98,8 +98,12 @@ async fn a_cluster_through_good_and_bad_times() {
     assert_eq!(well.output["voters"]["left"], 3);
 
     let load = traffic(&lab).await;
+    let mut before = 0;
     for _ in 0..3 {
         let busy = health(&plan).await;
+        let last_seq = busy.output["streams"][0]["last_seq"].as_u64().unwrap();
+        assert!(last_seq > before, "there is traffic");
+        before = last_seq;
         assert_eq!(busy.verdict, Verdict::Pass, "traffic is no illness: {:?}", busy.codes());
         assert!(busy.output["totals"]["connections"].as_u64().unwrap() >= 1);
     }
@@ -108,7 +112,7 @@ async fn a_cluster_through_good_and_bad_times() {
     frozen(&lab, &plan).await;
     killed(&lab, &plan).await;
     let name = plan.node_name(2);
-    lab.fault(Fault::Replace { node: "node-2".into(), new_name: true, boot_delay: None }).await.unwrap();
+    lab.fault(Fault::Replace { node: "2".into(), new_name: true, boot_delay: None }).await.unwrap();
     let ghost = until(&plan, "haunted", |health| health.has("ghost_peer")).await;
     assert_eq!(ghost.verdict, Verdict::Fail);
     assert!(ghost.has(&format!("wrong_server_name {name}")) || ghost.has("node_unreachable"), "{:?}", ghost.codes());
@@ -117,7 +121,7 @@ async fn a_cluster_through_good_and_bad_times() {
 
 async fn frozen(lab: &Lab, plan: &Plan) {
     let name = plan.node_name(3);
-    lab.fault(Fault::Freeze { node: "node-3".into() }).await.unwrap();
+    lab.fault(Fault::Freeze { node: "3".into() }).await.unwrap();
     let servers = Instant::now();
     let output = run("servers", json!({ "cluster": cluster(plan) })).await.unwrap().output;
     assert!(servers.elapsed() < Duration::from_secs(3), "{:?}", servers.elapsed());
@@ -126,17 +130,17 @@ async fn frozen(lab: &Lab, plan: &Plan) {
     assert!(health.has(&format!("unknown node_unreachable {name}")), "{:?}", health.codes());
     assert_ne!(health.verdict, Verdict::Pass);
     assert!(health.took < Duration::from_secs(12), "{:?}", health.took);
-    lab.fault(Fault::Thaw { node: "node-3".into() }).await.unwrap();
+    lab.fault(Fault::Thaw { node: "3".into() }).await.unwrap();
     until(plan, "well again", |health| health.verdict == Verdict::Pass).await;
 }
 
 async fn killed(lab: &Lab, plan: &Plan) {
     let name = plan.node_name(1);
-    lab.fault(Fault::Kill { node: "node-1".into() }).await.unwrap();
+    lab.fault(Fault::Kill { node: "1".into() }).await.unwrap();
     let dead = until(plan, "seen dead", |health| health.has("replica_") && health.has(&name)).await;
     assert_eq!(dead.verdict, Verdict::Fail);
     assert_eq!(dead.output["nodes"][0]["unreached"]["kind"], "refused");
     assert_eq!(dead.output["voters"]["left"], 2);
-    lab.fault(Fault::Start { node: "node-1".into() }).await.unwrap();
+    lab.fault(Fault::Start { node: "1".into() }).await.unwrap();
     until(plan, "well again", |health| health.verdict == Verdict::Pass).await;
 }

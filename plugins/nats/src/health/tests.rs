@@ -327,13 +327,35 @@ fn a_ghost_in_a_stream_counts_against_it() {
 }
 
 #[test]
-fn a_renamed_server_is_seen() {
+fn a_renamed_server_leaves_a_ghost_of_its_old_name() {
+    let new = "nats-staging-node-1-i-0abc";
     let report = check(
-        |world| world.node(1).into_iter().for_each(|said| put(&mut said.varz, "/server_name", &json!("i-0abc"))),
+        |world| {
+            // Measured: the new name joined as a fourth peer, the old one stays in the meta group and in the stream.
+            world.node(1).into_iter().for_each(|said| put(&mut said.varz, "/server_name", &json!(new)));
+            (1..=3).for_each(|number| world.jsz(number, "/meta_cluster/cluster_size", &json!(4)));
+            world.jsz(3, "/meta_cluster/replicas/-", &json!({ "name": new, "current": true, "active": 100_000_000 }));
+            world.jsz(1, "/account_details", &json!([]));
+        },
         Verdict::Fail,
-        &["critical wrong_server_name nats-staging-node-1", "critical replica_absent pivot/pivot_main"],
+        &[
+            "critical wrong_server_name nats-staging-node-1",
+            "critical ghost_peer nats-staging",
+            "critical meta_size nats-staging",
+            "critical ghost_peer pivot/pivot_main",
+            "critical ghost_peer pivot/pivot_main/facebox-worker",
+            "critical ghost_peer pivot/pivot_main/messenger-worker",
+        ],
     );
-    assert!(report.findings.iter().any(|finding| finding.seen == "server_name i-0abc"));
+    assert_eq!(report.meta.ghosts, ["nats-staging-node-1"], "the old name is the ghost, never the server that runs");
+    let removes = report.findings.iter().filter(|finding| finding.todo.contains("peer-remove '"));
+    assert!(removes.into_iter().all(|finding| !finding.todo.contains(new)));
+    assert_eq!(
+        (report.voters.total, report.voters.left, report.voters.majority),
+        (4, 3, 3),
+        "the ghost makes it need three"
+    );
+    assert!(report.voters.without_majority.is_empty());
 }
 
 #[test]
@@ -603,7 +625,7 @@ fn counters_are_judged_by_growth_without_our_own_calls() {
         put(&mut world.rounds[1][2].jsz, "/api/errors", &json!(43));
     };
     let report = check(errors, Verdict::Pass, &["warning api_errors nats-staging"]);
-    assert_eq!(report.findings[0].seen, "+3 in 3000 ms (nats-staging-node-3 +3)");
+    assert_eq!(report.findings[0].seen, "jsz.api.errors +3 in 3000 ms (nats-staging-node-3 +3)");
     assert_eq!(report.findings[0].wording.as_deref(), Some("JetStream API error count: alert on sustained non-zero"));
     let ours = |world: &mut World| {
         errors(world);
