@@ -23,7 +23,9 @@ pub(super) fn item(ty: &Ty, index: &Ty, base: &str) -> Look {
         return keys;
     }
     let looks = ty.parts().iter().map(|part| item_part(part, index, base)).collect();
-    keys.then(joined(looks, || may_lack(ty, "such item", base)))
+    let look = joined(looks, || may_lack(ty, "such item", base));
+    // What a list or an object says of the key is more exact than what is said of keys in general.
+    if look.notes.is_empty() { keys.then(look) } else { look }
 }
 
 /// What the members of a union give together: an error where all do, a note where some do.

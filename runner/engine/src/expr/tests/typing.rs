@@ -52,7 +52,7 @@ fn ways_into_types() {
     );
     check(
         "inputs.cluster.nodes[seen.load]",
-        "an object\nnote MayNotFit |seen.load| an access in `[ ]` takes an integer or a string, and this may be a float",
+        "an object\nnote MayNotFit |seen.load| `inputs.cluster.nodes` is a list, which is read by an integer, and this may be a float",
     );
     check("inputs.cluster.nodes[seen.majority].state", r#""down" or "up""#);
 }
