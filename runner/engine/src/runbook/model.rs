@@ -48,6 +48,7 @@ pub enum InputType {
         of: Option<Spanned<String>>,
     },
     Duration,
+    Thresholds,
     /// A JSON Schema that compiles.
     Plain(Value),
 }
