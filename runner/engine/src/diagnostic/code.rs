@@ -52,7 +52,35 @@ codes! {
     NotYet = "not-yet",
     // Names that must exist.
     UndefinedName = "undefined-name",
+    UnknownAction = "unknown-action",
+    UnknownGate = "unknown-gate",
     UnknownSecret = "unknown-secret",
+    // Expressions and the values they give.
+    BadExpression = "bad-expression",
+    UnknownFilter = "unknown-filter",
+    TypeMismatch = "type-mismatch",
+    SecretMisused = "secret-misused",
+    SecretInPlainText = "secret-in-plain-text",
+    // `with` against the action's schema.
+    UnknownField = "unknown-field",
+    MissingField = "missing-field",
+    BadField = "bad-field",
+    // What a runbook may ask for.
+    GateWithoutVerdict = "gate-without-verdict",
+    GateMustRead = "gate-must-read",
+    NeverPasses = "never-passes",
+    ClassRaised = "class-raised",
+    EffectLowered = "effect-lowered",
+    RetryNotSafe = "retry-not-safe",
+    ChangeNotIdempotent = "change-not-idempotent",
+    DestroyNotYet = "destroy-not-yet",
+    NotInFinally = "not-in-finally",
+    UnusedInput = "unused-input",
+    UnusedDefault = "unused-default",
+    // Values given for inputs.
+    UnknownInput = "unknown-input",
+    MissingInput = "missing-input",
+    BadInput = "bad-input",
 }
 
 impl Code {

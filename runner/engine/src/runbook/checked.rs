@@ -53,7 +53,7 @@ pub struct Step {
 #[derive(Clone, Debug)]
 pub enum Kind {
     Use(Use),
-    Gate(Gate),
+    Gate(Box<Gate>),
     Group(Group),
 }
 
@@ -225,6 +225,16 @@ pub enum Trigger {
     Slack,
     Schedule,
     Webhook,
+}
+
+impl Tree {
+    /// The value, when there is nothing to fill in.
+    pub fn constant(&self) -> Option<&Value> {
+        match self {
+            Self::Constant(value) => Some(value),
+            Self::Leaf(_) | Self::Seq(_) | Self::Map(_) => None,
+        }
+    }
 }
 
 impl Default for Passes {

@@ -1,0 +1,192 @@
+//! `with` against the input schema of the action: fields that must be there, fields that are unknown, constants that the
+//! schema refuses, templates whose type cannot fit.
+
+use serde_json::{Map as JsonMap, Value};
+
+use super::super::checked::Tree;
+use super::leaf;
+use crate::diagnostic::{Code, Diagnostic, Findings, did_you_mean, list};
+use crate::expr::{Ty, TypeScope};
+use crate::source::Span;
+use crate::yaml::{Entry, Kind, Map, Node};
+
+/// The filled-in form of `with`. `span` is where a missing field is reported.
+pub(super) fn check(
+    map: &Map,
+    schema: &Value,
+    span: Span,
+    names: &dyn TypeScope,
+    findings: &mut Findings,
+) -> Option<Tree> {
+    Fields { schema: object(schema)?, what: "`with`".to_owned(), span }.check(map, names, findings)
+}
+
+/// The keywords of an object schema. A schema that is no object takes anything.
+fn object(schema: &Value) -> Option<&JsonMap<String, Value>> {
+    static EMPTY: std::sync::LazyLock<JsonMap<String, Value>> = std::sync::LazyLock::new(JsonMap::new);
+    Some(schema.as_object().unwrap_or(&EMPTY))
+}
+
+/// A mapping and the schema of its fields.
+struct Fields<'a> {
+    schema: &'a JsonMap<String, Value>,
+    what: String,
+    span: Span,
+}
+
+impl Fields<'_> {
+    fn check(&self, map: &Map, names: &dyn TypeScope, findings: &mut Findings) -> Option<Tree> {
+        let mut fine = true;
+        for name in self.required() {
+            if map.get(name).is_none() {
+                self.missing(name, findings);
+                fine = false;
+            }
+        }
+        let mut trees = Vec::new();
+        for entry in map.iter() {
+            match self.field(entry, names, findings) {
+                Some(tree) => trees.push((entry.key.name.clone(), tree)),
+                None => fine = false,
+            }
+        }
+        fine.then(|| leaf::joined_map(trees.into_iter()))
+    }
+
+    fn required(&self) -> impl Iterator<Item = &str> {
+        self.schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    fn properties(&self) -> Option<&JsonMap<String, Value>> {
+        self.schema.get("properties").and_then(Value::as_object)
+    }
+
+    fn missing(&self, name: &str, findings: &mut Findings) {
+        let described = self.properties().and_then(|all| all.get(name)).and_then(|field| field.get("description"));
+        let found = Diagnostic::error(Code::MissingField, format!("{} needs `{name}`", self.what));
+        let found = found.at(findings.source(), self.span, "");
+        let help = described.and_then(Value::as_str).map(|text| format!("`{name}`: {text}"));
+        findings.push(help.into_iter().fold(found, Diagnostic::help));
+    }
+
+    fn field(&self, entry: &Entry, names: &dyn TypeScope, findings: &mut Findings) -> Option<Tree> {
+        let name = entry.key.name.as_str();
+        let what = if self.what == "`with`" { format!("`{name}`") } else { format!("{} `{name}`", self.what) };
+        let declared = self.properties().and_then(|all| all.get(name));
+        let schema = match (declared, self.schema.get("additionalProperties")) {
+            (Some(schema), _) => schema,
+            (None, Some(Value::Bool(false))) => return self.unknown(entry, findings),
+            (None, Some(others)) => others,
+            // A schema that lists fields and is silent on others would have a misspelt one ignored.
+            (None, None) if self.properties().is_some() => return self.unknown(entry, findings),
+            (None, None) => &Value::Bool(true),
+        };
+        value(&entry.value, schema, &what, names, findings)
+    }
+
+    fn unknown(&self, entry: &Entry, findings: &mut Findings) -> Option<Tree> {
+        let fields = || self.properties().into_iter().flatten().map(|(name, _)| name.as_str());
+        let name = &entry.key.name;
+        let found = Diagnostic::error(Code::UnknownField, format!("`{name}` is not a field of {}", self.what));
+        let label = did_you_mean(name, fields()).unwrap_or_default();
+        let found = found.at(findings.source(), entry.key.span, label);
+        findings.push(found.help(format!("{} takes {}", self.what, list(fields(), "and"))));
+        None
+    }
+}
+
+/// One value against its schema.
+fn value(node: &Node, schema: &Value, what: &str, names: &dyn TypeScope, findings: &mut Findings) -> Option<Tree> {
+    let schema = without_null(schema);
+    match (&node.kind, schema.as_object()) {
+        (Kind::Map(map), Some(keywords)) if is(keywords, "object") => {
+            Fields { schema: keywords, what: what.to_owned(), span: node.span }.check(map, names, findings)
+        }
+        (Kind::Seq(items), Some(keywords)) if is(keywords, "array") && keywords.contains_key("items") => {
+            let inner = keywords.get("items").unwrap_or(&Value::Null);
+            let each = |(at, item): (usize, &Node)| value(item, inner, &format!("{what}[{at}]"), names, findings);
+            let trees: Vec<Option<Tree>> = items.iter().enumerate().map(each).collect();
+            let tree = leaf::joined_seq(trees.into_iter().collect::<Option<_>>()?);
+            fitting(node, tree, None, schema, what, findings)
+        }
+        _ => {
+            let (tree, ty) = leaf::tree(node, what, names, findings)?;
+            fitting(node, tree, Some(&ty), schema, what, findings)
+        }
+    }
+}
+
+/// A constant is validated, the rest compared by type.
+fn fitting(
+    node: &Node,
+    tree: Tree,
+    ty: Option<&Ty>,
+    schema: &Value,
+    what: &str,
+    findings: &mut Findings,
+) -> Option<Tree> {
+    if let Tree::Constant(constant) = &tree {
+        if schema.get("x-secret") == Some(&Value::Bool(true)) && constant.is_string() {
+            plain_secret(node, what, findings);
+        }
+        valid(node, constant, schema, what, findings)?;
+    } else if let Some(ty) = ty {
+        leaf::fits(node, what, ty, &Ty::from_schema(schema), findings)?;
+    }
+    Some(tree)
+}
+
+fn plain_secret(node: &Node, what: &str, findings: &mut Findings) {
+    let message = format!("{what} takes a secret, and it stands in the runbook for all to read");
+    let found = Diagnostic::warning(Code::SecretInPlainText, message).at(findings.source(), node.span, "");
+    findings.push(found.help("read it in a step, or name it in the inventory's `secrets`"));
+}
+
+/// Validates a constant; each finding is put at the value inside that is wrong.
+pub(super) fn valid(node: &Node, constant: &Value, schema: &Value, what: &str, findings: &mut Findings) -> Option<()> {
+    let validator = match jsonschema::draft202012::new(schema) {
+        Ok(validator) => validator,
+        Err(error) => {
+            findings.error(Code::BadField, node.span, format!("the schema of {what} is not valid: {error}"), "");
+            return None;
+        }
+    };
+    let mut fine = Some(());
+    for error in validator.iter_errors(constant) {
+        let at = find(node, error.instance_path().as_str());
+        findings.error(Code::BadField, at.span, format!("{what}: {error}"), "");
+        fine = None;
+    }
+    fine
+}
+
+/// The node at a JSON pointer, or the nearest one above it.
+pub(super) fn find<'a>(node: &'a Node, pointer: &str) -> &'a Node {
+    pointer.split('/').skip(1).fold(node, |node, part| {
+        let name = part.replace("~1", "/").replace("~0", "~");
+        let inner = match &node.kind {
+            Kind::Map(map) => map.get(&name).map(|entry| &entry.value),
+            Kind::Seq(items) => name.parse::<usize>().ok().and_then(|at| items.get(at)),
+            Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Text(_) | Kind::Broken => None,
+        };
+        inner.unwrap_or(node)
+    })
+}
+
+/// The other branch of an `anyOf` with null, which is how an optional field is written.
+fn without_null(schema: &Value) -> &Value {
+    let Some(branches) = schema.get("anyOf").and_then(Value::as_array) else { return schema };
+    let is_null = |branch: &&Value| branch.get("type") == Some(&Value::from("null"));
+    match branches.as_slice() {
+        [other, null] | [null, other] if is_null(&null) && !is_null(&other) => other,
+        _ => schema,
+    }
+}
+
+fn is(keywords: &JsonMap<String, Value>, kind: &str) -> bool {
+    match keywords.get("type") {
+        Some(Value::String(name)) => name == kind,
+        Some(Value::Array(names)) => names.iter().any(|name| name == kind),
+        _ => kind == "object" && keywords.contains_key("properties"),
+    }
+}

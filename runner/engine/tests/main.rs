@@ -1,0 +1,9 @@
+//! The engine from outside: broken texts as data, and what is built from good ones.
+
+mod actions;
+mod cases;
+mod checked;
+mod hostile;
+mod inputs;
+mod inventory;
+mod schemas;
