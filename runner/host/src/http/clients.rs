@@ -12,6 +12,7 @@ use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use sluice_plugin::Problem;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::address::{Reach, reach};
 
@@ -30,12 +31,26 @@ pub(super) struct Kind {
     pub(super) fresh: bool,
 }
 
-#[derive(Default)]
+/// Requests under way at the same time. More of them would only open more connections, and take longer in all.
+const AT_ONCE: usize = 64;
+
 pub(crate) struct Clients {
     made: [OnceLock<Result<Client, String>>; 8],
+    turns: Semaphore,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self { made: Default::default(), turns: Semaphore::new(AT_ONCE) }
+    }
 }
 
 impl Clients {
+    /// Waits until fewer than [`AT_ONCE`] requests are under way. `None` never happens: the semaphore is not closed.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
+
     pub(super) fn get(&self, kind: Kind) -> Result<&Client, Problem> {
         let index = usize::from(kind.tls) + 2 * usize::from(kind.private) + 4 * usize::from(kind.fresh);
         let made = self.made.get(index).map(|slot| slot.get_or_init(|| make(kind)));

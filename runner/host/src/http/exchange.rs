@@ -53,6 +53,7 @@ impl Exchange<'_> {
         }
         let body = std::mem::take(&mut request.body);
         let mut hop = Hop { request: &request, url, origin, away: false };
+        let _turn = self.clients.turn().await;
         match tokio::time::timeout(limit, self.follow(&mut hop, body)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.attempted(&hop).too_late(limit)),
