@@ -10,7 +10,7 @@ use sluice_host::{BadGrant, Grants, HostParts, HttpGrant, Origin, ReadingPath, R
 use sluice_plugin::{Call, Host, PluginName};
 
 use crate::error::{CommandError, Result};
-use crate::paths;
+use crate::{paths, plugins};
 
 /// The hosts of one run.
 pub(crate) struct RunHosts {
@@ -58,15 +58,15 @@ impl Hosts for RunHosts {
     }
 }
 
-/// What the inventory's `plugins` say, and the monitoring endpoints of its own nodes for `nats`.
+/// What the inventory's `plugins` say, and the monitoring endpoints of its own nodes for the plugin that reads them.
 fn grants(inventory: &Inventory) -> Result<BTreeMap<PluginName, Grants>> {
     let bad = |error: BadGrant| CommandError::refused(format!("the inventory grants what cannot be: {error}"));
     let mut grants = BTreeMap::new();
     for (name, entry) in &inventory.plugins {
         grants.insert(name.clone(), written(entry).map_err(bad)?);
     }
-    let nats = PluginName::parse("nats").map_err(|error| CommandError::failed(error.to_string()))?;
-    let own: &mut Grants = grants.entry(nats).or_default();
+    let monitoring = PluginName::parse(plugins::MONITORING).map_err(|error| CommandError::failed(error.to_string()))?;
+    let own: &mut Grants = grants.entry(monitoring).or_default();
     for node in inventory.clusters.values().flat_map(|entry| &entry.cluster.nodes) {
         // Nodes lie in private networks; naming them in the inventory is what grants them.
         own.http.push(HttpGrant { origin: Origin::parse(&node.monitor_url()).map_err(bad)?, private: true, read: Vec::new() });

@@ -7,6 +7,12 @@ use sluice_plugin::{BadName, Plugin, PluginName};
 
 use crate::error::{CommandError, Result};
 
+/// The plugin that reads the monitoring endpoints of the inventory's nodes.
+pub(crate) const MONITORING: &str = "nats";
+
+/// The action that says whom AWS takes the caller for.
+pub(crate) const IDENTITY: &str = "aws.caller_identity";
+
 type Make = fn() -> Arc<dyn Plugin>;
 
 /// Name and maker. A plugin is made when the first of its actions is named.

@@ -133,7 +133,7 @@ fn again(report: &Report) -> String {
     command
 }
 
-fn given(value: &Value) -> String {
+pub(super) fn given(value: &Value) -> String {
     let name = |value: &Value| value.get("name").and_then(Value::as_str).map(str::to_owned);
     match value {
         Value::String(text) => text.clone(),

@@ -3,6 +3,7 @@
 use sluice_engine::diagnostic::visible;
 
 use super::important;
+use super::outcome::given;
 use super::sign::Sign;
 use super::text;
 use crate::report::{Report, StepReport};
@@ -58,4 +59,23 @@ fn said(step: &StepReport) -> String {
 
 fn widest(steps: &[StepReport], depth: usize) -> usize {
     steps.iter().map(|step| (text::width(name(step)) + depth).max(widest(&step.steps, depth + 2))).max().unwrap_or(0)
+}
+
+/// What was run, with what, by whom and when.
+pub(crate) fn head(report: &Report, stream: &Stream) -> String {
+    let mut shown = format!("{}  {}\n", stream.paint(Tone::Strong, &report.runbook), stream.paint(Tone::Dim, &report.origin));
+    let mut line = |label: &str, text: String| {
+        shown.push_str(&format!("{}{}\n", stream.paint(Tone::Dim, &text::pad(label, 9)), visible(&text)));
+    };
+    line("run", report.run.clone());
+    let inputs: Vec<String> =
+        report.inputs.as_object().into_iter().flatten().map(|(name, value)| format!("{name}={}", given(value))).collect();
+    if !inputs.is_empty() {
+        line("inputs", inputs.join(" "));
+    }
+    line("started", format!("{} by {} ({})", report.started.as_deref().unwrap_or("?"), report.by, report.trigger));
+    if let Some(ended) = &report.ended {
+        line("ended", ended.clone());
+    }
+    shown
 }
