@@ -11,8 +11,8 @@ use aws_sdk_ssm::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// None were found, or they could not be fetched. Nothing was sent.
-    Credentials { cause: String },
+    /// They could not be had, or (without a cause) there are none. Nothing was sent.
+    Credentials { cause: Option<String> },
     /// Refused, unknown name, TLS, time-out.
     Unreachable { cause: String },
     /// A web page: a proxy, a captive portal, a stand-in, or a service in trouble.
@@ -59,7 +59,9 @@ fn said(raw: &HttpResponse, error: &dyn ProvideErrorMetadata, source: Option<&(d
     }
 }
 
+/// The SDK's first words, "unhandled error", tell nobody anything.
 fn unread(raw: &HttpResponse, source: Option<&(dyn Error + 'static)>) -> Failure {
+    let source = source.map(|error| error.source().unwrap_or(error));
     Failure::Answer { status: raw.status().as_u16(), code: None, message: causes(source) }
 }
 
@@ -73,7 +75,11 @@ fn without_credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
     if provider_failed && no_connection {
         return Some(Failure::Unreachable { cause: format!("credentials could not be fetched: {cause}") });
     }
-    Some(Failure::Credentials { cause })
+    if matches!(found.downcast_ref(), Some(CredentialsError::CredentialsNotLoaded(_))) {
+        let why = causes(found.source());
+        return Some(Failure::Credentials { cause: Some(why).filter(|why| !why.is_empty()) });
+    }
+    Some(Failure::Credentials { cause: Some(cause) })
 }
 
 fn page(raw: &HttpResponse) -> Option<Failure> {

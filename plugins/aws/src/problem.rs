@@ -39,7 +39,7 @@ enum Meaning {
 /// For a call that only reads: whatever happened, nothing was applied.
 pub(crate) fn problem(failure: &Failure, asked: Asked<'_>) -> Problem {
     let problem = match failure {
-        Failure::Credentials { cause } => no_credentials(cause, asked),
+        Failure::Credentials { cause } => no_credentials(cause.as_deref(), asked),
         Failure::Unreachable { cause } => unreachable(cause, asked),
         Failure::Page { status, title } => web_page(*status, title, asked),
         Failure::Answer { status, code, message } => answer(*status, code.as_deref(), message, asked),
@@ -51,13 +51,13 @@ pub(crate) fn problem(failure: &Failure, asked: Asked<'_>) -> Problem {
     problem.with_details(details(failure, asked))
 }
 
-fn no_credentials(cause: &str, asked: Asked<'_>) -> Problem {
+fn no_credentials(cause: Option<&str>, asked: Asked<'_>) -> Problem {
+    let cause = cause.unwrap_or("there are none");
     let message = match asked.profile {
-        Some(profile) => {
-            format!(
-                "no valid credentials from profile {profile}: {cause}; log in with `aws sso login --profile {profile}`"
-            )
-        }
+        Some(profile) => format!(
+            "no valid credentials from profile {profile}: {cause}; log in with `aws sso login --profile {profile}`, or \
+             set the profile up with `aws configure sso --profile {profile}`"
+        ),
         None => format!(
             "no valid AWS credentials: {cause}; the inventory names no profile, so the environment, the default \
              profile and the machine's role were tried; log in with `aws sso login`, or name a `profile` in the \
@@ -68,11 +68,18 @@ fn no_credentials(cause: &str, asked: Asked<'_>) -> Problem {
 }
 
 fn unreachable(cause: &str, asked: Asked<'_>) -> Problem {
-    let message = format!(
-        "{} did not answer {}: {cause}; look at the network (VPN, proxy, DNS) and at AWS_ENDPOINT_URL, then try again",
-        place(asked),
-        asked.operation
-    );
+    let operation = asked.operation;
+    let message = match asked.endpoint {
+        Some(endpoint) => format!(
+            "{endpoint} did not answer {operation}: {cause}; look at the network (VPN, proxy, DNS) and at \
+             AWS_ENDPOINT_URL, then try again"
+        ),
+        None => format!(
+            "{operation} could not be sent to {}: {cause}; look at the network, and at what gives the credentials \
+             (SSO, credential_process, the machine's role), then try again",
+            place(asked)
+        ),
+    };
     Problem::not_applied("unreachable", message).retryable()
 }
 
@@ -97,7 +104,7 @@ fn answer(status: u16, code: Option<&str>, message: &str, asked: Asked<'_>) -> P
         (None, _) => format!("HTTP {status}: {message}"),
     };
     match meaning(status, code) {
-        Meaning::Credentials => no_credentials(&format!("AWS does not accept them ({said})"), asked),
+        Meaning::Credentials => no_credentials(Some(&format!("AWS does not accept them ({said})")), asked),
         Meaning::Clock => {
             let text = format!("AWS refused {operation} because of this machine's clock ({said}); set the clock");
             Problem::not_applied("clock", text).retryable()
@@ -182,7 +189,6 @@ fn meaning(status: u16, code: Option<&str>) -> Meaning {
             Meaning::Unsupported
         }
         _ if status == 429 => Meaning::Throttled,
-        _ if status == 403 && code.is_none() => Meaning::Denied,
         _ if status >= 500 => Meaning::Server,
         _ if status < 300 => Meaning::Unreadable,
         _ => Meaning::Refused,
@@ -241,7 +247,9 @@ mod tests {
     fn every_failure_says_what_and_where_and_what_next() {
         let cause = || "refused".to_owned();
         let login = "aws sso login --profile staging";
-        check(Failure::Credentials { cause: cause() }, "credentials", true, &["refused", login]);
+        check(Failure::Credentials { cause: Some(cause()) }, "credentials", true, &["refused", login]);
+        let setup = "aws configure sso --profile staging";
+        check(Failure::Credentials { cause: None }, "credentials", true, &["there are none", login, setup]);
         check(said(400, "ExpiredTokenException", "expired"), "credentials", true, &["ExpiredTokenException", login]);
         check(said(403, "InvalidClientTokenId", ""), "credentials", true, &["InvalidClientTokenId", login]);
         check(said(403, "RequestTimeTooSkewed", ""), "clock", true, &["clock"]);
@@ -249,7 +257,7 @@ mod tests {
         let right = "missing right is ssm:GetParameters";
         check(said(400, "AccessDeniedException", "no"), "denied", false, &["profile staging", "/a/jwt", right]);
         check(said(400, "AccessDeniedException", "the ciphertext refers"), "denied", false, &["kms:Decrypt"]);
-        check(said(403, "", "Forbidden"), "denied", false, &["Forbidden"]);
+        check(said(403, "", "Forbidden"), "refused", false, &["HTTP 403: Forbidden"]);
         check(said(400, "ThrottlingException", "Rate exceeded"), "throttled", true, &["us-east-2", "Rate exceeded"]);
         check(said(429, "", "slow"), "throttled", true, &[]);
         check(said(400, "ParameterNotFound", ""), "not_found", false, &["/a/jwt", "us-east-2"]);
@@ -268,8 +276,10 @@ mod tests {
     fn without_profile_or_endpoint_the_message_still_helps() {
         let asked = Asked { profile: None, endpoint: None, ..ASKED };
         let message = |failure| problem(&failure, asked).message;
-        assert!(message(Failure::Credentials { cause: String::new() }).contains("the inventory names no profile"));
-        assert!(message(Failure::Unreachable { cause: String::new() }).contains("the ssm endpoint of us-east-2"));
+        assert!(message(Failure::Credentials { cause: None }).contains("the inventory names no profile"));
+        assert!(
+            message(Failure::Unreachable { cause: String::new() }).contains("sent to the ssm endpoint of us-east-2")
+        );
         assert!(message(said(400, "AccessDenied", "no")).contains("these credentials may not"));
     }
 }

@@ -8,6 +8,8 @@ mod health;
 mod link;
 mod monitor;
 mod names;
+mod overview;
+mod report;
 mod span;
 
 pub use actions::plugin;

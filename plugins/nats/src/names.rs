@@ -10,10 +10,6 @@ use sluice_plugin::Problem;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct StreamName(String);
 
-/// A server's id, `N` and 55 letters, fit to be one token of a subject.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ServerId(String);
-
 impl StreamName {
     /// `pointer` is the place inside `with` that the name came from.
     pub(crate) fn parse(text: &str, pointer: &str) -> Result<Self, Problem> {
@@ -23,17 +19,6 @@ impl StreamName {
         let shown: String = text.chars().take(64).flat_map(char::escape_default).collect();
         let rule = "a stream's name has no spaces, dots, `*`, `>`, slashes or control characters";
         Err(Problem::bad_input(pointer, format!("`{shown}` is not the name of a stream: {rule}")))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl ServerId {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let fits = text.len() <= 64 && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        fits.then(|| Self(text.to_owned()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -68,12 +53,5 @@ mod tests {
             assert!(!problem.message.contains('\n'), "control characters are shown escaped");
         }
         assert!(StreamName::parse(&"x".repeat(256), "").is_err());
-    }
-
-    #[test]
-    fn a_server_id_is_letters_and_digits() {
-        assert!(ServerId::parse("NAFJMVTO7SLJTCHI2T4KLYONEBUWXHWTICJ4LQ4QN722ZIKPLPPJSVQX").is_some());
-        assert!(ServerId::parse("N.A").is_none());
-        assert!(ServerId::parse("").is_none());
     }
 }

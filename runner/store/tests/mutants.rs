@@ -75,6 +75,11 @@ impl Faulty {
         self.fault == fault
     }
 
+    async fn end(&self, run: &RunId) -> Result<Version, StoreError> {
+        let records = self.store.read(run, 0).await?;
+        Ok(records.last().map_or(Version::START, |last| Version { ordinal: last.ordinal, hash: last.hash }))
+    }
+
     async fn holder(&self, name: &str) -> Result<Option<HeldLock>, StoreError> {
         Ok(self.store.held().await?.into_iter().find(|lock| lock.name == name))
     }
@@ -103,22 +108,33 @@ impl Journal for Faulty {
         records: &[Record],
         durability: Durability,
     ) -> Result<Version, AppendError> {
-        let there = self.store.read(run, 0).await.unwrap_or_default();
-        if let Some(last) = there.last().filter(|last| last.ordinal == expected.ordinal)
-            && self.has(Fault::IgnoresTheHash)
-        {
-            expected.hash = last.hash;
+        match self.fault {
+            Fault::IgnoresTheHash => {
+                let there = self.end(run).await?;
+                if there.ordinal == expected.ordinal {
+                    expected = there;
+                }
+                self.store.append(run, expected, records, durability).await
+            }
+            Fault::RepeatsTheSameAppend => {
+                let there = self.store.read(run, expected.ordinal).await?;
+                if there == records {
+                    self.end(run).await.map_err(Into::into)
+                } else {
+                    self.store.append(run, expected, records, durability).await
+                }
+            }
+            Fault::AppendsHalfOfALateBatch => {
+                let outcome = self.store.append(run, expected, records, durability).await;
+                if outcome == Err(AppendError::Conflict) && records.len() > 1 {
+                    let end = self.end(run).await?;
+                    let half = Record { ordinal: end.ordinal + 1, ..records[0].clone() };
+                    self.store.append(run, end, &[half], durability).await?;
+                }
+                outcome
+            }
+            _ => self.store.append(run, expected, records, durability).await,
         }
-        if self.has(Fault::RepeatsTheSameAppend) && !records.is_empty() && there.ends_with(records) {
-            return Ok(there.last().map_or(expected, |last| Version { ordinal: last.ordinal, hash: last.hash }));
-        }
-        let outcome = self.store.append(run, expected, records, durability).await;
-        if outcome == Err(AppendError::Conflict) && self.has(Fault::AppendsHalfOfALateBatch) && records.len() > 1 {
-            let end = there.last().map_or(Version::START, |last| Version { ordinal: last.ordinal, hash: last.hash });
-            let half = Record { ordinal: end.ordinal + 1, ..records[0].clone() };
-            self.store.append(run, end, &[half], durability).await?;
-        }
-        outcome
     }
 
     async fn read(&self, run: &RunId, after: u64) -> Result<Vec<Record>, StoreError> {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -20,6 +21,7 @@ use crate::process::Proc;
 use crate::programs;
 use crate::registry::{self, Found};
 
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 const READY: &str = "ready";
 const FAILED: &str = "failed: ";
 
@@ -44,9 +46,13 @@ pub(crate) fn start(name: &str, options: &Options, progress: &Progress) -> Resul
             return Ok(());
         }
         match line.strip_prefix(FAILED) {
+            Some(_) if INTERRUPTED.load(Ordering::Relaxed) => break,
             Some(error) => return Err(Error::new(error)),
             None => progress(&line),
         }
+    }
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        std::process::exit(130);
     }
     Err(Error::new(format!("the lab's daemon ended before it was ready; see {}", log.display())))
 }
@@ -56,6 +62,7 @@ fn end_on_interrupt(daemon: Option<Proc>) {
     let wait = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(tokio::signal::ctrl_c())?;
+        INTERRUPTED.store(true, Ordering::Relaxed);
         if let Some(daemon) = daemon {
             daemon.signal(Signal::SIGTERM);
             daemon.gone_within(Duration::from_secs(10));
@@ -86,7 +93,11 @@ pub(crate) fn daemon(name: &str, options: &str) -> Result<()> {
         let (mut term, mut int) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
         let mut daemon = tokio::select! {
             daemon = Daemon::start(name, options, programs, &say) => daemon?,
-            _ = term.recv() => return Err(Error::new("told to end before the lab was ready")),
+            _ = term.recv() => {
+                // The start was dropped, and its processes with it; what is left is the folder.
+                registry::remove(name)?;
+                return Err(Error::new("told to end before the lab was ready"));
+            }
         };
         say(READY);
         let ending = tokio::select! {

@@ -128,6 +128,7 @@ pub(crate) async fn replace(world: Arc<World>, n: u8, instance: String, how: Rep
         let mut node = world.node(n)?.lock().await;
         node.doing = Doing::Booting;
         node.instance = new.to_owned();
+        world.log(&format!("{}: {instance} is gone with its store, {new} boots", plan.node_name(n)));
         node.server_name = if how.new_name { format!("{}-{new}", plan.node_name(n)) } else { plan.node_name(n) };
     }
     tokio::time::sleep(STEP).await;
@@ -145,6 +146,7 @@ async fn boot(world: &World, n: u8, instance: &str) -> Result<()> {
             return Ok(());
         }
         node.start(&world.plan, &world.keys, &world.programs)?;
+        world.log(&format!("{}: nats-server of {instance} started", node.server_name));
     }
     log_boot(&world.plan, n, instance).await
 }

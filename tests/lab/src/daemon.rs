@@ -2,7 +2,8 @@
 //! It does not know whether it lives in a process of its own (`cargo lab up`) or in a test's thread.
 
 use std::collections::VecDeque;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -53,7 +54,16 @@ impl World {
         Duration::try_from_secs_f64(self.plan.options.boot_delay).unwrap_or_default()
     }
 
+    /// A line in the lab's own log, `lab.log` in its folder.
+    pub(crate) fn log(&self, text: &str) {
+        let file = File::options().create(true).append(true).open(self.plan.folder.join("lab.log"));
+        // A full disk must not end a lab; the log is for people.
+        let _ = file.and_then(|mut file| writeln!(file, "{} {text}", jiff::Timestamp::now()));
+    }
+
     pub(crate) fn record(&self, verdict: Verdict) {
+        let word = if verdict.safe { "safe" } else { "UNSAFE" };
+        self.log(&format!("{} {} by {}: {word}", verdict.node, verdict.instance, verdict.cause));
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         if verdicts.len() == VERDICTS_KEPT {
             verdicts.pop_front();
@@ -75,6 +85,7 @@ impl World {
                 let mut node = node.lock().await;
                 node.doing = Doing::Stopped;
                 node.note = format!("replacement failed: {error}");
+                world.log(&format!("{}: {}", node.server_name, node.note));
             }
         });
     }
@@ -145,12 +156,13 @@ async fn start_claimed(claim: Claim, programs: Programs, progress: &Progress) ->
         world.node(n)?.lock().await.start(&world.plan, &world.keys, &world.programs)?;
     }
     let admin = world.keys.user("admin")?;
-    let (adapter, ready) = tokio::join!(
-        Adapter::start(&world.plan, &world.keys, &world.programs),
-        ready::make_ready(&world.plan, admin, progress)
-    );
-    let adapter = adapter?;
-    ready?;
+    let cluster = async {
+        tokio::select! {
+            ready = ready::make_ready(&world.plan, admin, progress) => ready,
+            fallen = first_fallen(&world) => Err(fallen),
+        }
+    };
+    let (adapter, ()) = tokio::try_join!(Adapter::start(&world.plan, &world.keys, &world.programs), cluster)?;
     first_instances(&world).await?;
     tasks.push(tokio::spawn(watch_nodes(world.clone())));
     Ok(Daemon { world, adapter, stopped, tasks })
@@ -167,6 +179,22 @@ async fn first_instances(world: &World) -> Result<()> {
         cloud::log_boot(&world.plan, n, id).await?;
     }
     Ok(())
+}
+
+/// Why the first server that ends while the lab starts did so: waiting on would tell nothing more.
+async fn first_fallen(world: &World) -> Error {
+    loop {
+        for node in &world.nodes {
+            let mut node = node.lock().await;
+            node.look();
+            if node.doing == Doing::Stopped {
+                let log = fs::read_to_string(world.plan.node_folder(node.n).join("nats.log")).unwrap_or_default();
+                let last = log.lines().last().unwrap_or("no word");
+                return Error::new(format!("{} {}: {last}", node.server_name, node.note));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn watch_nodes(world: Arc<World>) {

@@ -69,6 +69,9 @@ fn trust(product: &Path, plan: &Plan) -> Result<()> {
     if !answer.status.success() {
         return Err(Error::new(format!("sluice trust: {}", String::from_utf8_lossy(&answer.stderr).trim())));
     }
+    if digest.is_empty() {
+        return Err(Error::new("sluice trust --print-digest printed no digest"));
+    }
     show(&["trust", "--digest", &digest]);
     let status = command(product, plan).args(["trust", "--digest", &digest]).status().context(product.display())?;
     if status.success() { Ok(()) } else { Err(Error::new(format!("sluice trust: {status}"))) }

@@ -71,6 +71,7 @@ pub enum Fault {
 /// Does it; the answer says what was done.
 pub(crate) async fn apply(world: &Arc<World>, fault: Fault) -> Result<Value> {
     let plan = &world.plan;
+    world.log(&format!("fault {fault:?}"));
     match fault {
         Fault::Kill { node } => {
             let n = plan.node_number(&node)?;

@@ -1,6 +1,9 @@
 //! What the product is given: the inventory `sluice.yaml` and the environment. It knows the product's words for
 //! things, not the product.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use crate::error::{Context, Result};
 use crate::plan::{ACCOUNT, Plan, REGION, SERVICES, STREAM};
 
@@ -9,7 +12,9 @@ pub(crate) fn write(plan: &Plan) -> Result<()> {
     let path = plan.folder.join("sluice.yaml");
     std::fs::create_dir_all(plan.folder.join("state")).context("state folder")?;
     std::fs::write(plan.folder.join("aws-config"), "").context("aws-config")?;
-    std::fs::write(&path, text(plan)).context(path.display())
+    std::fs::write(&path, text(plan)).context(path.display())?;
+    // The product refuses an inventory that others can write, and a umask of 002 would let the group.
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).context(path.display())
 }
 
 fn text(plan: &Plan) -> String {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
-use async_nats::jetstream::{self, consumer::PullConsumer, context::PublishAckFuture, stream::RawMessageErrorKind};
+use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind, PublishAckFuture};
+use async_nats::jetstream::{self, ErrorCode, consumer::PullConsumer, stream::RawMessageErrorKind};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -223,9 +224,7 @@ async fn in_stream(context: &jetstream::Context, wanted: HashSet<u64>) -> Result
     let stream = match context.get_stream(STREAM).await {
         Ok(stream) => stream,
         // A stream that is gone holds nothing; one that does not answer is not yet known to be gone.
-        Err(error) if error.to_string().contains("10059") || error.to_string().contains("not found") => {
-            return Ok(HashSet::new());
-        }
+        Err(error) if is_gone(&error) => return Ok(HashSet::new()),
         Err(error) => return Err(error).context(format!("{STREAM} cannot be read now")),
     };
     let state = &stream.cached_info().state;
@@ -238,6 +237,10 @@ async fn in_stream(context: &jetstream::Context, wanted: HashSet<u64>) -> Result
         all.extend(part?);
     }
     Ok(all)
+}
+
+fn is_gone(error: &GetStreamError) -> bool {
+    matches!(error.kind(), GetStreamErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
 async fn walk(stream: &jetstream::stream::Stream, start: u64, end: u64, wanted: &HashSet<u64>) -> Result<Vec<u64>> {

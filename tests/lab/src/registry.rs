@@ -87,6 +87,17 @@ fn sweep_locked() -> Result<Vec<String>> {
     Ok(swept)
 }
 
+/// Ends what is left of a lab this process had claimed, and removes its folder.
+pub(crate) fn remove(name: &str) -> Result<()> {
+    let folder = labs()?.join(name);
+    // Told to end before the claim, the name may be another process's.
+    if alive(&folder).is_some_and(|lab| lab.daemon.pid == std::process::id()) {
+        end_left(&folder)?;
+        fs::remove_dir_all(&folder).context(folder.display())?;
+    }
+    Ok(())
+}
+
 /// Ends exactly the processes named by the pid files in a lab's folder.
 pub(crate) fn end_left(folder: &Path) -> Result<()> {
     for file in pid_files(folder) {

@@ -65,3 +65,20 @@ async fn a_deleted_stream_is_gone() {
     assert_eq!(lab.audit().await.unwrap().lost, 50);
     assert!(lab.fault(Fault::DeleteStream { name: "pivot_main".into() }).await.is_err());
 }
+
+#[tokio::test]
+async fn a_slowed_node_is_healthy_before_its_data_is_there() {
+    let lab = lab().await;
+    lab.load(Load { rate: 5000, size: 12_000, count: Some(4000), no_consume: true }).await.unwrap();
+    lab.fault(Fault::Slow { node: "2".into(), duty: 0.03 }).await.unwrap();
+    lab.fault(Fault::Replace { node: "2".into(), new_name: false, boot_delay: None }).await.unwrap();
+    let behind = until("healthz 200 with a store that is behind", 60, &lab, |status| {
+        let stored = node(status, 2)["stream"]["last_seq"].as_u64();
+        node(status, 2)["healthz"] == "200" && stored.is_some_and(|seq| seq > 0 && seq < 4000)
+    });
+    behind.await;
+    assert!(lab.wait_healthy(Duration::ZERO).await.is_err(), "the lab itself must not take healthz for the data");
+    lab.fault(Fault::Clear).await.unwrap();
+    lab.wait_healthy(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(node(&lab.status().await.unwrap(), 2)["stream"]["last_seq"], 4000);
+}

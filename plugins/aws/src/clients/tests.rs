@@ -117,6 +117,7 @@ async fn without_credentials_nothing_is_sent_and_the_line_to_type_is_told() {
         }
     };
     check(|| CredentialsError::not_loaded("nothing there"), "nothing there").await;
+    check(CredentialsError::not_loaded_no_source, "there are none").await;
     check(|| CredentialsError::provider_error("the SSO token has expired"), "the SSO token has expired").await;
     check(|| CredentialsError::invalid_configuration("a loop"), "a loop").await;
     assert!(stand_in.asked().is_empty());

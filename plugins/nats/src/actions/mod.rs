@@ -2,7 +2,20 @@
 
 mod cluster_health;
 mod common;
+mod connections;
+mod consumers;
+mod context;
+mod hosts;
+mod jetstream;
+mod jetstream_input;
+mod meta;
 mod servers;
+mod stream_list;
+mod streams;
+mod whoami;
+
+#[cfg(test)]
+mod tests;
 
 use sluice_plugin::{Action, NativePlugin, PluginSpec, Power};
 
@@ -12,7 +25,19 @@ pub fn plugin() -> NativePlugin {
 }
 
 fn actions() -> Vec<Box<dyn Action>> {
-    vec![Box::new(servers::Servers), Box::new(cluster_health::ClusterHealth)]
+    vec![
+        Box::new(servers::Servers),
+        Box::new(cluster_health::ClusterHealth),
+        Box::new(streams::Streams),
+        Box::new(consumers::Consumers),
+        Box::new(meta::Meta),
+        Box::new(jetstream::JetStream),
+        Box::new(connections::Connections),
+        Box::new(hosts::Hosts),
+        Box::new(whoami::WhoAmI),
+        Box::new(stream_list::StreamList),
+        Box::new(context::Context),
+    ]
 }
 
 fn spec() -> PluginSpec {

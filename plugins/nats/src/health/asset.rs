@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sample::Sample;
+use super::view::Source;
 use crate::monitor::model::{Account, Consumer, Group, Stream, StreamConfig, StreamState};
 use crate::monitor::read::Round;
 
@@ -18,7 +19,6 @@ pub(super) struct Key {
 /// One asset as one node saw it in one round.
 #[derive(Clone, Debug)]
 pub(super) struct View {
-    pub(super) node: usize,
     /// The name the node's server gives itself.
     pub(super) server: String,
     pub(super) group: Group,
@@ -31,6 +31,7 @@ pub(super) struct View {
     pub(super) position: u64,
     pub(super) pending: u64,
     pub(super) ack_pending: u64,
+    pub(super) source: Source,
 }
 
 /// One asset in every round: what each node that holds it said.
@@ -129,12 +130,14 @@ fn views(sample: &Sample, round: &Round) -> BTreeMap<Key, Vec<View>> {
         let server = sample.server_name(round, node);
         for account in &jsz.account_details {
             for stream in &account.stream_detail {
-                let base = stream_view(node, &server, stream);
+                let base = stream_view(&server, stream);
                 for consumer in &stream.consumer_detail {
                     let view = consumer_view(&base, consumer, stream.config.as_ref());
                     all.entry(key(account, stream, Some(consumer))).or_default().push(view);
                 }
-                all.entry(key(account, stream, None)).or_default().push(base);
+                if !stream.only_consumers {
+                    all.entry(key(account, stream, None)).or_default().push(base);
+                }
             }
         }
     }
@@ -150,10 +153,9 @@ fn key(account: &Account, stream: &Stream, consumer: Option<&Consumer>) -> Key {
     }
 }
 
-fn stream_view(node: usize, server: &str, stream: &Stream) -> View {
+fn stream_view(server: &str, stream: &Stream) -> View {
     let config = stream.config.clone().unwrap_or_default();
     View {
-        node,
         server: server.to_owned(),
         group: group_or_alone(stream.cluster.as_ref(), server),
         want: config.replicas(),
@@ -163,6 +165,7 @@ fn stream_view(node: usize, server: &str, stream: &Stream) -> View {
         position: stream.state.last_seq,
         pending: 0,
         ack_pending: 0,
+        source: stream.source,
     }
 }
 
@@ -176,6 +179,7 @@ fn consumer_view(stream: &View, consumer: &Consumer, config: Option<&StreamConfi
         position: consumer.delivered.consumer_seq.saturating_add(consumer.ack_floor.consumer_seq),
         pending: consumer.num_pending,
         ack_pending: consumer.num_ack_pending,
+        source: consumer.source,
         ..stream.clone()
     }
 }

@@ -38,10 +38,14 @@ pub(super) fn judge(sample: &Sample, asset: &Asset) -> Judged {
         configured: total,
         replicas: asset.last().iter().map(unled_row).collect(),
         ok: false,
-        source: Source::Monitoring,
+        source: Source::default(),
     };
     let furthest = asset.last().iter().max_by_key(|view| view.state.last_seq);
-    Judged { row: row(asset, furthest, None, group), findings: vec![finding], votes: Votes { subject, total, left } }
+    Judged {
+        row: row(asset, furthest, furthest.map(|view| (view.state.last_seq, view.source)), group),
+        findings: vec![finding],
+        votes: Votes { subject, total, left },
+    }
 }
 
 fn led(sample: &Sample, asset: &Asset, subject: Subject, leader: &View) -> Judged {
@@ -49,7 +53,7 @@ fn led(sample: &Sample, asset: &Asset, subject: Subject, leader: &View) -> Judge
     let is_stream = asset.key.consumer.is_none();
     // Of a consumer there is no own store to ask: the traffic, or an earlier word of its leader, must do.
     let evidence = |peer: &Peer| Evidence {
-        reached: is_stream && target.own(asset, &peer.name).is_some_and(|own| own >= target.seq),
+        reached: is_stream && target.own(asset, &peer.name).is_some_and(|own| own.state.last_seq >= target.seq),
         moves: !is_stream && asset.moves() && answers(sample, &peer.name),
         current_before: !is_stream && called_current(asset, &peer.name),
     };
@@ -71,32 +75,32 @@ fn led(sample: &Sample, asset: &Asset, subject: Subject, leader: &View) -> Judge
         configured: leader.want,
         replicas: rows,
         ok: findings.is_empty(),
-        source: Source::Monitoring,
+        source: leader.source,
     };
-    Judged { row: row(asset, Some(leader), Some(target.seq), group), findings, votes }
+    Judged { row: row(asset, Some(leader), Some((target.seq, target.source)), group), findings, votes }
 }
 
 /// What each replica must have reached: the leader's last sequence at its first word.
 struct Target {
     round: usize,
     seq: u64,
+    source: Source,
 }
 
 impl Target {
     /// A stream that was made anew between the rounds starts again.
     fn of(asset: &Asset, leader: &View) -> Self {
         let said = |round| asset.leader_in(round).filter(|view| view.created == leader.created);
-        let first = (0..asset.rounds.len()).find_map(|round| said(round).map(|view| (round, view.state.last_seq)));
-        let (round, seq) = first.unwrap_or((asset.rounds.len().saturating_sub(1), leader.state.last_seq));
-        Self { round, seq }
+        let first = (0..asset.rounds.len()).find_map(|round| said(round).map(|view| (round, view)));
+        let (round, view) = first.unwrap_or((asset.rounds.len().saturating_sub(1), leader));
+        Self { round, seq: view.state.last_seq, source: view.source }
     }
 
     /// The server's own last sequence, read after the leader's word, or with it when there is no later reading.
-    fn own(&self, asset: &Asset, server: &str) -> Option<u64> {
+    fn own<'a>(&self, asset: &'a Asset, server: &str) -> Option<&'a View> {
         let later = asset.rounds.get(self.round + 1..).filter(|rounds| !rounds.is_empty());
         let rounds = later.or_else(|| asset.rounds.get(self.round..))?;
-        let own = |views: &Vec<View>| views.iter().find(|view| view.server == server).map(|view| view.state.last_seq);
-        rounds.iter().rev().find_map(own)
+        rounds.iter().rev().find_map(|views| views.iter().find(|view| view.server == server))
     }
 }
 
@@ -110,9 +114,10 @@ fn own_store(
     let name = row.node.clone();
     let critical = |code: &str| Finding::new(Severity::Critical, code, subject.clone()).settling();
     match target.own(asset, &name) {
-        Some(own) => {
+        Some(view) => {
+            let own = view.state.last_seq;
             row.own_last_seq = Some(own);
-            row.own_source = Some(Source::Monitoring);
+            row.own_source = Some(view.source);
             if own >= target.seq {
                 return None;
             }
@@ -151,7 +156,10 @@ fn set(row: &mut ReplicaView, state: ReplicaState) {
 }
 
 fn answers(sample: &Sample, server: &str) -> bool {
-    sample.node_named(server).and_then(|node| sample.read(node)).is_some_and(|read| read.jsz.is_ok())
+    sample
+        .node_named(server)
+        .and_then(|node| sample.read(node))
+        .is_some_and(|read| read.jsz.as_ref().is_ok_and(|jsz| !jsz.partial))
 }
 
 fn called_current(asset: &Asset, server: &str) -> bool {
@@ -192,13 +200,13 @@ fn unled_row(view: &View) -> ReplicaView {
         leader: false,
         current: false,
         own_last_seq: Some(view.state.last_seq),
-        own_source: Some(Source::Monitoring),
+        own_source: Some(view.source),
         state: ReplicaState::Unknown,
         ..group::leader_view(&view.server)
     }
 }
 
-fn row(asset: &Asset, view: Option<&View>, last_seq: Option<u64>, group: GroupView) -> Row {
+fn row(asset: &Asset, view: Option<&View>, last_seq: Option<(u64, Source)>, group: GroupView) -> Row {
     let (account, stream) = (asset.key.account.clone(), asset.key.stream.clone());
     let state = view.map(|view| view.state.clone()).unwrap_or_default();
     match &asset.key.consumer {
@@ -209,7 +217,8 @@ fn row(asset: &Asset, view: Option<&View>, last_seq: Option<u64>, group: GroupVi
             messages: state.messages,
             bytes: state.bytes,
             first_seq: state.first_seq,
-            last_seq: last_seq.unwrap_or(state.last_seq),
+            last_seq: last_seq.map_or(state.last_seq, |(seq, _)| seq),
+            last_seq_source: last_seq.map(|(_, source)| source).unwrap_or_default(),
             group,
         }),
         Some(name) => Row::Consumer(ConsumerView {

@@ -94,10 +94,11 @@ pub(crate) enum ReplicaState {
 }
 
 /// Where a figure came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Source {
     /// A node's own endpoint on port 8222.
+    #[default]
     Monitoring,
     /// `$JS.API`, with the credentials given.
     JetstreamApi,
@@ -117,6 +118,7 @@ pub(crate) struct StreamView {
     pub(crate) first_seq: u64,
     /// The leader's, read before the replicas' own.
     pub(crate) last_seq: u64,
+    pub(crate) last_seq_source: Source,
     pub(crate) group: GroupView,
 }
 

@@ -6,11 +6,11 @@
 use serde::Deserialize;
 
 use super::number;
+use crate::health::view::Source;
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct HealthBody {
-    pub(crate) status: String,
     pub(crate) error: Option<String>,
 }
 
@@ -28,7 +28,6 @@ pub(crate) struct Varz {
     pub(crate) server_name: String,
     pub(crate) version: String,
     pub(crate) start: String,
-    pub(crate) now: String,
     pub(crate) uptime: String,
     #[serde(deserialize_with = "number::count")]
     pub(crate) mem: u64,
@@ -37,7 +36,6 @@ pub(crate) struct Varz {
     pub(crate) connections: u64,
     #[serde(deserialize_with = "number::count")]
     pub(crate) slow_consumers: u64,
-    pub(crate) system_account: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -56,9 +54,9 @@ pub(crate) struct Jsz {
     pub(crate) meta_cluster: Option<Group>,
     #[serde(deserialize_with = "number::list")]
     pub(crate) account_details: Vec<Account>,
-    /// How many accounts there are, over all pages.
-    #[serde(deserialize_with = "number::count")]
-    pub(crate) total: u64,
+    /// It holds some of the server's streams only, so nothing follows from one that is not in it.
+    #[serde(skip)]
+    pub(crate) partial: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -100,12 +98,16 @@ pub(crate) struct Stream {
     pub(crate) state: StreamState,
     #[serde(deserialize_with = "number::list")]
     pub(crate) consumer_detail: Vec<Consumer>,
+    /// Nothing is known of the stream itself here, only of consumers.
+    #[serde(skip)]
+    pub(crate) only_consumers: bool,
+    #[serde(skip)]
+    pub(crate) source: Source,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct StreamConfig {
-    pub(crate) name: String,
     pub(crate) retention: String,
     #[serde(deserialize_with = "number::list")]
     pub(crate) subjects: Vec<String>,
@@ -139,6 +141,8 @@ pub(crate) struct Consumer {
     pub(crate) num_pending: u64,
     #[serde(deserialize_with = "number::count")]
     pub(crate) num_ack_pending: u64,
+    #[serde(skip)]
+    pub(crate) source: Source,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -184,13 +188,11 @@ pub(crate) struct Peer {
     /// Raft operations, not messages.
     #[serde(deserialize_with = "number::count")]
     pub(crate) lag: u64,
-    pub(crate) peer: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Connz {
-    pub(crate) server_id: String,
     /// Over all pages. `num_connections` counts one page only and is not read.
     #[serde(deserialize_with = "number::count")]
     pub(crate) total: u64,
@@ -204,7 +206,6 @@ pub(crate) struct Connz {
 pub(crate) struct Connection {
     #[serde(deserialize_with = "number::count")]
     pub(crate) cid: u64,
-    pub(crate) kind: String,
     pub(crate) ip: String,
     pub(crate) name: String,
     pub(crate) lang: String,

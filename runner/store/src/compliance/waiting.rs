@@ -1,12 +1,12 @@
 //! Waiting for records: who is woken, and who is not.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_engine::journal::store::{Store, Version};
 
 use super::fixture::{append, run};
-use super::{Case, Outcome, Place, case, same};
+use super::{Case, Outcome, Place, case, holds, same};
 
 /// Longer than any machine takes; a case that uses it up has failed.
 const LONG: Duration = Duration::from_secs(20);
@@ -60,8 +60,10 @@ async fn woken(waiter: Arc<dyn Store>, writer: Arc<dyn Store>) -> Outcome {
             early = &mut waiting => same("something came", Some(early?), None)?,
             () = tokio::time::sleep(Duration::from_millis(10 * round)) => {}
         }
+        let appended = Instant::now();
         end = append(&*writer, &run, end, &[b"news"]).await?;
         same("something came", waiting.await?, true)?;
+        holds("the append was noticed before patience was over", appended.elapsed() < LONG / 2)?;
     }
     Ok(())
 }

@@ -83,20 +83,31 @@ enum Found {
 impl Schema {
     pub(super) fn bring_up(&self, connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
         let fault = |error: rusqlite::Error| errors::store_error(file, &error);
-        if self.missing(connection, file)?.is_empty() {
+        // In a transaction even where nothing is written: another process may bring the file up between two questions.
+        let glance = connection.transaction().map_err(fault)?;
+        if self.missing(&glance, file)?.is_empty() {
             return Ok(());
         }
-        // Another process may be here too: what is missing is asked again with the right to write in hand.
+        glance.commit().map_err(fault)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
-        for step in self.missing(&transaction, file)? {
+        let missing = self.missing(&transaction, file)?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for step in missing {
             transaction.execute_batch(step).map_err(fault)?;
         }
-        let version = self.generation * STEPS_PER_GENERATION + i64::try_from(self.steps.len()).unwrap_or(0);
-        transaction.pragma_update(None, "application_id", APPLICATION).map_err(fault)?;
-        transaction.pragma_update(None, "user_version", version).map_err(fault)?;
+        self.stamp(&transaction).map_err(fault)?;
         transaction.commit().map_err(fault)
     }
 
+    fn stamp(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let version = self.generation * STEPS_PER_GENERATION + i64::try_from(self.steps.len()).unwrap_or(0);
+        connection.pragma_update(None, "application_id", APPLICATION)?;
+        connection.pragma_update(None, "user_version", version)
+    }
+
+    /// Ask it inside a transaction.
     fn missing(&self, connection: &Connection, file: &Path) -> Result<&'static [&'static str], StoreError> {
         match found(connection).map_err(|error| errors::store_error(file, &error))? {
             Found::Empty => Ok(self.steps),

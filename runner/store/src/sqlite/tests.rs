@@ -192,3 +192,20 @@ fn an_older_generation_is_brought_up_and_then_refused_to_the_older_release() {
     drop(opened(&folder, &NEXT_GENERATION).unwrap());
     assert!(matches!(SqliteStore::open(folder.path()).err(), Some(StoreError::TooNew(_))));
 }
+
+#[test]
+fn a_new_store_is_opened_by_many_at_once() {
+    for _ in 0..30 {
+        let folder = TempDir::new().unwrap();
+        let barrier = std::sync::Barrier::new(8);
+        let errors: Vec<_> = std::thread::scope(|scope| {
+            let open = || {
+                barrier.wait();
+                SqliteStore::open(folder.path()).err()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(errors, []);
+    }
+}

@@ -36,28 +36,56 @@ pub(super) async fn fetch(
         let on = asked.join(", ");
         let answer = aws.ssm.client.get_parameters().set_names(Some(asked)).with_decryption(decrypt).send().await;
         let answer = answer.map_err(|error| aws.problem(&aws.ssm, GET_PARAMETERS, &on, &error))?;
-        for parameter in answer.parameters.unwrap_or_default() {
-            if let Some(name) = names.iter().find(|name| answers(&parameter, name)) {
-                found.insert((*name).clone(), Found::of(parameter));
-            }
+        for name in names {
+            let parameter = answer.parameters().iter().find(|parameter| answers(parameter, name));
+            found.extend(parameter.map(|parameter| ((*name).clone(), Found::of(parameter))));
         }
     }
     Ok(found)
 }
 
-/// A parameter asked by ARN, version or label comes back under its plain name, with the selector beside it.
+/// A parameter asked by version or label comes back under its plain name, with the selector beside it. Two versions of
+/// one parameter may be asked at once, so the name alone is not enough.
 fn answers(parameter: &Parameter, asked: &ParameterName) -> bool {
-    let asked = asked.as_str();
-    let asked = asked.strip_suffix(parameter.selector().unwrap_or_default()).unwrap_or(asked);
-    [parameter.name(), parameter.arn()].contains(&Some(asked))
+    let selector = parameter.selector().unwrap_or_default().trim_start_matches(':');
+    let rests =
+        [parameter.name(), parameter.arn()].into_iter().flatten().filter_map(|name| asked.as_str().strip_prefix(name));
+    rests.into_iter().any(|rest| match rest.strip_prefix(':') {
+        Some(version) => version == selector || version == parameter.version().to_string(),
+        None => rest.is_empty() && selector.is_empty(),
+    })
 }
 
 impl Found {
-    fn of(parameter: Parameter) -> Self {
+    fn of(parameter: &Parameter) -> Self {
         Self {
             encrypted: parameter.r#type() == Some(&ParameterType::SecureString),
             version: parameter.version(),
             value: Secret::new(parameter.value().unwrap_or_default().trim()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_belongs_to_the_name_it_was_asked_by() {
+        let check = |selector: Option<&str>, asked: &str, expect: bool| {
+            let parameter = Parameter::builder().name("/a").arn("arn:aws:ssm:r:1:parameter/a").version(3);
+            let parameter = parameter.set_selector(selector.map(str::to_owned)).build();
+            assert_eq!(answers(&parameter, &ParameterName::parse(asked).unwrap()), expect, "{selector:?} {asked}");
+        };
+        check(None, "/a", true);
+        check(None, "arn:aws:ssm:r:1:parameter/a", true);
+        check(None, "/a:3", true);
+        check(None, "/a:2", false);
+        check(None, "/ab", false);
+        check(Some(":3"), "/a:3", true);
+        check(Some(":3"), "/a", false);
+        check(Some("blue"), "/a:blue", true);
+        check(Some(":blue"), "arn:aws:ssm:r:1:parameter/a:blue", true);
+        check(Some(":blue"), "/a:green", false);
     }
 }
