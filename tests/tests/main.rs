@@ -1,3 +1,4 @@
 //! Sluice as a whole, judged from outside.
 
+mod common;
 mod house;
