@@ -3,6 +3,7 @@
 mod actions;
 mod cases;
 mod checked;
+mod clock;
 mod hostile;
 mod inputs;
 mod inventory;
