@@ -39,6 +39,10 @@ pub trait Host: Send + Sync {
     fn private_file(&self, name: &str, content: &Secret) -> Result<PathBuf, Problem>;
 }
 
+/// A file of this name stands in the folder under which all runs keep their private files. A plugin that reads or
+/// writes files by itself keeps out of every folder that has one above it.
+pub const PRIVATE_MARK: &str = ".sluice-private";
+
 /// Milliseconds since 1970 in UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

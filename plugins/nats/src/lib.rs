@@ -1,1 +1,15 @@
+//! The native plugin `nats`: what is true of a NATS JetStream cluster, told by its monitoring endpoints and its API.
+//!
+//! Reading (`monitor`, `link`) and judging (`health`) are kept apart: judging is pure and takes recorded samples.
+//! It knows no runbook, no store and no other plugin; everything it is told comes in `with`.
 
+mod actions;
+mod health;
+mod link;
+mod monitor;
+mod names;
+mod overview;
+mod report;
+mod span;
+
+pub use actions::plugin;

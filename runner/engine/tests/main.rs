@@ -7,4 +7,5 @@ mod clock;
 mod hostile;
 mod inputs;
 mod inventory;
+mod run;
 mod schemas;

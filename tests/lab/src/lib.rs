@@ -1,1 +1,42 @@
+//! The lab: the world of the runbook on loopback with real parts. Three nats-servers in operator mode, moto as AWS,
+//! faults, a referee that says whether losing a node was safe, and a ledger of acknowledged messages.
+//! Tests use [`Lab`]; people use `cargo lab`. It knows the product only by its command line and its inventory.
 
+mod background;
+pub mod cli;
+mod cloud;
+mod control;
+mod daemon;
+mod demo;
+mod error;
+mod faults;
+mod http;
+mod inventory;
+mod jsz;
+mod lab;
+mod ledger;
+mod load;
+mod mint;
+mod plan;
+mod process;
+mod programs;
+mod ready;
+mod referee;
+mod registry;
+mod server;
+mod suite;
+mod view;
+
+pub use error::{Error, Result};
+pub use faults::Fault;
+pub use inventory::{environment, foreign};
+pub use lab::Lab;
+pub use ledger::{Audit, Counts};
+pub use load::Load;
+pub use plan::{ACCOUNT, AdminSys, NODES, Options, Plan, REGION, SERVICES, STREAM};
+pub use process::Proc;
+pub use referee::Verdict;
+pub use registry::{Found, is_free, running, sweep};
+
+/// Told, in plain sentences, what is being waited for.
+pub type Progress = dyn Fn(&str) + Send + Sync;

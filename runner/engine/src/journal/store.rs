@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sluice_plugin::Timestamp;
+pub use sluice_plugin::Timestamp;
 
 use crate::ids::{RunId, Sha256};
 

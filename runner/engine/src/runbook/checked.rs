@@ -152,7 +152,7 @@ pub enum OnError {
     /// Nothing after it starts, but `finally`. In a loop: no further item starts.
     #[default]
     Stop,
-    /// The rest goes on, and the run still ends as failed. In a loop: the other items go on.
+    /// The rest goes on and the failure does not count; the report shows it. In a loop: the other items go on.
     Continue,
 }
 
@@ -270,6 +270,16 @@ impl Retry {
     }
 }
 
+impl Order {
+    /// How many steps of the group may run at a time.
+    pub fn width(self) -> usize {
+        match self {
+            Self::Written => 1,
+            Self::Parallel { at_most } => at_most as usize,
+        }
+    }
+}
+
 impl Checked {
     /// Every step, outer before inner, `finally` last.
     pub fn walk(&self) -> impl Iterator<Item = &Step> {
@@ -283,6 +293,16 @@ impl Checked {
 }
 
 impl Step {
+    /// This step and every step inside it.
+    pub fn walk(&self) -> impl Iterator<Item = &Step> {
+        let mut open = vec![self];
+        std::iter::from_fn(move || {
+            let step = open.pop()?;
+            open.extend(step.children().iter().rev());
+            Some(step)
+        })
+    }
+
     /// The steps inside a group; empty for anything else.
     pub fn children(&self) -> &[Step] {
         match &self.kind {

@@ -1,0 +1,78 @@
+//! What the action files share: their description, their input, and the inventory's `aws` when it must be there.
+//!
+//! It knows the plugin contract and no AWS service.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sluice_plugin::inventory::Aws;
+use sluice_plugin::schema;
+use sluice_plugin::{Abilities, ActionName, ActionSpec, BadName, Call, Effect, Example, Outcome, Permission, Problem};
+
+/// What differs between the descriptions of two reading actions.
+pub(crate) struct About {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    /// Rights beside `sts:GetCallerIdentity`, which all need: the right and what it is needed on.
+    pub(crate) rights: &'static [(&'static str, &'static str)],
+    pub(crate) examples: Vec<Example>,
+}
+
+/// The description of an action that only reads and that takes `I` and gives `O`.
+pub(crate) fn read_spec<I: JsonSchema, O: JsonSchema>(about: About) -> ActionSpec {
+    let rights = std::iter::once(&("sts:GetCallerIdentity", "*")).chain(about.rights);
+    ActionSpec {
+        name: constant(ActionName::parse(about.name)),
+        summary: about.summary.to_owned(),
+        effect: Effect::Read,
+        idempotent: true,
+        gate: None,
+        ephemeral: false,
+        input: schema::of::<I>(),
+        output: schema::of::<O>(),
+        abilities: Abilities::default(),
+        permissions: rights.map(|(right, on)| permission(right, on)).collect(),
+        examples: about.examples,
+        revision: 1,
+    }
+}
+
+fn permission(right: &str, on: &str) -> Permission {
+    Permission { service: "aws".to_owned(), right: right.to_owned(), on: on.to_owned() }
+}
+
+/// A name that stands in the source.
+#[expect(clippy::expect_used, reason = "the text is a constant, and a test describes every action")]
+pub(crate) fn constant<T>(parsed: Result<T, BadName>) -> T {
+    parsed.expect("a name in the source is well formed")
+}
+
+pub(crate) fn input<I: DeserializeOwned>(call: &Call) -> Result<I, Problem> {
+    I::deserialize(&call.with).map_err(|error| Problem::bad_input("", format!("the input does not fit: {error}")))
+}
+
+pub(crate) fn output(output: impl Serialize) -> Result<Outcome, Problem> {
+    serde_json::to_value(output)
+        .map(Outcome::plain)
+        .map_err(|error| Problem::not_applied("internal", format!("the output cannot be written as JSON: {error}")))
+}
+
+/// The `aws` of a cluster or node, at `pointer` in the input.
+pub(crate) fn required<'a>(aws: Option<&'a Aws>, pointer: &str, cluster: &str) -> Result<&'a Aws, Problem> {
+    aws.ok_or_else(|| {
+        let message = format!(
+            "the inventory has no `aws` for cluster {cluster}; add `aws: {{ account: \"<12 digits>\", region: <region> }}` to it"
+        );
+        Problem::bad_input(pointer, message)
+    })
+}
+
+/// Milliseconds since 1970, or nothing for a time too far away to count.
+pub(crate) fn millis(time: Option<&aws_sdk_ssm::primitives::DateTime>) -> Option<i64> {
+    time.and_then(|time| time.to_millis().ok())
+}
+
+/// The SDK fills in an empty text where the service left a required field out.
+pub(crate) fn text(text: Option<&str>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,129 @@
+//! `nats.cluster_health`: the whole cluster looked at in one go, and judged.
+//!
+//! It reads every node in rounds: the leaders' word comes from the first, each replica's own store from a later one.
+//! What the rounds mean is judged in `health`; here is only when to look and when to look again.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sluice_plugin::inventory::Cluster;
+use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem, Timestamp};
+
+use super::common;
+use crate::health::sample::{Configured, Own, Sample};
+use crate::health::threshold::Threshold;
+use crate::health::{Report, judge};
+use crate::monitor::reach::Kind;
+use crate::monitor::read::{self, NodeRead, PATIENCE, Round};
+use crate::span::Span;
+
+pub(super) struct ClusterHealth;
+
+/// A node that did not answer the first time gets this long the second time.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A failing `/healthz` writes a warning into the server's log, so it is not asked more often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    cluster: Cluster,
+    /// Time between the two looks that counters are compared over.
+    #[serde(default = "three_seconds")]
+    sample: Span,
+    /// How long to go on looking at something that may settle by itself (a follower a moment behind, an election).
+    #[serde(default = "three_seconds")]
+    settle: Span,
+    /// The alert table, `runbooks/thresholds.yaml`.
+    thresholds: Vec<Threshold>,
+}
+
+fn three_seconds() -> Span {
+    Span::millis(3_000)
+}
+
+#[async_trait]
+impl Action for ClusterHealth {
+    fn spec(&self) -> ActionSpec {
+        let row = json!({
+            "id": "slow_consumers", "field": "varz.slow_consumers", "op": "grows", "value": 0,
+            "wording": "Alert on non-zero", "say": "the server cut off or dropped messages for clients that read too slowly"
+        });
+        let with = json!({ "cluster": common::example_cluster(), "thresholds": [row] });
+        let example = common::example("a healthy cluster", with, include_str!("../../examples/cluster_health.json"));
+        let summary = "Look at every node, stream, consumer and Raft group of the cluster and judge them";
+        common::gate(common::reads::<Input, Report>("nats.cluster_health", summary, vec![example]))
+    }
+
+    fn check(&self, with: &Value) -> Vec<Problem> {
+        let rows = with.get("thresholds").and_then(Value::as_array).into_iter().flatten().enumerate();
+        let parsed = rows.filter_map(|(at, row)| Some((at, serde_json::from_value::<Threshold>(row.clone()).ok()?)));
+        parsed.filter_map(|(at, row)| row.check(&format!("/thresholds/{at}"))).collect()
+    }
+
+    async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
+        if let Some(problem) = self.check(&call.with).into_iter().next() {
+            return Err(problem);
+        }
+        let input: Input = common::input(call)?;
+        common::some_nodes(&input.cluster)?;
+        let report = look(host, &input).await;
+        let verdict = report.verdict();
+        Ok(Outcome::judged(common::output(&report)?, verdict, report.summary))
+    }
+}
+
+async fn look(host: &dyn Host, input: &Input) -> Report {
+    let start = host.now();
+    let mut sample = empty(&input.cluster);
+    common::progress(host, format!("first look at {} nodes", input.cluster.nodes.len()), 0, Some(2));
+    add_round(host, input, start, &mut sample).await;
+    sleep_until(host, start.plus(input.sample.0)).await;
+    common::progress(host, "second look, after the leaders' word", 1, Some(2));
+    add_round(host, input, start, &mut sample).await;
+    let mut report = judge(&sample, &input.thresholds);
+    let until = host.now().plus(input.settle.0);
+    while report.may_settle() && host.now().plus(LOOK_AGAIN) <= until {
+        common::progress(host, waits_for(&report), 2, None);
+        host.sleep(LOOK_AGAIN).await;
+        add_round(host, input, start, &mut sample).await;
+        report = judge(&sample, &input.thresholds);
+    }
+    report
+}
+
+fn empty(cluster: &Cluster) -> Sample {
+    let nodes = cluster.nodes.iter().map(|node| Configured { name: node.name.clone(), host: node.host.clone() });
+    Sample {
+        cluster: cluster.name.clone(),
+        nodes: nodes.collect(),
+        streams: cluster.streams.clone(),
+        rounds: Vec::new(),
+        own: Own::default(),
+    }
+}
+
+async fn add_round(host: &dyn Host, input: &Input, start: Timestamp, sample: &mut Sample) {
+    let at = u64::try_from(host.now().since(start).as_millis()).unwrap_or(u64::MAX);
+    let frozen = |node: usize| sample.silent(node).is_some_and(|why| why.kind == Kind::Timeout);
+    let patience = |node| if frozen(node) { SHORT_PATIENCE } else { PATIENCE };
+    let reads: Vec<NodeRead> = read::round(host, &input.cluster.nodes, patience).await;
+    sample.rounds.push(Round { at, reads });
+}
+
+async fn sleep_until(host: &dyn Host, moment: Timestamp) {
+    let left = moment.since(host.now());
+    if !left.is_zero() {
+        host.sleep(left).await;
+    }
+}
+
+/// What is being waited for, for the person who watches.
+fn waits_for(report: &Report) -> String {
+    let first = report.findings.iter().find(|finding| finding.may_settle);
+    first.map_or_else(String::new, |finding| format!("looking again: {}: {}", finding.subject, finding.seen))
+}

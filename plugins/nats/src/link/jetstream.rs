@@ -1,0 +1,98 @@
+//! The JetStream API of the account the credentials belong to. It is answered by leaders, so it is the leaders' view.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::ask::{Unanswered, ask};
+use super::connect::Link;
+use super::subject::Subject;
+use crate::health::view::Source;
+use crate::monitor::model::{Account, Consumer, Stream};
+use crate::names::StreamName;
+
+#[derive(Deserialize)]
+struct Names {
+    #[serde(default)]
+    total: u64,
+    streams: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Consumers {
+    #[serde(default)]
+    total: u64,
+    consumers: Option<Vec<Consumer>>,
+}
+
+/// Who the connection is, as the server it reached sees it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Me {
+    pub(crate) user: String,
+    pub(crate) account: String,
+    pub(crate) account_name: String,
+    pub(crate) user_name: String,
+}
+
+#[derive(Deserialize)]
+struct MeAnswer {
+    #[serde(default)]
+    data: Me,
+}
+
+pub(crate) async fn me(link: &Link) -> Result<Me, Unanswered> {
+    ask::<MeAnswer>(link, &Subject::user_info(), &Value::Null).await.map(|answer| answer.data)
+}
+
+/// The names of the account's streams, all pages.
+pub(crate) async fn stream_names(link: &Link) -> Result<Vec<String>, Unanswered> {
+    let mut names: Vec<String> = Vec::new();
+    loop {
+        let page: Names = ask(link, &Subject::stream_names(), &json!({ "offset": names.len() })).await?;
+        let got = page.streams.unwrap_or_default();
+        let end = got.is_empty();
+        names.extend(got);
+        if end || names.len() as u64 >= page.total {
+            return Ok(names);
+        }
+    }
+}
+
+/// One stream as its leader tells it.
+pub(crate) async fn stream_info(link: &Link, name: &StreamName) -> Result<Stream, Unanswered> {
+    let mut stream: Stream = ask(link, &Subject::stream_info(name), &Value::Null).await?;
+    stream.name = name.as_str().to_owned();
+    stream.source = Source::JetstreamApi;
+    Ok(stream)
+}
+
+/// The consumers of a stream, all pages, as their leaders tell them.
+pub(crate) async fn consumers(link: &Link, stream: &StreamName) -> Result<Vec<Consumer>, Unanswered> {
+    let mut all: Vec<Consumer> = Vec::new();
+    loop {
+        let page: Consumers = ask(link, &Subject::consumer_list(stream), &json!({ "offset": all.len() })).await?;
+        let got = page.consumers.unwrap_or_default();
+        let end = got.is_empty();
+        all.extend(got);
+        if end || all.len() as u64 >= page.total {
+            return Ok(all);
+        }
+    }
+}
+
+/// Everything of the account: streams with their consumers. A name no subject can hold is left out.
+pub(crate) async fn account(link: &Link, me: &Me) -> Result<Account, Unanswered> {
+    let mut streams = Vec::new();
+    for name in stream_names(link).await?.iter().filter_map(|name| StreamName::parse(name, "").ok()) {
+        let mut stream = match stream_info(link, &name).await {
+            Err(unanswered) if unanswered.is_no_stream() => continue,
+            other => other?,
+        };
+        stream.consumer_detail = consumers(link, &name).await?;
+        for consumer in &mut stream.consumer_detail {
+            consumer.source = Source::JetstreamApi;
+        }
+        streams.push(stream);
+    }
+    Ok(Account { name: me.account_name.clone(), id: me.account.clone(), stream_detail: streams })
+}

@@ -1,0 +1,443 @@
+//! The table of legal moves: the only way an event becomes part of a state.
+//!
+//! Pure. The same function serves live runs, resume, display and replay; what it refuses has no effect at all.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
+
+use crate::journal::{CancelHow, Envelope, Epoch, Event, Item, Key, Outcome, Phase, Samples};
+use crate::machine::path::{Hop, Root, locate};
+use crate::machine::state::{Cancel, Front, Inside, List, Round, Rounds, Slot, Started, State, Status};
+use crate::runbook::checked::{Checked, Kind, OnError, Step};
+
+/// Why an event cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Illegal {
+    #[error("event {is} stands where event {should} should be")]
+    Order { is: u64, should: u64 },
+    #[error("it was written by epoch {is} of the run, whose owner is epoch {owner} by now")]
+    Stale { is: u32, owner: u32 },
+    #[error("a {kind} event cannot come in this phase of the run")]
+    Phase { kind: &'static str },
+    #[error("the run has no step `{0}`")]
+    NoStep(Key),
+    #[error("step `{0}` is not next")]
+    NotNext(Key),
+    #[error("step `{0}` is settled already")]
+    Settled(Key),
+    #[error("a {kind} event does not fit step `{key}`")]
+    Misfit { kind: &'static str, key: Key },
+}
+
+/// Adds one event to the state, or leaves the state as it was.
+pub fn apply(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
+    if envelope.ordinal != state.ordinal + 1 {
+        return Err(Illegal::Order { is: envelope.ordinal, should: state.ordinal + 1 });
+    }
+    check_epoch(state, envelope)?;
+    change(runbook, state, envelope)?;
+    state.ordinal = envelope.ordinal;
+    Ok(())
+}
+
+fn check_epoch(state: &State, envelope: &Envelope) -> Result<(), Illegal> {
+    let is = match (&envelope.event, envelope.epoch) {
+        (Event::Started { .. }, _) => return Ok(()),
+        (event, None) if event.is_outside() => return Ok(()),
+        (event, None) => return Err(Illegal::Phase { kind: event.kind() }),
+        (Event::Claimed { epoch, .. }, Some(said)) => {
+            let next = state.epoch.0 + 1;
+            return if *epoch == said && said.0 == next {
+                Ok(())
+            } else {
+                Err(Illegal::Stale { is: said.0, owner: state.epoch.0 })
+            };
+        }
+        (_, Some(said)) => said,
+    };
+    if is == state.epoch && is != Epoch(0) { Ok(()) } else { Err(Illegal::Stale { is: is.0, owner: state.epoch.0 }) }
+}
+
+fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
+    let at = envelope.at;
+    let wrong_phase = Err(Illegal::Phase { kind: envelope.event.kind() });
+    match &envelope.event {
+        Event::Started { .. } => start(state, envelope),
+        _ if state.started.is_none() => wrong_phase,
+        Event::Claimed { epoch, owner } => {
+            if matches!(state.ended, Some((ref outcome, _)) if *outcome != Outcome::Interrupted) {
+                return wrong_phase;
+            }
+            claim(runbook, state);
+            state.epoch = *epoch;
+            state.owner = Some(owner.clone());
+            Ok(())
+        }
+        Event::CancelAsked { how, why } => {
+            let reopened = matches!(state.ended, Some((Outcome::Interrupted, _)));
+            if state.phase == Phase::Ended && !reopened {
+                return wrong_phase;
+            }
+            ask_cancel(state, Cancel { how: *how, why: why.clone(), by: envelope.actor.clone() });
+            Ok(())
+        }
+        _ if state.phase == Phase::Ended => wrong_phase,
+        Event::Interrupted => {
+            state.interrupted = true;
+            Ok(())
+        }
+        Event::Entered { phase } => enter(state, *phase),
+        Event::Ended { outcome } => end(state, outcome, at),
+        Event::Opened { key, items } => on_step(runbook, state, key, "opened", |step, slot| open(step, slot, items)),
+        Event::Skipped { key } => on_step(runbook, state, key, "skipped", |_, slot| {
+            settle(slot, Status::Skipped, at);
+            true
+        }),
+        Event::Waiting { key, until } => on_step(runbook, state, key, "waiting", |step, slot| wait(step, slot, *until)),
+        Event::Done { key, output, .. } if *key == Key::session() => {
+            end_session(state, Status::Done(Arc::new(output.clone())), at)
+        }
+        Event::Failed { key, problem, .. } if *key == Key::session() => {
+            end_session(state, Status::Failed(problem.clone()), at)
+        }
+        Event::Done { key, attempt, output } => {
+            on_step(runbook, state, key, "done", |step, slot| done(step, slot, *attempt, output, at))
+        }
+        Event::Failed { key, attempt, problem } => {
+            on_step(runbook, state, key, "failed", |step, slot| fail(step, slot, *attempt, problem, at))
+        }
+        Event::Judged { key, verdict, why, samples, seen } => {
+            on_step(runbook, state, key, "judged", |step, slot| judge(step, slot, (*verdict, why, seen), samples, at))
+        }
+        Event::Renewed { key, output } => renew(runbook, state, key, output),
+    }
+}
+
+fn start(state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
+    let Event::Started { runbook, snapshot, inputs, trigger, .. } = &envelope.event else { return Ok(()) };
+    if state.started.is_some() {
+        return Err(Illegal::Phase { kind: "started" });
+    }
+    state.started = Some(Started {
+        runbook: runbook.clone(),
+        snapshot: *snapshot,
+        inputs: Arc::new(inputs.clone()),
+        trigger: *trigger,
+        at: envelope.at,
+        by: envelope.actor.clone(),
+    });
+    Ok(())
+}
+
+/// A new owner: waits begin anew (safe: only stricter), and what lived in the old process is gone.
+fn claim(runbook: &Checked, state: &mut State) {
+    if state.ended.take().is_some() {
+        state.phase = Phase::Steps;
+        state.finally = List::new(&runbook.finally);
+        state.session = Slot::of_session();
+    }
+    state.interrupted = false;
+    if state.epoch != Epoch(0) {
+        mark_stale(&runbook.steps, &mut state.steps);
+        mark_stale(&runbook.finally, &mut state.finally);
+    }
+}
+
+fn mark_stale(steps: &[Step], list: &mut List) {
+    for (step, slot) in steps.iter().zip(&mut list.slots) {
+        mark_slot(step, slot);
+    }
+}
+
+fn mark_slot(step: &Step, slot: &mut Slot) {
+    match (&step.kind, &mut slot.inside) {
+        (Kind::Group(group), Inside::List(list)) => mark_stale(&group.steps, list),
+        (_, Inside::Rounds(rounds)) => rounds.rounds.iter_mut().for_each(|round| mark_slot(step, &mut round.slot)),
+        (Kind::Use(step), _) => slot.stale = step.ephemeral && matches!(slot.status, Status::Done(_)),
+        (Kind::Gate(_) | Kind::Group(_), _) => {}
+    }
+}
+
+/// A later wish may only be more urgent than the one before.
+fn ask_cancel(state: &mut State, wish: Cancel) {
+    let urgency = |how| match how {
+        CancelHow::AfterStep => 1,
+        CancelHow::Now => 2,
+        CancelHow::Abandon => 3,
+    };
+    let before = state.cancel.as_ref().map_or(0, |cancel| urgency(cancel.how));
+    if urgency(wish.how) > before {
+        state.cancel = Some(wish);
+    }
+}
+
+fn enter(state: &mut State, phase: Phase) -> Result<(), Illegal> {
+    let ending = state.steps.is_settled() || state.cancel.is_some() || state.interrupted;
+    let legal = match (state.phase, phase) {
+        (Phase::Steps, Phase::Session) => state.steps.is_settled() && state.steps.front.broken.is_none(),
+        (Phase::Steps, Phase::Finally) => ending,
+        (Phase::Session, Phase::Finally) => state.session.status.is_settled() || ending,
+        _ => false,
+    };
+    if !legal {
+        return Err(Illegal::Phase { kind: "entered" });
+    }
+    state.phase = phase;
+    Ok(())
+}
+
+fn end(state: &mut State, outcome: &Outcome, at: Timestamp) -> Result<(), Illegal> {
+    let abandoned =
+        *outcome == Outcome::Abandoned && state.cancel.as_ref().is_some_and(|c| c.how == CancelHow::Abandon);
+    let over = state.phase == Phase::Finally && state.finally.is_settled();
+    if !(abandoned || over) {
+        return Err(Illegal::Phase { kind: "ended" });
+    }
+    state.phase = Phase::Ended;
+    state.ended = Some((outcome.clone(), at));
+    Ok(())
+}
+
+fn end_session(state: &mut State, status: Status, at: Timestamp) -> Result<(), Illegal> {
+    if state.phase != Phase::Session || state.session.status.is_settled() {
+        return Err(Illegal::Misfit { kind: "done", key: Key::session() });
+    }
+    settle(&mut state.session, status, at);
+    Ok(())
+}
+
+fn open(step: &Step, slot: &mut Slot, items: &[Item]) -> bool {
+    if step.for_each.is_none() || !matches!(slot.inside, Inside::Closed) {
+        return false;
+    }
+    let round =
+        |item: &Item| Round { key: item.key.clone(), item: Arc::new(item.value.clone()), slot: Slot::of_round(step) };
+    slot.inside =
+        Inside::Rounds(Box::new(Rounds { rounds: items.iter().map(round).collect(), front: Front::default() }));
+    slot.status = if items.is_empty() { Status::Complete } else { Status::Open };
+    true
+}
+
+fn wait(step: &Step, slot: &mut Slot, until: Timestamp) -> bool {
+    let fits = matches!(step.kind, Kind::Gate(_)) && is_leaf(slot);
+    if fits {
+        slot.status = Status::Waiting { until };
+    }
+    fits
+}
+
+fn done(step: &Step, slot: &mut Slot, attempt: Attempt, output: &Value, at: Timestamp) -> bool {
+    let fits = matches!(step.kind, Kind::Use(_)) && is_leaf(slot) && attempt.0 == slot.attempts + 1;
+    if fits {
+        settle(slot, Status::Done(Arc::new(output.clone())), at);
+    }
+    fits
+}
+
+fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, at: Timestamp) -> bool {
+    if attempt.0 != slot.attempts + 1 {
+        return false;
+    }
+    match &step.kind {
+        Kind::Use(used) if problem.retryable && attempt.0 < used.retry.attempts && is_leaf(slot) => {
+            let until = at.plus(used.retry.delay_after(attempt.0));
+            slot.attempts += 1;
+            slot.status = Status::Backoff { until, problem: problem.clone() };
+        }
+        Kind::Use(_) | Kind::Gate(_) | Kind::Group(_) => settle(slot, Status::Failed(problem.clone()), at),
+    }
+    true
+}
+
+fn judge(
+    step: &Step,
+    slot: &mut Slot,
+    (verdict, why, seen): (Verdict, &str, &Value),
+    samples: &Samples,
+    at: Timestamp,
+) -> bool {
+    if !matches!(step.kind, Kind::Gate(_)) || !is_leaf(slot) {
+        return false;
+    }
+    let seen = Arc::new(seen.clone());
+    slot.samples = Some(samples.clone());
+    settle(
+        slot,
+        match verdict {
+            Verdict::Pass => Status::Done(seen),
+            Verdict::Fail | Verdict::Inconclusive => Status::Stopped { verdict, why: why.to_owned(), seen },
+        },
+        at,
+    );
+    true
+}
+
+fn is_leaf(slot: &Slot) -> bool {
+    matches!(slot.inside, Inside::Leaf)
+}
+
+fn settle(slot: &mut Slot, status: Status, at: Timestamp) {
+    slot.attempts += 1;
+    slot.status = status;
+    slot.ended = Some(at);
+}
+
+fn renew(runbook: &Checked, state: &mut State, key: &Key, output: &Value) -> Result<(), Illegal> {
+    let misfit = || Illegal::Misfit { kind: "renewed", key: key.clone() };
+    let path = locate(key, runbook, state).ok_or_else(|| Illegal::NoStep(key.clone()))?;
+    let list = match path.root {
+        Root::Steps => &mut state.steps,
+        Root::Finally => &mut state.finally,
+    };
+    let slot = slot_at(list, &path.hops).filter(|slot| slot.stale).ok_or_else(misfit)?;
+    slot.stale = false;
+    slot.status = Status::Done(Arc::new(output.clone()));
+    Ok(())
+}
+
+fn slot_at<'a>(list: &'a mut List, hops: &[Hop]) -> Option<&'a mut Slot> {
+    let (hop, rest) = hops.split_first()?;
+    let slot = list.slots.get_mut(hop.at)?;
+    let slot = match hop.round {
+        Some(round) => slot.round_mut(round)?,
+        None => slot,
+    };
+    if rest.is_empty() { Some(slot) } else { slot_at(slot.list_mut()?, rest) }
+}
+
+/// Finds the step, checks that its turn has come, changes it, and carries the news outwards.
+fn on_step(
+    runbook: &Checked,
+    state: &mut State,
+    key: &Key,
+    kind: &'static str,
+    change: impl FnOnce(&Step, &mut Slot) -> bool,
+) -> Result<(), Illegal> {
+    let path = locate(key, runbook, state).ok_or_else(|| Illegal::NoStep(key.clone()))?;
+    let (steps, list, phase) = match path.root {
+        Root::Steps => (&runbook.steps, &mut state.steps, Phase::Steps),
+        Root::Finally => (&runbook.finally, &mut state.finally, Phase::Finally),
+    };
+    if state.phase != phase {
+        return Err(Illegal::Phase { kind });
+    }
+    let mut change = Some(change);
+    let mut at_leaf = |step: &Step, slot: &mut Slot| {
+        if slot.status.is_settled() {
+            return Err(Illegal::Settled(key.clone()));
+        }
+        let fits = change.take().is_some_and(|change| change(step, slot));
+        if fits { Ok(()) } else { Err(Illegal::Misfit { kind, key: key.clone() }) }
+    };
+    let not_next = Illegal::NotNext(key.clone());
+    in_list(steps, list, 1, &path.hops, &not_next, &mut at_leaf)
+}
+
+type AtLeaf<'a> = dyn FnMut(&Step, &mut Slot) -> Result<(), Illegal> + 'a;
+
+fn in_list(
+    steps: &[Step],
+    list: &mut List,
+    width: usize,
+    hops: &[Hop],
+    not_next: &Illegal,
+    at_leaf: &mut AtLeaf<'_>,
+) -> Result<(), Illegal> {
+    let Some((hop, rest)) = hops.split_first() else { return Err(not_next.clone()) };
+    let may_start = list.may_start(hop.at, width);
+    let (Some(step), Some(slot)) = (steps.get(hop.at), list.slots.get_mut(hop.at)) else {
+        return Err(not_next.clone());
+    };
+    if !may_start && !matches!(slot.status, Status::Open | Status::Broken) {
+        return Err(not_next.clone());
+    }
+    match (hop.round, &mut slot.inside) {
+        (Some(at), Inside::Rounds(rounds)) => {
+            let width = step.for_each.as_ref().map_or(1, |each| each.at_most as usize);
+            if !rounds.may_start(at, width) {
+                return Err(not_next.clone());
+            }
+            let Some(round) = rounds.rounds.get_mut(at) else { return Err(not_next.clone()) };
+            in_slot(step, &mut round.slot, rest, not_next, at_leaf)?;
+            let bad = round.slot.status.is_settled() && round.slot.status.is_bad();
+            rounds.advance(at, bad && step.on_error == OnError::Stop);
+            let length = rounds.rounds.len();
+            slot.status = rounds.front.status(length);
+        }
+        (None, _) => in_slot(step, slot, rest, not_next, at_leaf)?,
+        (Some(_), _) => return Err(not_next.clone()),
+    }
+    let bad = slot.status.is_bad();
+    list.advance(hop.at, bad && step.on_error == OnError::Stop);
+    Ok(())
+}
+
+fn in_slot(
+    step: &Step,
+    slot: &mut Slot,
+    rest: &[Hop],
+    not_next: &Illegal,
+    at_leaf: &mut AtLeaf<'_>,
+) -> Result<(), Illegal> {
+    if rest.is_empty() {
+        return at_leaf(step, slot);
+    }
+    let (Kind::Group(group), Inside::List(list)) = (&step.kind, &mut slot.inside) else {
+        return Err(not_next.clone());
+    };
+    in_list(&group.steps, list, group.order.width(), rest, not_next, at_leaf)?;
+    slot.status = list.front.status(list.slots.len());
+    Ok(())
+}
+
+impl Front {
+    fn status(self, length: usize) -> Status {
+        match self.broken {
+            Some(_) => Status::Broken,
+            None if self.cursor >= length => Status::Complete,
+            None => Status::Open,
+        }
+    }
+
+    /// `settled` tells of each place whether it is settled.
+    fn advance(&mut self, at: usize, breaks: bool, settled: impl Fn(usize) -> bool) {
+        if breaks {
+            self.broken.get_or_insert(at);
+            return;
+        }
+        while self.broken != Some(self.cursor) && settled(self.cursor) {
+            self.cursor += 1;
+        }
+    }
+}
+
+impl List {
+    fn advance(&mut self, at: usize, breaks: bool) {
+        let slots = &self.slots;
+        self.front.advance(at, breaks, |place| slots.get(place).is_some_and(|slot| slot.status.is_settled()));
+    }
+
+    /// Is this place one of the first `width` that are not settled?
+    pub(super) fn may_start(&self, at: usize, width: usize) -> bool {
+        within(at, self.front.cursor, width, |place| self.slots.get(place).is_some_and(|slot| slot.status.is_settled()))
+    }
+}
+
+impl Rounds {
+    fn advance(&mut self, at: usize, breaks: bool) {
+        let rounds = &self.rounds;
+        self.front.advance(at, breaks, |place| rounds.get(place).is_some_and(|round| round.slot.status.is_settled()));
+    }
+
+    fn may_start(&self, at: usize, width: usize) -> bool {
+        within(at, self.front.cursor, width, |place| {
+            self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled())
+        })
+    }
+}
+
+fn within(at: usize, cursor: usize, width: usize, settled: impl Fn(usize) -> bool) -> bool {
+    at >= cursor && (cursor..at).filter(|place| !settled(*place)).count() < width
+}

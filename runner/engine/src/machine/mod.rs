@@ -1,0 +1,14 @@
+//! The pure core: [`apply`] folds events into a state, [`next`] says what should be in flight.
+//!
+//! No clock, no I/O: time comes in with each event, and answers come in as events.
+
+mod apply;
+pub mod fill;
+mod next;
+pub mod path;
+pub mod scope;
+pub mod state;
+
+pub use apply::{Illegal, apply};
+pub use next::{Command, InFlight, first_open, is_act, next, remaining_actions};
+pub use state::{State, Status};

@@ -1,0 +1,417 @@
+//! What should be in flight. Pure: the shell starts what is new in the answer and cuts what is gone from it.
+//!
+//! The answer follows from the state alone, so a crash, a resume and a live run all go on the same way.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use sluice_plugin::{ActionName, Attempt, Effect, Problem, Timestamp};
+
+use crate::expr;
+use crate::journal::{CancelHow, Event, Item, Key, Outcome, Phase};
+use crate::machine::fill;
+use crate::machine::path::{Path, Root};
+use crate::machine::scope::StepScope;
+use crate::machine::state::{Inside, List, Slot, State, Status};
+use crate::runbook::checked::{Checked, Kind, Step};
+
+/// One thing that should be happening. Each ends in one or more events.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Call the action of a step.
+    Call { path: Path },
+    /// Sample a gate until it has passed or its time is over. `until` is `None` before the first wait.
+    Judge { path: Path, until: Option<Timestamp> },
+    /// Call an ephemeral step again: a later one needs what it gave.
+    Renew { path: Path },
+    /// Hand the terminal to a person.
+    Session,
+    /// A decision that needs nobody outside: append it now.
+    Emit(Event),
+    /// Ask again then.
+    Wake(Timestamp),
+}
+
+/// What the shell has in flight now.
+#[derive(Clone, Debug, Default)]
+pub struct InFlight {
+    pub paths: BTreeSet<Path>,
+    /// Acts among them: they are never cut, and a phase does not end before they do.
+    pub acts: usize,
+    pub session: bool,
+}
+
+/// The desired set. Once it is empty, or holds only `Wake`, nothing goes on by itself.
+pub fn next(runbook: &Checked, state: &State, now: Timestamp, flight: &InFlight) -> Vec<Command> {
+    if state.started.is_none() || state.phase == Phase::Ended {
+        return Vec::new();
+    }
+    let how = state.cancel.as_ref().map(|cancel| cancel.how);
+    if how == Some(CancelHow::Abandon) {
+        return vec![Command::Emit(Event::Ended { outcome: Outcome::Abandoned })];
+    }
+    let mut walk = Walk { runbook, state, now, flight, commands: Vec::new() };
+    let cut = state.interrupted || how == Some(CancelHow::Now);
+    let ending = cut || how == Some(CancelHow::AfterStep);
+    match state.phase {
+        Phase::Steps if cut => walk.leave(Phase::Finally),
+        Phase::Steps => {
+            walk.list(&runbook.steps, &state.steps, 1, &Path::root(Root::Steps));
+            if ending {
+                walk.keep_in_flight();
+            }
+            if walk.commands.is_empty() && (ending || state.steps.is_settled()) {
+                let well = !ending && state.steps.front.broken.is_none();
+                walk.leave(if well && runbook.session.is_some() { Phase::Session } else { Phase::Finally });
+            }
+        }
+        Phase::Session if state.session.status.is_settled() || cut || (ending && !flight.session) => {
+            walk.leave(Phase::Finally);
+        }
+        Phase::Session => walk.session(),
+        Phase::Finally => {
+            walk.list(&runbook.finally, &state.finally, 1, &Path::root(Root::Finally));
+            if state.finally.is_settled() && flight.acts == 0 {
+                walk.emit(Event::Ended { outcome: outcome(runbook, state) });
+            }
+        }
+        Phase::Ended => {}
+    }
+    walk.commands
+}
+
+/// How the run has gone; complete only when `finally` is settled, whose failures never hide those of the steps.
+fn outcome(runbook: &Checked, state: &State) -> Outcome {
+    if state.cancel.is_some() {
+        return Outcome::Cancelled;
+    }
+    if state.interrupted {
+        return Outcome::Interrupted;
+    }
+    let broken = first_broken(runbook, state, Root::Steps)
+        .or_else(|| matches!(state.session.status, Status::Failed(_)).then(|| (Key::session(), false)))
+        .or_else(|| first_broken(runbook, state, Root::Finally));
+    match broken {
+        None => Outcome::Done,
+        Some((key, true)) => Outcome::Stopped { key },
+        Some((key, false)) => Outcome::Failed { key },
+    }
+}
+
+/// The step whose end ended the list, and whether it was a gate that did not pass.
+fn first_broken(runbook: &Checked, state: &State, root: Root) -> Option<(Key, bool)> {
+    let (mut steps, mut list) = match root {
+        Root::Steps => (&*runbook.steps, &state.steps),
+        Root::Finally => (&*runbook.finally, &state.finally),
+    };
+    let mut path = Path::root(root);
+    loop {
+        let at = list.front.broken?;
+        let (step, mut slot) = (steps.get(at)?, list.slots.get(at)?);
+        let mut round = None;
+        if let Inside::Rounds(rounds) = &slot.inside {
+            round = rounds.front.broken;
+            slot = &rounds.rounds.get(round?)?.slot;
+        }
+        path = path.child(at, round);
+        match &slot.inside {
+            Inside::List(inner) if inner.front.broken.is_some() => (steps, list) = (step.children(), inner),
+            _ => {
+                let stopped = matches!(slot.status, Status::Stopped { .. });
+                return Some((path.key(runbook, state), stopped));
+            }
+        }
+    }
+}
+
+struct Walk<'a> {
+    runbook: &'a Checked,
+    state: &'a State,
+    now: Timestamp,
+    flight: &'a InFlight,
+    commands: Vec<Command>,
+}
+
+impl Walk<'_> {
+    fn emit(&mut self, event: Event) {
+        self.commands.push(Command::Emit(event));
+    }
+
+    /// A phase ends when the acts that were started have ended.
+    fn leave(&mut self, phase: Phase) {
+        if self.flight.acts == 0 {
+            self.emit(Event::Entered { phase });
+        }
+    }
+
+    /// Nothing new starts.
+    fn keep_in_flight(&mut self) {
+        let flight = self.flight;
+        self.commands.retain(|command| match command {
+            Command::Call { path } | Command::Judge { path, .. } => flight.paths.contains(path),
+            Command::Renew { .. } | Command::Session | Command::Emit(_) | Command::Wake(_) => false,
+        });
+    }
+
+    fn session(&mut self) {
+        let stale = self.runbook.session.as_ref().map(|session| {
+            let scope = StepScope::at_end(self.runbook, self.state);
+            self.stale_among(fill::names_in_session(session), &scope)
+        });
+        match stale {
+            Some(paths) if !paths.is_empty() => self.renew(paths),
+            _ => self.commands.push(Command::Session),
+        }
+    }
+
+    fn list(&mut self, steps: &[Step], list: &List, width: usize, path: &Path) {
+        if list.is_settled() {
+            return;
+        }
+        let unsettled = |(_, slot): &(usize, &Slot)| !slot.status.is_settled();
+        let places = list.slots.iter().enumerate().skip(list.front.cursor).filter(unsettled);
+        for (at, slot) in places.take(width) {
+            if let Some(step) = steps.get(at) {
+                self.step(step, slot, path.child(at, None));
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step, slot: &Slot, path: Path) {
+        if self.flight.paths.contains(&path) {
+            return self.leaf(step, slot, path);
+        }
+        if matches!(slot.status, Status::Pending) && !self.may_begin(step, &path) {
+            return;
+        }
+        match &slot.inside {
+            Inside::Closed => self.open(step, &path),
+            Inside::Rounds(rounds) => {
+                let width = step.for_each.as_ref().map_or(1, |each| each.at_most as usize);
+                let unsettled = rounds.rounds.iter().enumerate().skip(rounds.front.cursor);
+                let unsettled = unsettled.filter(|(_, round)| !round.slot.status.is_settled()).take(width);
+                for (at, round) in unsettled {
+                    let mut path = path.clone();
+                    if let Some(hop) = path.hops.last_mut() {
+                        hop.round = Some(at);
+                    }
+                    self.body(step, &round.slot, path);
+                }
+            }
+            Inside::Leaf | Inside::List(_) => self.body(step, slot, path),
+        }
+    }
+
+    /// Decides `needs` and `when`; emits the end of the step if it does not begin.
+    fn may_begin(&mut self, step: &Step, path: &Path) -> bool {
+        let scope = StepScope::new(self.runbook, self.state, path);
+        let refused =
+            step.needs.iter().find(|id| scope.step(id.as_str()).is_some_and(|(_, slot)| slot.status.is_bad()));
+        if let Some(id) = refused {
+            let problem = Problem::not_applied("needs", format!("gate `{id}` did not pass, and this step needs it"));
+            self.fail(path, problem);
+            return false;
+        }
+        let Some(when) = &step.when else { return true };
+        match expr::truth(when, &scope) {
+            Ok(true) => true,
+            Ok(false) => {
+                self.emit(Event::Skipped { key: path.key(self.runbook, self.state) });
+                false
+            }
+            Err(error) => {
+                self.fail(path, fill::problem("when", &error));
+                false
+            }
+        }
+    }
+
+    fn fail(&mut self, path: &Path, problem: Problem) {
+        let attempts = path.find(self.runbook, self.state).map_or(0, |(_, slot)| slot.attempts);
+        let key = path.key(self.runbook, self.state);
+        self.emit(Event::Failed { key, attempt: Attempt(attempts + 1), problem });
+    }
+
+    fn open(&mut self, step: &Step, path: &Path) {
+        let Some(each) = &step.for_each else { return };
+        let scope = StepScope::new(self.runbook, self.state, path);
+        match fill::tree(&each.over, &scope) {
+            Ok(Value::Array(values)) => {
+                let key = path.key(self.runbook, self.state);
+                self.emit(Event::Opened { key, items: items(values) });
+            }
+            Ok(other) => {
+                let kind = expr::Kinds::of(&other);
+                self.fail(path, Problem::not_applied("for_each", format!("`for_each` needs a list and got {kind}")));
+            }
+            Err(error) => self.fail(path, fill::problem("for_each", &error)),
+        }
+    }
+
+    /// A step, or one round of it, that may begin or has begun.
+    fn body(&mut self, step: &Step, slot: &Slot, path: Path) {
+        match (&step.kind, &slot.inside) {
+            (Kind::Group(group), Inside::List(list)) => self.list(&group.steps, list, group.order.width(), &path),
+            _ => self.leaf(step, slot, path),
+        }
+    }
+
+    fn leaf(&mut self, step: &Step, slot: &Slot, path: Path) {
+        let until = match &slot.status {
+            Status::Backoff { until, .. } if self.now < *until => return self.commands.push(Command::Wake(*until)),
+            Status::Waiting { until } => Some(*until),
+            _ => None,
+        };
+        if self.state.epoch.0 > 1 && !self.flight.paths.contains(&path) {
+            let scope = StepScope::new(self.runbook, self.state, &path);
+            let stale = self.stale_among(fill::names_in_step(step), &scope);
+            if !stale.is_empty() {
+                return self.renew(stale);
+            }
+        }
+        self.commands.push(match &step.kind {
+            Kind::Gate(_) => Command::Judge { path, until },
+            Kind::Use(_) | Kind::Group(_) => Command::Call { path },
+        });
+    }
+
+    fn renew(&mut self, paths: Vec<Path>) {
+        for path in paths {
+            let command = Command::Renew { path };
+            if !self.commands.contains(&command) {
+                self.commands.push(command);
+            }
+        }
+    }
+
+    /// Those of the named steps, and of the steps they in turn were made from, that have to be fetched again first.
+    fn stale_among(&self, names: BTreeSet<String>, scope: &StepScope<'_>) -> Vec<Path> {
+        let mut stale = Vec::new();
+        for name in names {
+            let Some((_, slot)) = scope.step(&name) else { continue };
+            for path in stale_paths(self.runbook, self.state, slot) {
+                let before = path.find(self.runbook, self.state).map(|(step, _)| {
+                    self.stale_among(fill::names_in_step(step), &StepScope::new(self.runbook, self.state, &path))
+                });
+                match before {
+                    Some(deeper) if !deeper.is_empty() => stale.extend(deeper),
+                    _ => stale.push(path),
+                }
+            }
+        }
+        stale
+    }
+}
+
+/// Every stale leaf in this slot, by its place in the run.
+fn stale_paths(runbook: &Checked, state: &State, wanted: &Slot) -> Vec<Path> {
+    let mut found = Vec::new();
+    let roots = [(Root::Steps, &runbook.steps, &state.steps), (Root::Finally, &runbook.finally, &state.finally)];
+    for (root, steps, list) in roots {
+        collect_stale(steps, list, &Path::root(root), wanted, false, &mut found);
+    }
+    found
+}
+
+fn collect_stale(steps: &[Step], list: &List, path: &Path, wanted: &Slot, inside: bool, found: &mut Vec<Path>) {
+    for (at, (step, slot)) in steps.iter().zip(&list.slots).enumerate() {
+        let inside = inside || std::ptr::eq(slot, wanted);
+        let mut visit = |slot: &Slot, round: Option<usize>| {
+            let path = path.child(at, round);
+            if slot.stale && inside {
+                found.push(path.clone());
+            }
+            if let Inside::List(inner) = &slot.inside {
+                collect_stale(step.children(), inner, &path, wanted, inside, found);
+            }
+        };
+        match &slot.inside {
+            Inside::Rounds(rounds) => {
+                rounds.rounds.iter().enumerate().for_each(|(at, round)| visit(&round.slot, Some(at)));
+            }
+            Inside::Leaf | Inside::List(_) | Inside::Closed => visit(slot, None),
+        }
+    }
+}
+
+/// Items with keys a person would choose: a name or the text itself where that is unique and short, else the index.
+fn items(values: Vec<Value>) -> Vec<Item> {
+    let named: Vec<Option<String>> = values.iter().map(natural_key).collect();
+    let distinct: BTreeSet<&String> = named.iter().flatten().collect();
+    let by_name = distinct.len() == values.len();
+    let key = |index: usize| match named.get(index) {
+        Some(Some(name)) if by_name => name.clone(),
+        _ => index.to_string(),
+    };
+    let keys: Vec<String> = (0..values.len()).map(key).collect();
+    keys.into_iter().zip(values).map(|(key, value)| Item { key, value }).collect()
+}
+
+fn natural_key(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Object(object) => object.get("name").or_else(|| object.get("key"))?.as_str()?.to_owned(),
+        Value::Null | Value::Bool(_) | Value::Array(_) => return None,
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    (!text.is_empty() && text.len() <= 64 && text.bytes().all(plain)).then_some(text)
+}
+
+impl Command {
+    /// The decision in it, if it is one.
+    pub fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Emit(event) => Some(event),
+            Self::Call { .. } | Self::Judge { .. } | Self::Renew { .. } | Self::Session | Self::Wake(_) => None,
+        }
+    }
+
+    /// The step it is about.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Call { path } | Self::Judge { path, .. } | Self::Renew { path } => Some(path),
+            Self::Session | Self::Emit(_) | Self::Wake(_) => None,
+        }
+    }
+}
+
+/// Whether a command may be cut: an act never is.
+pub fn is_act(step: &Step) -> bool {
+    step.effect() != Effect::Read
+}
+
+/// The first step that has begun or could begin now; what a failure outside any step is put on.
+pub fn first_open(runbook: &Checked, state: &State) -> Option<Path> {
+    let commands = |epoch_free: &State| {
+        let nothing = InFlight::default();
+        next(runbook, epoch_free, Timestamp(i64::MAX), &nothing)
+    };
+    // Without stale outputs the answer names the step that wants to go on.
+    let mut fresh = state.clone();
+    fresh.epoch = crate::journal::Epoch(1);
+    commands(&fresh).iter().find_map(|command| command.path().cloned())
+}
+
+/// The actions of steps that are not settled.
+pub fn remaining_actions(runbook: &Checked, state: &State) -> BTreeSet<ActionName> {
+    let mut names = BTreeSet::new();
+    remaining_in(&runbook.steps, &state.steps, &mut names);
+    remaining_in(&runbook.finally, &state.finally, &mut names);
+    names
+}
+
+fn remaining_in(steps: &[Step], list: &List, names: &mut BTreeSet<ActionName>) {
+    for (step, slot) in steps.iter().zip(&list.slots) {
+        // What is stale will be called again although it is settled.
+        if slot.status.is_settled() && !slot.stale {
+            continue;
+        }
+        match (&step.kind, &slot.inside) {
+            (Kind::Use(used), _) => drop(names.insert(used.action.clone())),
+            (Kind::Gate(gate), _) => drop(names.insert(gate.action.clone())),
+            (Kind::Group(group), Inside::List(inner)) => remaining_in(&group.steps, inner, names),
+            (Kind::Group(group), _) => remaining_in(&group.steps, &List::new(&group.steps), names),
+        }
+    }
+}

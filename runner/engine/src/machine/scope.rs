@@ -1,0 +1,121 @@
+//! What the names in a step's expressions stand for, looked up in the state when they are asked for.
+//!
+//! A step sees the steps before it in its own list and in the lists around it. Nobody ever builds an object of all
+//! steps: `steps.quorum.voters_left` borrows the one output.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+use crate::expr::{Key as PartKey, Part, Resolved, Scope};
+use crate::machine::path::{Level, Path};
+use crate::machine::state::{Inside, Slot, State, Status};
+use crate::runbook::checked::{Checked, Kind, Step};
+
+/// The names at one place of a run.
+pub struct StepScope<'a> {
+    runbook: &'a Checked,
+    state: &'a State,
+    levels: Vec<Level<'a>>,
+    /// A gate's own sample.
+    seen: Option<&'a Value>,
+}
+
+impl<'a> StepScope<'a> {
+    pub fn new(runbook: &'a Checked, state: &'a State, path: &'a Path) -> Self {
+        Self { runbook, state, levels: path.levels(runbook, state), seen: None }
+    }
+
+    /// For what is evaluated when all steps are over: `outputs`, the session.
+    pub fn at_end(runbook: &'a Checked, state: &'a State) -> Self {
+        Self { runbook, state, levels: Vec::new(), seen: None }
+    }
+
+    #[must_use]
+    pub fn with_seen(mut self, seen: &'a Value) -> Self {
+        self.seen = Some(seen);
+        self
+    }
+
+    /// The step of this name that is visible from here, with what is known of it.
+    pub fn step(&self, id: &str) -> Option<(&'a Step, &'a Slot)> {
+        let find = |steps: &'a [Step], slots: &'a [Slot], before: usize| {
+            let position = steps.iter().take(before).position(|step| step.id.as_str() == id)?;
+            Some((steps.get(position)?, slots.get(position)?))
+        };
+        for level in self.levels.iter().rev() {
+            if let Some(found) = find(level.steps, &level.list.slots, level.hop.at) {
+                return Some(found);
+            }
+        }
+        // From `finally`, `outputs` and the session the steps of the runbook are visible too.
+        find(&self.runbook.steps, &self.state.steps.slots, usize::MAX)
+            .filter(|_| self.levels.first().is_none_or(|level| !std::ptr::eq(level.steps, &*self.runbook.steps)))
+    }
+
+    fn steps(&self, path: &[Part]) -> Resolved<'_, Value> {
+        let missing = |why: Option<String>| Resolved::Missing { used: 0, known: Vec::new(), why };
+        let Some(PartKey::Name(id)) = path.first().map(|part| &part.key) else { return missing(None) };
+        match self.step(id) {
+            Some((step, slot)) => of_slot(step, slot, path, 1),
+            None => missing(Some(format!("no step `{id}` is visible here"))),
+        }
+    }
+
+    fn run(&self, path: &[Part]) -> Resolved<'_, Value> {
+        let name = |at: usize| match path.get(at).map(|part| &part.key) {
+            Some(PartKey::Name(name)) => Some(name.as_str()),
+            _ => None,
+        };
+        if name(0) == Some("steps")
+            && let Some((_, slot)) = name(1).and_then(|id| self.step(id))
+        {
+            return Resolved::Found { value: Cow::Owned(bookkeeping(slot)), used: 2 };
+        }
+        Resolved::Missing { used: 0, known: vec!["steps".to_owned()], why: None }
+    }
+}
+
+impl Scope for StepScope<'_> {
+    fn resolve(&self, root: &str, path: &[Part]) -> Resolved<'_, Value> {
+        let round = || self.levels.iter().rev().find_map(|level| level.round.zip(level.hop.round));
+        let found = |value| Resolved::Found { value, used: 0 };
+        match root {
+            "inputs" => found(Cow::Borrowed(self.state.inputs())),
+            "steps" => self.steps(path),
+            "run" => self.run(path),
+            "seen" if self.seen.is_some() => found(Cow::Borrowed(self.seen.unwrap_or(&Value::Null))),
+            "item" | "index" => match round() {
+                Some((round, _)) if root == "item" => found(Cow::Borrowed(&*round.item)),
+                Some((_, index)) => found(Cow::Owned(json!(index))),
+                None => unknown(),
+            },
+            _ => unknown(),
+        }
+    }
+}
+
+fn unknown<'a>() -> Resolved<'a, Value> {
+    Resolved::Unknown { known: ["inputs", "steps", "run"].map(str::to_owned).to_vec() }
+}
+
+/// `used` parts led to this slot.
+fn of_slot<'a>(step: &'a Step, slot: &'a Slot, path: &[Part], used: usize) -> Resolved<'a, Value> {
+    if let (Kind::Group(group), Inside::List(list)) = (&step.kind, &slot.inside)
+        && slot.status != Status::Skipped
+        && let Some(PartKey::Name(id)) = path.get(used).map(|part| &part.key)
+        && let Some(at) = group.steps.iter().position(|child| child.id.as_str() == id)
+        && let (Some(child), Some(inner)) = (group.steps.get(at), list.slots.get(at))
+    {
+        return of_slot(child, inner, path, used + 1);
+    }
+    let value = match slot.status.output() {
+        Some(value) => Cow::Borrowed(&**value),
+        None => Cow::Owned(slot.output(step)),
+    };
+    Resolved::Found { value, used }
+}
+
+fn bookkeeping(slot: &Slot) -> Value {
+    json!({ "status": slot.status.name(), "attempts": slot.attempts, "ended": slot.ended })
+}

@@ -1,0 +1,160 @@
+//! Actions by name. The engine knows plugins only through this; the runner fills it in one place.
+//!
+//! A plugin is made when the first of its actions is named: a runbook pays for nothing it does not use.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use jsonschema::Validator;
+use serde_json::Value;
+use sluice_plugin::{ActionName, ActionSpec, Plugin, PluginName};
+
+use crate::ids::Sha256;
+use crate::runbook::Actions;
+
+type Maker = Box<dyn Fn() -> Arc<dyn Plugin> + Send + Sync>;
+
+/// All plugins of this process.
+#[derive(Default)]
+pub struct Registry {
+    plugins: BTreeMap<PluginName, Entry>,
+}
+
+struct Entry {
+    make: Maker,
+    made: OnceLock<Loaded>,
+}
+
+struct Loaded {
+    plugin: Arc<dyn Plugin>,
+    actions: BTreeMap<String, Arc<Action>>,
+}
+
+/// An action, ready to be called.
+pub struct Action {
+    pub spec: ActionSpec,
+    pub plugin: Arc<dyn Plugin>,
+    input: OnceLock<Result<Validator, String>>,
+    output: OnceLock<Result<Validator, String>>,
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("two plugins are called `{0}`")]
+pub struct Duplicate(PluginName);
+
+impl Registry {
+    /// Adds a plugin. `make` is called at most once, and must give a plugin of this name.
+    pub fn add(
+        &mut self,
+        name: PluginName,
+        make: impl Fn() -> Arc<dyn Plugin> + Send + Sync + 'static,
+    ) -> Result<(), Duplicate> {
+        if self.plugins.contains_key(&name) {
+            return Err(Duplicate(name));
+        }
+        self.plugins.insert(name, Entry { make: Box::new(make), made: OnceLock::new() });
+        Ok(())
+    }
+
+    pub fn action(&self, name: &ActionName) -> Option<&Arc<Action>> {
+        let plugin = PluginName::parse(name.plugin()).ok()?;
+        self.plugins.get(&plugin)?.loaded().actions.get(name.operation())
+    }
+
+    /// Every plugin, made now if it was not before.
+    pub fn plugins(&self) -> impl Iterator<Item = &Arc<dyn Plugin>> {
+        self.plugins.values().map(|entry| &entry.loaded().plugin)
+    }
+}
+
+/// What the checker asks.
+impl Actions for Registry {
+    fn spec(&self, name: &ActionName) -> Option<&ActionSpec> {
+        self.action(name).map(|action| &action.spec)
+    }
+
+    fn names(&self) -> Vec<ActionName> {
+        self.plugins().flat_map(|plugin| plugin.describe().actions.iter().map(|spec| spec.name.clone())).collect()
+    }
+}
+
+impl Entry {
+    fn loaded(&self) -> &Loaded {
+        self.made.get_or_init(|| {
+            let plugin = (self.make)();
+            let actions = plugin
+                .describe()
+                .actions
+                .iter()
+                .map(|spec| (spec.name.operation().to_owned(), Arc::new(Action::new(spec.clone(), plugin.clone()))))
+                .collect();
+            Loaded { plugin, actions }
+        })
+    }
+}
+
+impl Action {
+    fn new(spec: ActionSpec, plugin: Arc<dyn Plugin>) -> Self {
+        Self { spec, plugin, input: OnceLock::new(), output: OnceLock::new() }
+    }
+
+    /// What is wrong with this `with`, each with a JSON pointer. Secret references stand for strings.
+    pub fn input_errors(&self, with: &Value) -> Vec<(String, String)> {
+        errors(&self.input, &self.spec.input, with)
+    }
+
+    /// What is wrong with this output.
+    pub fn output_errors(&self, output: &Value) -> Vec<(String, String)> {
+        errors(&self.output, &self.spec.output, output)
+    }
+
+    /// The digest of what a resumed run relies on.
+    pub fn contract(&self) -> Sha256 {
+        let spec = &self.spec;
+        let contract = serde_json::json!([
+            spec.name.as_str(),
+            spec.effect,
+            spec.idempotent,
+            spec.gate,
+            spec.ephemeral,
+            spec.input,
+            spec.output,
+            spec.revision,
+        ]);
+        Sha256::of(contract.to_string().as_bytes())
+    }
+}
+
+fn errors(cell: &OnceLock<Result<Validator, String>>, schema: &Value, instance: &Value) -> Vec<(String, String)> {
+    let validator =
+        cell.get_or_init(|| jsonschema::draft202012::new(&admit_secrets(schema)).map_err(|error| error.to_string()));
+    match validator {
+        Ok(validator) if validator.is_valid(instance) => Vec::new(),
+        Ok(validator) => validator
+            .iter_errors(instance)
+            .map(|error| (error.instance_path().to_string(), error.to_string()))
+            .collect(),
+        Err(error) => vec![(String::new(), format!("the action's own schema is not valid: {error}"))],
+    }
+}
+
+/// Where a schema says `x-secret: true`, a reference may stand instead of the value.
+fn admit_secrets(schema: &Value) -> Value {
+    match schema {
+        Value::Object(object) if object.get("x-secret") == Some(&Value::Bool(true)) => {
+            let mut plain = object.clone();
+            plain.remove("x-secret");
+            serde_json::json!({ "anyOf": [plain, {
+                "type": "object",
+                "required": [sluice_plugin::SECRET_KEY],
+                "additionalProperties": false,
+                "properties": { sluice_plugin::SECRET_KEY: { "type": "string" } },
+            }] })
+        }
+        Value::Object(object) => {
+            Value::Object(object.iter().map(|(key, value)| (key.clone(), admit_secrets(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(admit_secrets).collect()),
+        other => other.clone(),
+    }
+}

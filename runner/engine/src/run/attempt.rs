@@ -1,0 +1,131 @@
+//! One call of an action: its input checked, its time limited, its output checked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use sluice_plugin::{Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, format_duration};
+
+use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts};
+use crate::ids::RunId;
+use crate::machine::path::Path;
+use crate::machine::scope::StepScope;
+use crate::machine::{State, fill};
+use crate::registry::Action;
+use crate::runbook::checked::{Checked, Kind};
+
+/// Everything one call needs, owned, so that it can run beside others.
+pub(super) struct Attempt {
+    pub(super) action: Arc<Action>,
+    pub(super) call: Call,
+    pub(super) timeout: Duration,
+    pub(super) hosts: Arc<dyn Hosts>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Attempt {
+    /// Fills in the step's input from what the state knows.
+    pub(super) fn prepare(
+        engine: &Engine,
+        run: &RunId,
+        runbook: &Checked,
+        state: &State,
+        path: &Path,
+    ) -> Result<Self, Problem> {
+        let gone = || Problem::not_applied("no_such_step", "the run has no such step");
+        let (step, slot) = path.find(runbook, state).ok_or_else(gone)?;
+        let (name, with, timeout) = match &step.kind {
+            Kind::Use(used) => (&used.action, &used.with, used.timeout),
+            Kind::Gate(gate) => (&gate.action, &gate.with, gate.timeout),
+            Kind::Group(_) => return Err(gone()),
+        };
+        let scope = StepScope::new(runbook, state, path);
+        let with = fill::tree(with, &scope).map_err(|error| fill::problem("with", &error))?;
+        let action = engine
+            .registry
+            .action(name)
+            .cloned()
+            .ok_or_else(|| Problem::not_applied("no_such_action", format!("this Sluice has no action `{name}`")))?;
+        let call = Call {
+            run: run.to_string(),
+            step: path.key(runbook, state).0,
+            attempt: Number(slot.attempts + 1),
+            purpose: purpose(step.effect()),
+            deadline: None,
+            with,
+        };
+        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
+        Ok(Self { action, call, timeout, hosts: engine.hosts.clone(), clock: engine.clock.clone() })
+    }
+
+    pub(super) async fn run(mut self) -> Result<Outcome, Problem> {
+        if let Some((pointer, message)) = self.action.input_errors(&self.call.with).into_iter().next() {
+            return Err(Problem::bad_input(&pointer, format!("the input does not fit {}: {message}", self.name())));
+        }
+        let deadline = self.clock.now().plus(self.timeout);
+        self.call.deadline = Some(deadline);
+        let host = self.hosts.host(&self.action.plugin.describe().name, &self.call);
+        let work = self.action.plugin.run(self.action.spec.name.operation(), &*host, &self.call);
+        let answer = match select(work, self.clock.sleep_until(deadline)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(self.too_late()),
+        };
+        self.finish(answer)
+    }
+
+    /// Asks what the act would do.
+    pub(super) async fn preview(mut self) -> Result<Preview, Problem> {
+        if let Some((pointer, message)) = self.action.input_errors(&self.call.with).into_iter().next() {
+            return Err(Problem::bad_input(&pointer, format!("the input does not fit {}: {message}", self.name())));
+        }
+        self.call.purpose = Purpose::Preview;
+        let deadline = self.clock.now().plus(self.timeout);
+        self.call.deadline = Some(deadline);
+        let host = self.hosts.host(&self.action.plugin.describe().name, &self.call);
+        let work = self.action.plugin.preview(self.action.spec.name.operation(), &*host, &self.call);
+        match select(work, self.clock.sleep_until(deadline)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(self.too_late()),
+        }
+    }
+
+    /// What leaves a plugin is checked and cleaned before anybody sees it.
+    fn finish(&self, answer: Result<Outcome, Problem>) -> Result<Outcome, Problem> {
+        let mut outcome = answer.map_err(|mut problem| {
+            self.hosts.redact_text(&mut problem.message);
+            problem.details.iter_mut().for_each(|details| self.hosts.redact(details));
+            problem
+        })?;
+        if let Some((pointer, message)) = self.action.output_errors(&outcome.output).into_iter().next() {
+            let place = if pointer.is_empty() { String::new() } else { format!(" at {pointer}") };
+            let mut message = format!("{} gave an output that does not fit its schema{place}: {message}", self.name());
+            self.hosts.redact_text(&mut message);
+            return Err(Problem { applied: self.applied(), ..Problem::not_applied("bad_output", message) });
+        }
+        self.hosts.redact(&mut outcome.output);
+        outcome.judgement.iter_mut().for_each(|judgement| self.hosts.redact_text(&mut judgement.why));
+        Ok(outcome)
+    }
+
+    fn too_late(&self) -> Problem {
+        let limit = format_duration(self.timeout);
+        let message = format!("{} gave no answer within {limit} (`timeout` of the step)", self.name());
+        Problem { applied: self.applied(), ..Problem::not_applied("timeout", message).retryable() }
+    }
+
+    fn applied(&self) -> Applied {
+        if self.action.spec.effect == Effect::Read { Applied::No } else { Applied::Maybe }
+    }
+
+    fn name(&self) -> &str {
+        self.action.spec.name.as_str()
+    }
+}
+
+/// What a step of this effect is called for.
+fn purpose(effect: Effect) -> Purpose {
+    match effect {
+        Effect::Read => Purpose::Read,
+        Effect::Change | Effect::Destroy => Purpose::Act,
+    }
+}

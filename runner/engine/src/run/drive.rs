@@ -1,0 +1,423 @@
+//! The loop: ask what should be in flight, start what is new, cut what is gone, append what happened.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
+use futures::stream::{FuturesUnordered, StreamExt};
+use sluice_plugin::{Attempt as Number, Outcome, Problem, Timestamp, Verdict};
+
+use super::attempt::Attempt;
+use super::gate::{Decision, GateRun};
+use super::judge::{judge, unanswered};
+use super::log::{Appended, Log};
+use super::{Ending, Engine, RunError, Sample, SessionRequest, Signal, Signals, Watched};
+use crate::journal::{CancelHow, Durability, Envelope, Epoch, Event, Key};
+use crate::machine::path::Path;
+use crate::machine::scope::StepScope;
+use crate::machine::{Command, InFlight, fill, is_act, next};
+use crate::runbook::checked::Kind;
+
+/// How long to wait for news of other processes before asking the store again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A run in flight, owned by this process.
+pub(super) struct Drive {
+    engine: Engine,
+    log: Log,
+    epoch: Epoch,
+    flight: InFlight,
+    tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
+    handles: BTreeMap<Path, AbortHandle>,
+    gates: BTreeMap<Path, GateRun>,
+}
+
+/// What a task brings back.
+struct Finished {
+    task: Task,
+    began: Timestamp,
+    /// `None`: the task was cut.
+    answer: Option<Result<Outcome, Problem>>,
+}
+
+#[derive(Clone)]
+enum Task {
+    Call(Path),
+    Sample(Path),
+    Renew(Path),
+    Session,
+}
+
+enum Turn {
+    Goes,
+    Is(Ending),
+}
+
+impl Drive {
+    pub(super) fn new(engine: Engine, log: Log, epoch: Epoch) -> Self {
+        Self {
+            engine,
+            log,
+            epoch,
+            flight: InFlight::default(),
+            tasks: FuturesUnordered::new(),
+            handles: BTreeMap::new(),
+            gates: BTreeMap::new(),
+        }
+    }
+
+    /// Goes on until the run has ended or belongs to another process.
+    pub(super) async fn until_over(mut self, signals: &mut Signals) -> Result<(Ending, Log), RunError> {
+        loop {
+            if let Turn::Is(ending) = self.turn(signals).await? {
+                // What is still in flight is cut before anybody hears that the run is over.
+                drop(self.tasks);
+                return Ok((ending, self.log));
+            }
+        }
+    }
+
+    async fn turn(&mut self, signals: &mut Signals) -> Result<Turn, RunError> {
+        if self.log.state.epoch != self.epoch {
+            return Ok(Turn::Is(Ending::Lost));
+        }
+        if let Some((outcome, _)) = &self.log.state.ended {
+            return Ok(Turn::Is(Ending::Ended(outcome.clone())));
+        }
+        let now = self.engine.clock.now();
+        let commands = next(&self.log.runbook, &self.log.state, now, &self.flight);
+        let decisions: Vec<Event> = commands.iter().filter_map(Command::event).cloned().collect();
+        if !decisions.is_empty() {
+            self.append(decisions).await?;
+            return Ok(Turn::Goes);
+        }
+        self.cut_what_is_gone(&commands);
+        let mut wake = None::<Timestamp>;
+        for command in commands {
+            match command {
+                Command::Wake(at) => wake = Some(wake.map_or(at, |before| before.min(at))),
+                other => self.start(other, now).await?,
+            }
+        }
+        self.wait(wake, signals).await?;
+        Ok(Turn::Goes)
+    }
+
+    fn cut_what_is_gone(&mut self, commands: &[Command]) {
+        if self.handles.is_empty() {
+            return;
+        }
+        let wanted = |path: &Path| commands.iter().any(|command| command.path() == Some(path));
+        self.handles.retain(|path, handle| {
+            let keep = wanted(path);
+            if !keep {
+                handle.abort();
+            }
+            keep
+        });
+    }
+
+    async fn start(&mut self, command: Command, now: Timestamp) -> Result<(), RunError> {
+        match command {
+            Command::Call { path } if !self.flight.paths.contains(&path) => self.call(path, false).await,
+            Command::Renew { path } if !self.flight.paths.contains(&path) => self.call(path, true).await,
+            Command::Judge { path, .. } if !self.flight.paths.contains(&path) => self.sample(path, now, now).await,
+            Command::Session if !self.flight.session => self.session().await,
+            Command::Call { .. }
+            | Command::Renew { .. }
+            | Command::Judge { .. }
+            | Command::Session
+            | Command::Emit(_)
+            | Command::Wake(_) => Ok(()),
+        }
+    }
+
+    /// Calls the action of a step. A failure to fill in its input is the step's failure.
+    async fn call(&mut self, path: Path, renew: bool) -> Result<(), RunError> {
+        let Some((step, _)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
+        let act = is_act(step);
+        let prepared = self.prepare(&path);
+        let key = path.key(&self.log.runbook, &self.log.state);
+        self.engine.observer.began(&self.watched(), &key, step);
+        match prepared {
+            Ok(attempt) => {
+                let task = if renew { Task::Renew(path.clone()) } else { Task::Call(path.clone()) };
+                self.flight.acts += usize::from(act);
+                self.spawn(path, task, attempt.run(), !act, self.engine.clock.now());
+                Ok(())
+            }
+            Err(problem) => self.failed(&path, problem).await,
+        }
+    }
+
+    async fn sample(&mut self, path: Path, at: Timestamp, now: Timestamp) -> Result<(), RunError> {
+        let Some((step, _)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
+        if !self.gates.contains_key(&path) {
+            let key = path.key(&self.log.runbook, &self.log.state);
+            self.engine.observer.began(&self.watched(), &key, step);
+        }
+        match self.prepare(&path) {
+            Ok(attempt) => {
+                let clock = self.engine.clock.clone();
+                let work = async move {
+                    if at > now {
+                        clock.sleep_until(at).await;
+                    }
+                    attempt.run().await
+                };
+                self.spawn(path.clone(), Task::Sample(path), work, true, at);
+                Ok(())
+            }
+            Err(problem) => self.failed(&path, problem).await,
+        }
+    }
+
+    async fn session(&mut self) -> Result<(), RunError> {
+        let Some(request) = self.session_request() else { return Ok(()) };
+        self.flight.session = true;
+        let sessions = self.engine.sessions.clone();
+        let began = self.engine.clock.now();
+        let work = async move {
+            let answer = match request {
+                Ok(request) => sessions.run(request).await.map(Outcome::plain),
+                Err(problem) => Err(problem),
+            };
+            Finished { task: Task::Session, began, answer: Some(answer) }
+        };
+        self.tasks.push(work.boxed());
+        Ok(())
+    }
+
+    fn session_request(&self) -> Option<Result<SessionRequest, Problem>> {
+        let session = self.log.runbook.session.as_ref()?;
+        let scope = StepScope::at_end(&self.log.runbook, &self.log.state);
+        let text = |template| fill::text(template, &scope).map_err(|error| fill::problem("session", &error));
+        let request = || {
+            Ok(SessionRequest {
+                command: session.command.iter().map(text).collect::<Result<_, Problem>>()?,
+                env: session
+                    .env
+                    .iter()
+                    .map(|(name, value)| Ok((name.clone(), text(value)?)))
+                    .collect::<Result<_, Problem>>()?,
+                banner: session.banner.as_ref().map(text).transpose()?,
+            })
+        };
+        Some(request())
+    }
+
+    fn prepare(&self, path: &Path) -> Result<Attempt, Problem> {
+        Attempt::prepare(&self.engine, &self.log.run, &self.log.runbook, &self.log.state, path)
+    }
+
+    fn spawn(
+        &mut self,
+        path: Path,
+        task: Task,
+        work: impl Future<Output = Result<Outcome, Problem>> + Send + 'static,
+        may_be_cut: bool,
+        began: Timestamp,
+    ) {
+        self.flight.paths.insert(path.clone());
+        if may_be_cut {
+            let (handle, registration) = AbortHandle::new_pair();
+            self.handles.insert(path, handle);
+            let work = Abortable::new(work, registration);
+            self.tasks.push(async move { Finished { task, began, answer: work.await.ok() } }.boxed());
+        } else {
+            self.tasks.push(async move { Finished { task, began, answer: Some(work.await) } }.boxed());
+        }
+    }
+
+    async fn wait(&mut self, wake: Option<Timestamp>, signals: &mut Signals) -> Result<(), RunError> {
+        if let Ok(signal) = signals.try_recv() {
+            return self.signal(signal).await;
+        }
+        // Most steps are over at once: nothing else is asked before they are looked at.
+        if let Some(Some(finished)) = self.tasks.next().now_or_never() {
+            return self.finished(finished).await;
+        }
+        let clock = self.engine.clock.clone();
+        let alarm = async move {
+            match wake {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let store = self.engine.store.clone();
+        tokio::select! {
+            biased;
+            Some(signal) = signals.recv() => self.signal(signal).await,
+            Some(finished) = self.tasks.next() => self.finished(finished).await,
+            changed = store.changed(&self.log.run, self.log.ordinal(), PATIENCE) => {
+                if changed? {
+                    self.log.catch_up().await?;
+                }
+                Ok(())
+            }
+            () = alarm => Ok(()),
+        }
+    }
+
+    async fn signal(&mut self, signal: Signal) -> Result<(), RunError> {
+        match signal {
+            Signal::Interrupt => self.append(vec![Event::Interrupted]).await,
+            Signal::Abandon => {
+                let event = Event::CancelAsked { how: CancelHow::Abandon, why: "interrupted twice".to_owned() };
+                self.append_as(vec![event], None).await
+            }
+        }
+    }
+
+    async fn finished(&mut self, finished: Finished) -> Result<(), RunError> {
+        let Finished { task, began, answer } = finished;
+        match &task {
+            Task::Call(path) | Task::Renew(path) | Task::Sample(path) => self.landed(path),
+            Task::Session => self.flight.session = false,
+        }
+        let Some(answer) = answer else { return Ok(()) };
+        match task {
+            Task::Call(path) => self.called(&path, answer).await,
+            Task::Renew(path) => self.renewed(&path, answer).await,
+            Task::Sample(path) => self.sampled(path, answer, began).await,
+            Task::Session => {
+                let key = Key::session();
+                let attempt = Number(1);
+                self.append(vec![match answer {
+                    Ok(outcome) => Event::Done { key, attempt, output: outcome.output },
+                    Err(problem) => Event::Failed { key, attempt, problem },
+                }])
+                .await
+            }
+        }
+    }
+
+    fn landed(&mut self, path: &Path) {
+        self.flight.paths.remove(path);
+        self.handles.remove(path);
+        let act = path.find(&self.log.runbook, &self.log.state).is_some_and(|(step, _)| is_act(step));
+        self.flight.acts = self.flight.acts.saturating_sub(usize::from(act));
+    }
+
+    async fn called(&mut self, path: &Path, answer: Result<Outcome, Problem>) -> Result<(), RunError> {
+        match answer {
+            Ok(outcome) => {
+                let (key, attempt) = self.attempt(path);
+                self.append(vec![Event::Done { key, attempt, output: outcome.output }]).await
+            }
+            Err(problem) => self.failed(path, problem).await,
+        }
+    }
+
+    async fn renewed(&mut self, path: &Path, answer: Result<Outcome, Problem>) -> Result<(), RunError> {
+        let (key, _) = self.attempt(path);
+        match answer {
+            Ok(outcome) => self.append(vec![Event::Renewed { key, output: outcome.output }]).await,
+            Err(problem) => {
+                // The step itself is done and stays done; whoever needed it fails.
+                let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
+                self.fail_whoever_needs(Problem { message, ..problem }).await
+            }
+        }
+    }
+
+    async fn fail_whoever_needs(&mut self, problem: Problem) -> Result<(), RunError> {
+        let open = crate::machine::first_open(&self.log.runbook, &self.log.state);
+        match open {
+            Some(path) => self.failed(&path, problem).await,
+            None => {
+                let failed = Event::Failed { key: Key::session(), attempt: Number(1), problem };
+                self.append(vec![failed]).await
+            }
+        }
+    }
+
+    async fn failed(&mut self, path: &Path, problem: Problem) -> Result<(), RunError> {
+        self.gates.remove(path);
+        let (key, attempt) = self.attempt(path);
+        self.append(vec![Event::Failed { key, attempt, problem }]).await
+    }
+
+    fn attempt(&self, path: &Path) -> (Key, Number) {
+        let attempts = path.find(&self.log.runbook, &self.log.state).map_or(0, |(_, slot)| slot.attempts);
+        (path.key(&self.log.runbook, &self.log.state), Number(attempts + 1))
+    }
+
+    /// One sample of a gate is known: the gate ends, or waits for its next sample.
+    async fn sampled(
+        &mut self,
+        path: Path,
+        answer: Result<Outcome, Problem>,
+        began: Timestamp,
+    ) -> Result<(), RunError> {
+        let Some((step, slot)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
+        let Kind::Gate(gate) = &step.kind else { return Ok(()) };
+        let now = self.engine.clock.now();
+        let waiting = match slot.status {
+            crate::machine::Status::Waiting { until } => Some(until),
+            _ => None,
+        };
+        let until = waiting.unwrap_or_else(|| began.plus(gate.passes.within));
+        let (mut judgement, seen) = match answer {
+            Ok(outcome) => judge(&self.log.runbook, &self.log.state, &path, (step, gate), outcome),
+            Err(problem) => unanswered(&problem),
+        };
+        self.engine.hosts.redact_text(&mut judgement.why);
+        let passes = gate.passes.clone();
+        let mut run = self.gates.remove(&path).unwrap_or_default();
+        let decision = run.sample(&passes, judgement.verdict, began, now, until);
+        let verdict = match decision {
+            Decision::Passed => Verdict::Pass,
+            Decision::Stopped(verdict) => verdict,
+            Decision::Again(at) => {
+                let key = path.key(&self.log.runbook, &self.log.state);
+                let count = run.samples().count;
+                let sample =
+                    Sample { verdict: judgement.verdict, why: judgement.why, count, streak: run.streak(), until };
+                self.engine.observer.sampled(&self.watched(), &key, &sample);
+                self.gates.insert(path.clone(), run);
+                if waiting.is_none() && !passes.within.is_zero() {
+                    self.append(vec![Event::Waiting { key, until }]).await?;
+                }
+                return self.sample(path, at, now).await;
+            }
+        };
+        let (key, _) = self.attempt(&path);
+        let samples = run.samples();
+        self.append(vec![Event::Judged { key, verdict, why: judgement.why, samples, seen }]).await
+    }
+
+    fn watched(&self) -> Watched<'_> {
+        Watched { run: &self.log.run, runbook: &self.log.runbook, state: &self.log.state }
+    }
+
+    async fn append(&mut self, events: Vec<Event>) -> Result<(), RunError> {
+        self.append_as(events, Some(self.epoch)).await
+    }
+
+    /// Appends, deciding again where the journal has moved: what is still legal is written, what is not is dropped.
+    async fn append_as(&mut self, events: Vec<Event>, epoch: Option<Epoch>) -> Result<(), RunError> {
+        loop {
+            let now = self.engine.clock.now();
+            let actor = self.engine.actor.clone();
+            match self.log.append(events.clone(), epoch, &actor, now, Durability::Lazy).await? {
+                Appended::Yes(envelopes) => {
+                    self.tell(&envelopes);
+                    return Ok(());
+                }
+                Appended::Moved if self.log.state.epoch == self.epoch => {}
+                Appended::Moved => return Ok(()),
+                Appended::Refused(illegal) => {
+                    tracing::debug!(%illegal, "an event came too late");
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn tell(&self, envelopes: &[Envelope]) {
+        for envelope in envelopes {
+            self.engine.observer.event(&self.watched(), envelope);
+        }
+    }
+}

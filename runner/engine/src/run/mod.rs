@@ -1,0 +1,151 @@
+//! Runs done for real: the loop that asks the pure core what should be in flight, does it, and appends what happened.
+//!
+//! Everything outside comes in through the traits here. Nothing in this folder decides what a state means.
+
+mod attempt;
+mod drive;
+mod gate;
+mod judge;
+mod log;
+mod open;
+mod plan;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use sluice_plugin::{Call, Host, PluginName, Problem, Timestamp, Verdict};
+
+use crate::ids::RunId;
+use crate::journal::{Envelope, Key, Outcome, Owner, Store, StoreError};
+use crate::machine::State;
+use crate::registry::Registry;
+use crate::runbook::checked::{Checked, Step};
+
+pub use gate::{Decision, GateRun};
+pub use open::{Loaded, OpenError, Order, Recheck, index_entry};
+pub use plan::{Plan, Planned, What};
+
+/// What a run needs of the world. One per process.
+#[derive(Clone)]
+pub struct Engine {
+    pub registry: Arc<Registry>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub hosts: Arc<dyn Hosts>,
+    pub owners: Arc<dyn Owners>,
+    pub sessions: Arc<dyn Sessions>,
+    pub observer: Arc<dyn Observer>,
+    /// Who acts: `ana@laptop`.
+    pub actor: String,
+}
+
+/// The only source of time.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+
+    /// Counts time in which the machine was suspended.
+    async fn sleep_until(&self, at: Timestamp);
+}
+
+/// Makes the host of one call, and knows the secrets of the run.
+pub trait Hosts: Send + Sync {
+    fn host(&self, plugin: &PluginName, call: &Call) -> Box<dyn Host>;
+
+    /// Takes known secrets out of what is about to be stored.
+    fn redact(&self, value: &mut Value);
+
+    fn redact_text(&self, text: &mut String);
+}
+
+/// Which process owns a run, and whether it still lives.
+pub trait Owners: Send + Sync {
+    fn me(&self) -> Owner;
+
+    fn is_alive(&self, owner: &Owner) -> Alive;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alive {
+    Yes,
+    No,
+    /// It is on another machine.
+    CannotTell,
+}
+
+/// Hands the terminal to a person, or runs the command given in place of one.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// The output of the session: `{ "exit": 0 }`.
+    async fn run(&self, session: SessionRequest) -> Result<Value, Problem>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRequest {
+    /// Empty: the person's own shell.
+    pub command: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub banner: Option<String>,
+}
+
+/// Watches a run, for a screen. Must be quick.
+pub trait Observer: Send + Sync {
+    /// An event was appended (or read, when a run is opened again).
+    fn event(&self, _watched: &Watched<'_>, _envelope: &Envelope) {}
+
+    /// A call begins.
+    fn began(&self, _watched: &Watched<'_>, _key: &Key, _step: &Step) {}
+
+    /// A gate was sampled and goes on.
+    fn sampled(&self, _watched: &Watched<'_>, _key: &Key, _sample: &Sample) {}
+}
+
+/// What a run looked like when something happened.
+pub struct Watched<'a> {
+    pub run: &'a RunId,
+    pub runbook: &'a Checked,
+    pub state: &'a State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    pub verdict: Verdict,
+    pub why: String,
+    pub count: u32,
+    /// How many passes in a row.
+    pub streak: u32,
+    pub until: Timestamp,
+}
+
+/// What a person at the terminal does to a run in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Cut reads and waits, let acts end, run `finally`; the run can be resumed.
+    Interrupt,
+    /// Stop at once.
+    Abandon,
+}
+
+pub type Signals = tokio::sync::mpsc::UnboundedReceiver<Signal>;
+
+/// How driving a run came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Ended(Outcome),
+    /// Another process owns the run by now.
+    Lost,
+}
+
+/// Why a run could not go on. The run itself stays as its journal says, and can be resumed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the journal of run {run} makes no sense at event {ordinal}: {why}")]
+    Journal { run: RunId, ordinal: u64, why: String },
+}
+
+/// For a step that names none.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);

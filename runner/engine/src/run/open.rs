@@ -1,0 +1,247 @@
+//! Runs begun, opened again, cancelled and looked at: everything that finds a run before the loop drives it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sluice_plugin::{ActionName, Timestamp};
+
+use super::drive::Drive;
+use super::log::{Appended, Log};
+use super::{Alive, Ending, Engine, RunError, Signals, Watched};
+use crate::ids::{RunId, Sha256};
+use crate::journal::chain::decode;
+use crate::journal::{
+    CancelHow, Durability, Envelope, Epoch, Event, IndexEntry, Outcome, Owner, Snapshot, StoreError, Trigger, Version,
+};
+use crate::machine::State;
+use crate::runbook::checked::Checked;
+
+/// What the journal says of how a run is walked. Raised when `next` or `apply` change their meaning.
+const SEMANTICS: u16 = 1;
+
+/// A run to begin.
+pub struct Order {
+    pub run: RunId,
+    pub runbook: Arc<Checked>,
+    /// Where the runbook came from, for people.
+    pub origin: String,
+    pub inputs: Value,
+    pub trigger: Trigger,
+}
+
+/// A run as its journal tells it.
+pub struct Loaded {
+    pub run: RunId,
+    pub runbook: Arc<Checked>,
+    pub snapshot: Snapshot,
+    pub state: State,
+    pub envelopes: Vec<Envelope>,
+}
+
+/// Why a run cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("there is no run {0}")]
+    NoRun(RunId),
+    #[error("run {run} has ended: {}", outcome.name())]
+    Over { run: RunId, outcome: Outcome },
+    #[error("run {run} is being run by process {} on {}", owner.pid, owner.host)]
+    Owned { run: RunId, owner: Owner },
+    /// The new binary's action is another one than the run was started with.
+    #[error("the action `{action}` has changed since run {run} was started, and a step that is still to come uses it")]
+    Changed { run: RunId, action: ActionName },
+    /// The runbook in the snapshot is no longer valid for this Sluice.
+    #[error("the runbook of run {run} cannot be read by this Sluice:\n{why}")]
+    Runbook { run: RunId, why: String },
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+/// Checks a runbook's text again: the snapshot keeps the text, and only the engine's caller knows all actions.
+pub type Recheck<'a> = &'a (dyn Fn(&Snapshot) -> Result<Checked, String> + Sync);
+
+impl Engine {
+    /// Begins a run and drives it to its end.
+    pub async fn start(&self, order: Order, signals: &mut Signals) -> Result<(Ending, State), RunError> {
+        let snapshot = self.snapshot(&order);
+        let bytes = serde_json::to_vec(&snapshot).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let hash = self.store.put_blob(&bytes).await?;
+        let mut log = Log::new(order.run.clone(), order.runbook.clone(), self.store.clone());
+        let epoch = Epoch(1);
+        let events = vec![
+            Event::Started {
+                runbook: order.runbook.name.to_string(),
+                snapshot: hash,
+                inputs: order.inputs,
+                trigger: order.trigger,
+                semantics: SEMANTICS,
+            },
+            Event::Claimed { epoch, owner: self.owners.me() },
+        ];
+        let now = self.clock.now();
+        match log.append(events, Some(epoch), &self.actor, now, Durability::Lazy).await? {
+            Appended::Yes(envelopes) => self.tell(&log, &envelopes),
+            Appended::Moved | Appended::Refused(_) => {
+                let why = "a run with this id exists already".to_owned();
+                return Err(RunError::Journal { run: order.run, ordinal: 1, why });
+            }
+        }
+        self.drive(log, epoch, signals).await
+    }
+
+    /// Opens a run whose owner is gone, and drives it to its end.
+    pub async fn resume(
+        &self,
+        run: &RunId,
+        recheck: Recheck<'_>,
+        signals: &mut Signals,
+    ) -> Result<(Ending, State), OpenError> {
+        let (mut log, snapshot, _) = self.open(run, recheck).await?;
+        loop {
+            self.may_claim(run, &log.state)?;
+            self.contracts_hold(&log, &snapshot)?;
+            let epoch = Epoch(log.state.epoch.0 + 1);
+            let claim = Event::Claimed { epoch, owner: self.owners.me() };
+            let now = self.clock.now();
+            match log.append(vec![claim], Some(epoch), &self.actor, now, Durability::Sync).await? {
+                Appended::Yes(envelopes) => {
+                    self.tell(&log, &envelopes);
+                    return Ok(self.drive(log, epoch, signals).await?);
+                }
+                // Somebody else was quicker: look again at what the journal says now.
+                Appended::Moved => {}
+                Appended::Refused(illegal) => {
+                    let ordinal = log.ordinal() + 1;
+                    return Err(RunError::Journal { run: run.clone(), ordinal, why: illegal.to_string() }.into());
+                }
+            }
+        }
+    }
+
+    /// Writes down that somebody wants the run to end. The owner, or whoever opens the run next, does it.
+    pub async fn ask_cancel(
+        &self,
+        run: &RunId,
+        how: CancelHow,
+        why: &str,
+        recheck: Recheck<'_>,
+    ) -> Result<State, OpenError> {
+        let (mut log, _, _) = self.open(run, recheck).await?;
+        loop {
+            if let Some((outcome, _)) = log.state.ended.clone().filter(|(outcome, _)| *outcome != Outcome::Interrupted)
+            {
+                return Err(OpenError::Over { run: run.clone(), outcome });
+            }
+            let event = Event::CancelAsked { how, why: why.to_owned() };
+            let now = self.clock.now();
+            match log.append(vec![event], None, &self.actor, now, Durability::Sync).await? {
+                Appended::Yes(_) => return Ok(log.state),
+                Appended::Moved => {}
+                Appended::Refused(illegal) => {
+                    let ordinal = log.ordinal() + 1;
+                    return Err(RunError::Journal { run: run.clone(), ordinal, why: illegal.to_string() }.into());
+                }
+            }
+        }
+    }
+
+    /// Reads a run without touching it.
+    pub async fn load(&self, run: &RunId, recheck: Recheck<'_>) -> Result<Loaded, OpenError> {
+        let (log, snapshot, envelopes) = self.open(run, recheck).await?;
+        Ok(Loaded { run: run.clone(), runbook: log.runbook, snapshot, state: log.state, envelopes })
+    }
+
+    async fn open(&self, run: &RunId, recheck: Recheck<'_>) -> Result<(Log, Snapshot, Vec<Envelope>), OpenError> {
+        let records = self.store.read(run, 0).await?;
+        let envelopes = decode(&records, Version::START)?;
+        let Some(Event::Started { snapshot, .. }) = envelopes.first().map(|envelope| &envelope.event) else {
+            return Err(OpenError::NoRun(run.clone()));
+        };
+        let bytes = self.store.get_blob(snapshot).await?;
+        let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("the snapshot of run {run} is missing")))?;
+        let snapshot: Snapshot = serde_json::from_slice(&bytes)
+            .map_err(|error| StoreError::Corrupt(format!("the snapshot of run {run} cannot be read: {error}")))?;
+        let runbook = recheck(&snapshot).map_err(|why| OpenError::Runbook { run: run.clone(), why })?;
+        let mut log = Log::new(run.clone(), Arc::new(runbook), self.store.clone());
+        log.fold(&records).await?;
+        Ok((log, snapshot, envelopes))
+    }
+
+    async fn drive(&self, log: Log, epoch: Epoch, signals: &mut Signals) -> Result<(Ending, State), RunError> {
+        let run = log.run.clone();
+        self.index(&run, &log.state, log.ordinal()).await?;
+        let (ending, log) = Drive::new(self.clone(), log, epoch).until_over(signals).await?;
+        if ending != Ending::Lost {
+            self.index(&run, &log.state, log.ordinal()).await?;
+        }
+        Ok((ending, log.state))
+    }
+
+    fn snapshot(&self, order: &Order) -> Snapshot {
+        let digest = |name: &ActionName| Some((name.clone(), self.registry.action(name)?.contract()));
+        Snapshot {
+            origin: order.origin.clone(),
+            runbook: order.runbook.source.text().to_owned(),
+            contracts: order.runbook.actions.keys().filter_map(digest).collect(),
+        }
+    }
+
+    fn may_claim(&self, run: &RunId, state: &State) -> Result<(), OpenError> {
+        if let Some((outcome, _)) = &state.ended {
+            return match outcome {
+                Outcome::Interrupted => Ok(()),
+                over => Err(OpenError::Over { run: run.clone(), outcome: over.clone() }),
+            };
+        }
+        match &state.owner {
+            Some(owner) if self.owners.is_alive(owner) != Alive::No => {
+                Err(OpenError::Owned { run: run.clone(), owner: owner.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A new version is no obstacle; another action under the same name is.
+    fn contracts_hold(&self, log: &Log, snapshot: &Snapshot) -> Result<(), OpenError> {
+        let now = |name: &ActionName| self.registry.action(name).map(|action| action.contract());
+        let then: &BTreeMap<ActionName, Sha256> = &snapshot.contracts;
+        for name in crate::machine::remaining_actions(&log.runbook, &log.state) {
+            if then.get(&name) != now(&name).as_ref() {
+                return Err(OpenError::Changed { run: log.run.clone(), action: name });
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, log: &Log, envelopes: &[Envelope]) {
+        let watched = Watched { run: &log.run, runbook: &log.runbook, state: &log.state };
+        envelopes.iter().for_each(|envelope| self.observer.event(&watched, envelope));
+    }
+
+    async fn index(&self, run: &RunId, state: &State, ordinal: u64) -> Result<(), RunError> {
+        Ok(self.store.put(&index_entry(run, state, ordinal)).await?)
+    }
+}
+
+/// What the list of runs says of one.
+pub fn index_entry(run: &RunId, state: &State, ordinal: u64) -> IndexEntry {
+    let ended = state.ended.as_ref();
+    let started = state.started.as_ref();
+    IndexEntry {
+        run: run.clone(),
+        runbook: started.map(|started| started.runbook.clone()).unwrap_or_default(),
+        started: started.map_or(Timestamp(0), |started| started.at),
+        ended: ended.map(|(_, at)| *at),
+        status: ended.map_or("running", |(outcome, _)| outcome.name()).to_owned(),
+        exit: ended.map(|(outcome, _)| outcome.exit()),
+        waiting_until: None,
+        ordinal,
+    }
+}

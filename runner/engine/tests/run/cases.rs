@@ -1,0 +1,162 @@
+//! Toy runbooks that use every construct, by name. Tests run them plainly, crash them everywhere, and race them.
+
+/// Name, text, the outcome's name, and what each step came to be.
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) steps: &'static str,
+    pub(super) outcome: &'static str,
+    /// `key status`, in the order of the runbook.
+    pub(super) ends: &'static str,
+}
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "one read",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { value: 1 } }
+            outputs: { a: '{{ steps.a.value }}' }",
+        outcome: "done",
+        ends: "a done",
+    },
+    Case {
+        name: "one after the other",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { value: 1 } }
+              - { id: b, uses: toy.change, with: { value: '{{ steps.a.value + 1 }}' } }
+              - { id: c, uses: toy.read, with: { value: '{{ steps.b.value }}' }, when: 'steps.b.value == 2' }
+              - { id: d, uses: toy.read, with: { value: 0 }, when: 'steps.b.value == 3' }
+            outputs: { c: '{{ steps.c.value }}' }",
+        outcome: "done",
+        ends: "a done, b done, c done, d skipped",
+    },
+    Case {
+        name: "a failure ends the list, and finally runs",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { fails: 9 } }
+              - { id: b, uses: toy.read }
+            finally:
+              - { id: f, uses: toy.change, with: { value: clean } }",
+        outcome: "failed",
+        ends: "a failed, b pending, f done",
+    },
+    Case {
+        name: "a failure that is let pass",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { fails: 9 }, on_error: continue }
+              - { id: b, uses: toy.read }",
+        outcome: "done",
+        ends: "a failed, b done",
+    },
+    Case {
+        name: "tried again",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { fails: 2, value: 7 }, retry: { attempts: 3, delay: 1s } }
+              - { id: b, uses: toy.read, with: { fails: 2 }, retry: { attempts: 2, delay: 1s } }
+            finally:
+              - { id: f, uses: toy.read, with: { fails: 9 } }",
+        outcome: "failed",
+        ends: "a done, b failed, f failed",
+    },
+    Case {
+        name: "a gate that waits",
+        steps: "
+            steps:
+              - { id: a, gate: toy.gate, with: { verdicts: ffippp }, passes: { consecutive: 2, every: 1s, within: 1m } }
+              - { id: b, uses: toy.read, with: { value: '{{ steps.a.letter }}' }, needs: [a] }",
+        outcome: "done",
+        ends: "a done, b done",
+    },
+    Case {
+        name: "a gate that stops",
+        steps: "
+            steps:
+              - { id: a, gate: toy.gate, with: { verdicts: ffffffffffffffffffff }, passes: { every: 1s, within: 5s } }
+              - { id: b, uses: toy.read }",
+        outcome: "stopped",
+        ends: "a stopped, b pending",
+    },
+    Case {
+        name: "what is expected does not hold",
+        steps: "
+            steps:
+              - id: a
+                gate: toy.gate
+                with: { value: 3 }
+                expect: [ { that: 'seen.value > 3', else: '{{ seen.value }} is too few' } ]",
+        outcome: "stopped",
+        ends: "a stopped",
+    },
+    Case {
+        name: "a loop, and what is made of it",
+        steps: "
+            steps:
+              - { id: a, for_each: ['x', 'y', 'z'], uses: toy.change, with: { value: '{{ item }}{{ index }}' } }
+              - { id: b, uses: toy.read, with: { value: '{{ steps.a | map(attribute=\"output.value\") | join(\",\") }}' } }
+            outputs: { b: '{{ steps.b.value }}' }",
+        outcome: "done",
+        ends: "a done, a[x] done, a[y] done, a[z] done, b done",
+    },
+    Case {
+        name: "a loop over nothing, and a group within a loop",
+        steps: "
+            steps:
+              - { id: a, for_each: [], uses: toy.read }
+              - id: b
+                for_each: [1, 2, 3]
+                max_parallel: 2
+                steps:
+                  - { id: c, uses: toy.read, with: { value: '{{ item }}' } }
+                  - { id: d, uses: toy.change, with: { value: '{{ steps.c.value * 10 }}' }, when: 'item != 2' }
+            outputs: { last: '{{ steps.b[2].d.value }}' }",
+        outcome: "done",
+        ends: "a done, b done, b[1] done, b[1]/c done, b[1]/d done, b[2] done, b[2]/c done, b[2]/d skipped, b[3] done, \
+               b[3]/c done, b[3]/d done",
+    },
+    Case {
+        name: "beside one another",
+        steps: "
+            steps:
+              - id: p
+                parallel:
+                  - { id: a, uses: toy.read, with: { takes: 2s, value: 1 } }
+                  - { id: b, uses: toy.change, with: { takes: 1s, value: 2 } }
+                  - { id: c, uses: toy.read, with: { value: 3 } }
+              - { id: d, uses: toy.read, with: { value: '{{ steps.p.a.value + steps.p.b.value + steps.p.c.value }}' } }
+            outputs: { d: '{{ steps.d.value }}' }",
+        outcome: "done",
+        ends: "p done, p/a done, p/b done, p/c done, d done",
+    },
+    Case {
+        name: "too slow",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { takes: 1m }, timeout: 5s }",
+        outcome: "failed",
+        ends: "a failed",
+    },
+    Case {
+        name: "an expression that cannot be evaluated",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { value: { b: 1 } } }
+              - { id: c, uses: toy.read, with: { value: '{{ steps.a.value.nothing }}' } }",
+        outcome: "failed",
+        ends: "a done, c failed",
+    },
+    Case {
+        name: "a secret",
+        steps: "
+            steps:
+              - { id: a, uses: toy.secret }
+              - { id: b, uses: toy.read, with: { value: between } }
+              - { id: c, uses: toy.take, with: { secret: '{{ steps.a.secret }}' } }
+            outputs: { length: '{{ steps.c.value }}' }",
+        outcome: "done",
+        ends: "a done, b done, c done",
+    },
+];

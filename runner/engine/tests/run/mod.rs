@@ -1,0 +1,125 @@
+//! The loop with the pure core, over toy runbooks: plain, crashed at every event, raced.
+
+mod cases;
+mod crash;
+mod race;
+mod stores;
+mod world;
+
+use std::sync::Arc;
+
+use serde_json::json;
+use sluice_engine::ids::RunId;
+use sluice_engine::journal::{Snapshot, Trigger};
+use sluice_engine::machine::State;
+use sluice_engine::machine::state::{Inside, List};
+use sluice_engine::run::{Ending, Engine, OpenError, Order, RunError};
+use sluice_engine::runbook::checked::{Checked, Step};
+use sluice_engine::runbook::load;
+use sluice_engine::source::Source;
+use sluice_store::MemoryStore;
+
+use cases::{CASES, Case};
+use world::World;
+
+fn check_text(text: &str) -> Checked {
+    let diary = world::Diary::default();
+    let source = Source::new("toy.yaml", text);
+    match load(&source, &world::registry(&diary)) {
+        Ok(loaded) => loaded.runbook,
+        Err(errors) => panic!("{text}\n{}", errors.iter().map(|error| format!("{error:?}\n")).collect::<String>()),
+    }
+}
+
+fn text_of(case: &Case) -> String {
+    let lines: Vec<&str> = case.steps.lines().filter(|line| !line.trim().is_empty()).collect();
+    let indent = lines.iter().map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
+    let body: String = lines.iter().map(|line| format!("{}\n", &line[indent..])).collect();
+    format!("runbook: toy\nsummary: A toy.\n{body}")
+}
+
+fn run_id() -> RunId {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+    let mut random = [0; 10];
+    random[..8].copy_from_slice(&number);
+    RunId::new(1_790_000_000_000, random)
+}
+
+type Ended = Result<(Ending, State), RunError>;
+
+async fn begin(engine: &Engine, case: &Case) -> (RunId, Ended) {
+    let run = run_id();
+    let order = Order {
+        run: run.clone(),
+        runbook: Arc::new(check_text(&text_of(case))),
+        origin: "a test".into(),
+        inputs: json!({}),
+        trigger: Trigger::Cli,
+    };
+    let (_sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
+    let ended = engine.start(order, &mut signals).await;
+    (run, ended)
+}
+
+async fn resume(engine: &Engine, run: &RunId) -> Result<(Ending, State), OpenError> {
+    let (_sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
+    engine.resume(run, &recheck, &mut signals).await
+}
+
+fn recheck(snapshot: &Snapshot) -> Result<Checked, String> {
+    Ok(check_text(&snapshot.runbook))
+}
+
+/// Everything a run came to: outcome, each step's status and output, read from the journal.
+async fn end_of(engine: &Engine, run: &RunId) -> String {
+    let loaded = engine.load(run, &recheck).await.unwrap();
+    let outcome = loaded.state.ended.as_ref().map_or("open", |(outcome, _)| outcome.name());
+    let mut text = format!("{outcome}: {}", ends(&loaded.runbook, &loaded.state));
+    for step in &loaded.runbook.steps {
+        let at = loaded.runbook.steps.iter().position(|other| other.id == step.id).unwrap();
+        text.push_str(&format!("; {} = {}", step.id, loaded.state.steps.slots[at].output(step)));
+    }
+    text
+}
+
+fn ends(runbook: &Checked, state: &State) -> String {
+    let mut lines = Vec::new();
+    list_ends(&runbook.steps, &state.steps, "", &mut lines);
+    list_ends(&runbook.finally, &state.finally, "", &mut lines);
+    lines.join(", ")
+}
+
+fn list_ends(steps: &[Step], list: &List, prefix: &str, lines: &mut Vec<String>) {
+    for (step, slot) in steps.iter().zip(&list.slots) {
+        let key = format!("{prefix}{}", step.id);
+        lines.push(format!("{key} {}", slot.status.name()));
+        match &slot.inside {
+            Inside::List(inner) => list_ends(step.children(), inner, &format!("{key}/"), lines),
+            Inside::Rounds(rounds) => {
+                for round in &rounds.rounds {
+                    let key = format!("{key}[{}]", round.key);
+                    lines.push(format!("{key} {}", round.slot.status.name()));
+                    if let Inside::List(inner) = &round.slot.inside {
+                        list_ends(step.children(), inner, &format!("{key}/"), lines);
+                    }
+                }
+            }
+            Inside::Leaf | Inside::Closed => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn toys_end_as_they_should() {
+    for case in CASES {
+        let world = World::new(Arc::new(MemoryStore::default()));
+        let engine = world.process(1);
+        let (_, ended) = begin(&engine, case).await;
+        let (ending, state) = ended.unwrap();
+        let Ending::Ended(outcome) = ending else { panic!("{}: {ending:?}", case.name) };
+        assert_eq!(outcome.name(), case.outcome, "{}", case.name);
+        assert_eq!(ends(&check_text(&text_of(case)), &state), case.ends, "{}", case.name);
+    }
+}

@@ -1,0 +1,282 @@
+//! A small world for the loop: a plugin that does as it is told and remembers it, time that stands until everything
+//! waits, and hosts without a network.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use sluice_engine::journal::{Owner, Store};
+use sluice_engine::registry::Registry;
+use sluice_engine::run::{Alive, Clock, Engine, Hosts, Observer, Owners, SessionRequest, Sessions};
+use sluice_plugin::{
+    Abilities, Action, ActionName, ActionSpec, Call, Effect, GateClass, Host, HttpRequest, HttpResponse, Level,
+    NativePlugin, Outcome, PluginName, PluginSpec, Problem, Progress, Secret, SecretRef, Timestamp, Verdict,
+};
+
+/// What the toy plugin was called for, in order, over all processes of a test.
+#[derive(Clone, Default)]
+pub(super) struct Diary(Arc<Mutex<Vec<(String, Value)>>>);
+
+impl Diary {
+    /// Calls that change something, as `step value`.
+    pub(super) fn changes(&self) -> Vec<String> {
+        let entries = self.0.lock().unwrap();
+        let changes = entries.iter().filter(|(_, with)| with["is"] == "change");
+        changes.map(|(step, with)| format!("{step} {}", with["value"])).collect()
+    }
+
+    fn times(&self, step: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|(written, _)| written == step).count()
+    }
+
+    fn write(&self, call: &Call, is: &str) {
+        let value = call.with.get("value").cloned().unwrap_or(Value::Null);
+        self.0.lock().unwrap().push((call.step.clone(), json!({ "is": is, "value": value })));
+    }
+}
+
+/// `toy.read`, `toy.change`, `toy.gate`, `toy.secret`, `toy.take`, `toy.destroy`.
+struct Toy {
+    operation: &'static str,
+    diary: Diary,
+}
+
+#[async_trait]
+impl Action for Toy {
+    fn spec(&self) -> ActionSpec {
+        let open = json!({ "type": "object" });
+        let input = json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "value": {},
+                "takes": { "type": "string" },
+                "fails": { "type": "integer" },
+                "verdicts": { "type": "string" },
+                "secret": { "type": "string", "x-secret": true },
+            },
+        });
+        let secret = json!({
+            "type": "object",
+            "required": ["secret"],
+            "additionalProperties": false,
+            "properties": { "secret": { "type": "string", "x-secret": true } },
+        });
+        let any = json!({
+            "type": "object",
+            "required": ["value"],
+            "additionalProperties": false,
+            "properties": { "value": {} },
+        });
+        ActionSpec {
+            name: ActionName::parse(&format!("toy.{}", self.operation)).unwrap(),
+            summary: "Do as told".into(),
+            effect: match self.operation {
+                "change" => Effect::Change,
+                "destroy" => Effect::Destroy,
+                _ => Effect::Read,
+            },
+            idempotent: self.operation != "destroy",
+            gate: (self.operation == "gate").then_some(GateClass::Data),
+            ephemeral: self.operation == "secret",
+            input,
+            output: match self.operation {
+                "secret" => secret,
+                "gate" => open,
+                _ => any,
+            },
+            abilities: Abilities::default(),
+            permissions: Vec::new(),
+            examples: Vec::new(),
+            revision: 1,
+        }
+    }
+
+    async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
+        if let Some(time) = call.with.get("takes").and_then(Value::as_str) {
+            host.sleep(sluice_plugin::parse_duration(time).unwrap()).await;
+        }
+        self.diary.write(call, self.operation);
+        let fails = call.with.get("fails").and_then(Value::as_u64).unwrap_or(0);
+        if u64::from(call.attempt.0) <= fails {
+            return Err(Problem::not_applied("toy", "it was told to fail").retryable());
+        }
+        let value = call.with.get("value").cloned().unwrap_or(Value::Null);
+        match self.operation {
+            "secret" => Ok(Outcome::plain(json!({ "secret": host.seal("/secret", Secret::new("s3cr3t-value")) }))),
+            "take" => {
+                let secret = host.reveal(&call.with["secret"])?;
+                Ok(Outcome::plain(json!({ "value": secret.expose().len() })))
+            }
+            "gate" => {
+                let letters = call.with.get("verdicts").and_then(Value::as_str).unwrap_or("p");
+                let letter = letters.chars().nth(self.diary.times(&call.step) - 1).unwrap_or('p');
+                let verdict = match letter {
+                    'p' => Verdict::Pass,
+                    'f' => Verdict::Fail,
+                    _ => Verdict::Inconclusive,
+                };
+                Ok(Outcome::judged(json!({ "value": value, "letter": letter.to_string() }), verdict, "as told"))
+            }
+            _ => Ok(Outcome::plain(json!({ "value": value }))),
+        }
+    }
+}
+
+pub(super) fn registry(diary: &Diary) -> Registry {
+    let mut registry = Registry::default();
+    let diary = diary.clone();
+    let name = PluginName::parse("toy").unwrap();
+    let spec = PluginSpec {
+        name: name.clone(),
+        version: "1".into(),
+        summary: "Toys".into(),
+        powers: Vec::new(),
+        actions: Vec::new(),
+    };
+    let make = move || -> Arc<dyn sluice_plugin::Plugin> {
+        let toy = |operation| -> Box<dyn Action> { Box::new(Toy { operation, diary: diary.clone() }) };
+        let toys = ["read", "change", "gate", "secret", "take", "destroy"].map(toy);
+        Arc::new(NativePlugin::new(spec.clone(), toys.into()))
+    };
+    registry.add(name, make).unwrap();
+    registry
+}
+
+/// tokio's time, which a test pauses: it moves when everything waits.
+pub(super) struct TestClock(tokio::time::Instant);
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+}
+
+const EPOCH: i64 = 1_790_000_000_000;
+
+#[async_trait]
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(EPOCH).plus(self.0.elapsed())
+    }
+
+    async fn sleep_until(&self, at: Timestamp) {
+        tokio::time::sleep_until(self.0 + at.since(Timestamp(EPOCH))).await;
+    }
+}
+
+/// Hosts of one process: what it sealed is gone with it.
+#[derive(Clone, Default)]
+pub(super) struct TestHosts(Arc<Mutex<BTreeMap<String, Secret>>>);
+
+impl Hosts for TestHosts {
+    fn host(&self, _: &PluginName, call: &Call) -> Box<dyn Host> {
+        Box::new(TestHost { step: call.step.clone(), secrets: self.clone() })
+    }
+
+    fn redact(&self, _: &mut Value) {}
+
+    fn redact_text(&self, _: &mut String) {}
+}
+
+struct TestHost {
+    step: String,
+    secrets: TestHosts,
+}
+
+#[async_trait]
+impl Host for TestHost {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    fn log(&self, _: Level, _: &str) {}
+
+    fn progress(&self, _: Progress) {}
+
+    async fn http(&self, _: HttpRequest) -> Result<HttpResponse, Problem> {
+        Err(Problem::not_applied("denied", "this world has no network"))
+    }
+
+    fn reveal(&self, leaf: &Value) -> Result<Secret, Problem> {
+        let reference = SecretRef::from_json(leaf).ok_or_else(|| Problem::not_applied("no_secret", "not a secret"))?;
+        let secrets = self.secrets.0.lock().unwrap();
+        secrets.get(&reference.0).cloned().ok_or_else(|| Problem::not_applied("secret_gone", "it was not kept"))
+    }
+
+    fn seal(&self, pointer: &str, secret: Secret) -> Value {
+        let reference = SecretRef(format!("steps.{}#{pointer}", self.step));
+        self.secrets.0.lock().unwrap().insert(reference.0.clone(), secret);
+        reference.to_json()
+    }
+
+    fn private_file(&self, _: &str, _: &Secret) -> Result<PathBuf, Problem> {
+        Err(Problem::not_applied("denied", "this world has no files"))
+    }
+}
+
+/// Processes by number; those in the list are dead.
+#[derive(Clone)]
+pub(super) struct TestOwners {
+    pub(super) me: u32,
+    pub(super) dead: Arc<Mutex<Vec<u32>>>,
+}
+
+impl Owners for TestOwners {
+    fn me(&self) -> Owner {
+        Owner { host: "here".into(), pid: self.me, started: "boot/1".into() }
+    }
+
+    fn is_alive(&self, owner: &Owner) -> Alive {
+        if self.dead.lock().unwrap().contains(&owner.pid) { Alive::No } else { Alive::Yes }
+    }
+}
+
+pub(super) struct NoSession;
+
+#[async_trait]
+impl Sessions for NoSession {
+    async fn run(&self, request: SessionRequest) -> Result<Value, Problem> {
+        Ok(json!({ "exit": 0, "env": request.env.into_iter().collect::<BTreeMap<_, _>>() }))
+    }
+}
+
+pub(super) struct Silent;
+
+impl Observer for Silent {}
+
+/// All that outlives a process of a test.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) diary: Diary,
+    pub(super) clock: Arc<TestClock>,
+    pub(super) dead: Arc<Mutex<Vec<u32>>>,
+}
+
+impl World {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, diary: Diary::default(), clock: Arc::default(), dead: Arc::default() }
+    }
+
+    /// A process of its own: nothing but the store and the outside world is shared with others.
+    pub(super) fn process(&self, pid: u32) -> Engine {
+        Engine {
+            registry: Arc::new(registry(&self.diary)),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            hosts: Arc::new(TestHosts::default()),
+            owners: Arc::new(TestOwners { me: pid, dead: self.dead.clone() }),
+            sessions: Arc::new(NoSession),
+            observer: Arc::new(Silent),
+            actor: format!("p{pid}@here"),
+        }
+    }
+}

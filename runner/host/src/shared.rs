@@ -1,0 +1,253 @@
+//! What all calls of one run share, and the host each of them gets.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use sluice_plugin::{
+    Call, Host, HttpRequest, HttpResponse, Level, PluginName, Problem, Progress, Purpose, Secret, SecretRef, Timestamp,
+};
+
+use crate::clock::Clock;
+use crate::grants::Grants;
+use crate::http::{Clients, Exchange};
+use crate::private::{PrivateError, PrivateFolder};
+use crate::redact::Redactor;
+use crate::vault::Vault;
+
+/// Longer log messages are cut: a plugin that logs a whole answer must not fill the disk.
+const LONGEST_LOG: usize = 8 << 10;
+
+/// Where the words of plugins go. They are redacted already, and not yet escaped for any view.
+pub trait Sink: Send + Sync {
+    fn log(&self, step: &str, level: Level, text: &str);
+
+    fn progress(&self, step: &str, progress: Progress);
+}
+
+/// What a run gives its host. Nothing of it is used before a plugin asks for it.
+pub struct HostParts {
+    /// The run's id; names its private folder.
+    pub run: String,
+    /// What each plugin was granted; one that is not here was granted nothing.
+    pub grants: BTreeMap<PluginName, Grants>,
+    pub vault: Arc<Vault>,
+    /// The folder under which all runs of this user keep their private files.
+    pub private_base: PathBuf,
+    pub clock: Arc<dyn Clock>,
+    pub sink: Arc<dyn Sink>,
+}
+
+/// One per run; cheap to clone.
+#[derive(Clone)]
+pub struct Shared {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    run: String,
+    grants: BTreeMap<PluginName, Arc<Grants>>,
+    nothing: Arc<Grants>,
+    vault: Arc<Vault>,
+    private_base: PathBuf,
+    private: Mutex<Private>,
+    clock: Arc<dyn Clock>,
+    sink: Arc<dyn Sink>,
+    clients: Clients,
+}
+
+enum Private {
+    NotYet,
+    Open(PrivateFolder),
+    Ended,
+}
+
+/// The host of one call.
+pub struct CallHost {
+    shared: Arc<Inner>,
+    grants: Arc<Grants>,
+    plugin: PluginName,
+    step: String,
+    purpose: Purpose,
+    deadline: Option<Timestamp>,
+    /// The secrets that stand in this call's `with`.
+    given: Vec<SecretRef>,
+}
+
+impl Shared {
+    pub fn new(parts: HostParts) -> Self {
+        let inner = Inner {
+            run: parts.run,
+            grants: parts.grants.into_iter().map(|(plugin, grants)| (plugin, Arc::new(grants))).collect(),
+            nothing: Arc::default(),
+            vault: parts.vault,
+            private_base: parts.private_base,
+            private: Mutex::new(Private::NotYet),
+            clock: parts.clock,
+            sink: parts.sink,
+            clients: Clients::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub fn for_call(&self, plugin: &PluginName, call: &Call) -> CallHost {
+        let mut given = Vec::new();
+        references(&call.with, &mut given);
+        CallHost {
+            grants: self.inner.grants.get(plugin).unwrap_or(&self.inner.nothing).clone(),
+            shared: self.inner.clone(),
+            plugin: plugin.clone(),
+            step: call.step.clone(),
+            purpose: call.purpose,
+            deadline: call.deadline,
+            given,
+        }
+    }
+
+    pub fn vault(&self) -> &Vault {
+        &self.inner.vault
+    }
+
+    pub fn redactor(&self) -> &Arc<Redactor> {
+        self.inner.vault.redactor()
+    }
+
+    /// Removes the run's private files, for `finally` and for signals. From then on none can be written. What is still
+    /// there when the last clone is dropped is removed then.
+    pub fn end(&self) -> Result<(), PrivateError> {
+        let mut private = self.inner.private.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *private, Private::Ended) {
+            Private::Open(mut folder) => folder.remove(),
+            Private::NotYet | Private::Ended => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    fn private_file(&self, name: &str, content: &Secret) -> Result<PathBuf, PrivateError> {
+        let mut private = self.private.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*private, Private::NotYet) {
+            *private = Private::Open(PrivateFolder::create(&self.private_base, &self.run)?);
+        }
+        match &*private {
+            Private::Open(folder) => folder.write(name, content.expose().as_bytes()),
+            Private::NotYet | Private::Ended => Err(PrivateError::Ended),
+        }
+    }
+}
+
+impl CallHost {
+    /// A secret of the inventory has to be granted to the plugin; one that a step made has to be given to this call.
+    fn may_use(&self, reference: &SecretRef) -> Result<(), Problem> {
+        if let Some(name) = Vault::inventory_name(reference) {
+            return self.grants.secret(&self.plugin, name);
+        }
+        if self.given.contains(reference) {
+            return Ok(());
+        }
+        let message =
+            format!("plugin {} may not use {}: it does not stand in this step's `with`", self.plugin, reference.0);
+        Err(Problem::not_applied("denied", message))
+    }
+
+    /// What is left until the deadline, if there is one, and never more than was asked for.
+    fn within_deadline(&self, time: Duration) -> Duration {
+        self.deadline.map_or(time, |deadline| time.min(deadline.since(self.shared.clock.now())))
+    }
+
+    fn clean(&self, mut problem: Problem) -> Problem {
+        let redactor = self.shared.vault.redactor();
+        problem.message = redactor.text(&problem.message).into_owned();
+        problem.details.iter_mut().for_each(|details| redactor.json(details));
+        problem
+    }
+}
+
+#[async_trait]
+impl Host for CallHost {
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.shared.clock.sleep(time).await;
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        let text = self.shared.vault.redactor().text(message);
+        match cut(&text, LONGEST_LOG) {
+            Some(short) => {
+                let rest = text.len() - short.len();
+                self.shared.sink.log(&self.step, level, &format!("{short} [{rest} more bytes]"));
+            }
+            None => self.shared.sink.log(&self.step, level, &text),
+        }
+    }
+
+    fn progress(&self, mut progress: Progress) {
+        progress.note = self.shared.vault.redactor().text(&progress.note).into_owned();
+        self.shared.sink.progress(&self.step, progress);
+    }
+
+    async fn http(&self, request: HttpRequest) -> Result<HttpResponse, Problem> {
+        let exchange = Exchange {
+            plugin: &self.plugin,
+            grants: &self.grants,
+            purpose: self.purpose,
+            clients: &self.shared.clients,
+            vault: &self.shared.vault,
+            may_use: &|reference| self.may_use(reference),
+        };
+        let limit = self.within_deadline(request.timeout);
+        exchange.send(request, limit).await.map_err(|problem| self.clean(problem))
+    }
+
+    fn reveal(&self, leaf: &Value) -> Result<Secret, Problem> {
+        if let Some(text) = leaf.as_str() {
+            self.shared.vault.redactor().add("value", text);
+            return Ok(Secret::new(text));
+        }
+        let reference = SecretRef::from_json(leaf).ok_or_else(|| {
+            Problem::not_applied("bad_input", "a secret is a text or a reference, and this is neither")
+        })?;
+        self.may_use(&reference)?;
+        self.shared.vault.reveal(&reference)
+    }
+
+    fn seal(&self, pointer: &str, secret: Secret) -> Value {
+        self.shared.vault.seal(&self.step, pointer, secret).to_json()
+    }
+
+    fn private_file(&self, name: &str, content: &Secret) -> Result<PathBuf, Problem> {
+        self.shared.vault.redactor().add(name, content.expose());
+        let written = self.shared.private_file(name, content);
+        written.map_err(|error| self.clean(Problem::not_applied("private_file", error.to_string())))
+    }
+}
+
+fn references(value: &Value, found: &mut Vec<SecretRef>) {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Object(fields) => match SecretRef::from_json(value) {
+            Some(reference) => found.push(reference),
+            None => fields.values().for_each(|field| references(field, found)),
+        },
+    }
+}
+
+/// The beginning of a text that is too long, cut between two characters.
+fn cut(text: &str, most: usize) -> Option<&str> {
+    if text.len() <= most {
+        return None;
+    }
+    text.get(..text.floor_char_boundary(most))
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! The list of runs in SQLite. It holds what it is told; the journals know better and can rebuild it.
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension as _, Row, params};
+use sluice_engine::ids::RunId;
+use sluice_engine::journal::store::{Durability, Filter, Index, IndexEntry, Page, StoreError, Timestamp};
+
+use super::SqliteStore;
+use super::row::{run_id, signed, unsigned};
+
+const PUT: &str = "INSERT OR REPLACE INTO runs
+     (run, runbook, started, ended, status, exit, waiting_until, ordinal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+const GET: &str = "SELECT run, runbook, started, ended, status, exit, waiting_until, ordinal FROM runs WHERE run = ?1";
+
+const LIST: &str = "SELECT run, runbook, started, ended, status, exit, waiting_until, ordinal FROM runs
+     WHERE (?1 IS NULL OR runbook = ?1) AND (?2 IS NULL OR (ended IS NULL) = ?2)
+     ORDER BY started DESC, run DESC LIMIT ?3 OFFSET ?4";
+
+const WAITING: &str = "SELECT run, runbook, started, ended, status, exit, waiting_until, ordinal FROM runs
+     WHERE ended IS NULL AND waiting_until IS NOT NULL AND waiting_until <= ?1 ORDER BY waiting_until, run";
+
+const JOURNALS: &str = "SELECT run FROM journals";
+
+#[async_trait]
+impl Index for SqliteStore {
+    async fn put(&self, entry: &IndexEntry) -> Result<(), StoreError> {
+        self.writing(Durability::Lazy, |connection| {
+            let values = params![
+                entry.run.as_str(),
+                entry.runbook,
+                entry.started.0,
+                entry.ended.map(|at| at.0),
+                entry.status,
+                entry.exit,
+                entry.waiting_until.map(|at| at.0),
+                signed(entry.ordinal),
+            ];
+            connection.prepare_cached(PUT)?.execute(values).map(|_| ())
+        })
+    }
+
+    async fn get(&self, run: &RunId) -> Result<Option<IndexEntry>, StoreError> {
+        self.reading(|connection| {
+            connection.prepare_cached(GET)?.query_row(params![run.as_str()], index_entry).optional()
+        })
+    }
+
+    async fn list(&self, filter: &Filter, page: Page) -> Result<Vec<IndexEntry>, StoreError> {
+        self.reading(|connection| {
+            let values = params![filter.runbook, filter.open, page.take, page.skip];
+            connection.prepare_cached(LIST)?.query_map(values, index_entry)?.collect()
+        })
+    }
+
+    async fn waiting(&self, until: Timestamp) -> Result<Vec<IndexEntry>, StoreError> {
+        self.reading(|connection| {
+            connection.prepare_cached(WAITING)?.query_map(params![until.0], index_entry)?.collect()
+        })
+    }
+
+    async fn journals(&self) -> Result<Vec<RunId>, StoreError> {
+        self.reading(|connection| connection.prepare_cached(JOURNALS)?.query_map([], |row| run_id(row, 0))?.collect())
+    }
+}
+
+fn index_entry(row: &Row<'_>) -> rusqlite::Result<IndexEntry> {
+    Ok(IndexEntry {
+        run: run_id(row, 0)?,
+        runbook: row.get(1)?,
+        started: Timestamp(row.get(2)?),
+        ended: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+        status: row.get(4)?,
+        exit: row.get(5)?,
+        waiting_until: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+        ordinal: unsigned(row, 7)?,
+    })
+}

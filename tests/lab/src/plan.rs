@@ -1,0 +1,195 @@
+//! What one lab is made of: its options, its /24 of loopback, its folder, and the names the seed gives to things.
+//! It binds and starts nothing.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The AWS account the lab plays.
+pub const ACCOUNT: &str = "123456789012";
+/// The region the lab plays.
+pub const REGION: &str = "us-east-2";
+/// The stream of the seed.
+pub const STREAM: &str = "pivot_main";
+/// The services, each with subjects, a user and a durable consumer of its own.
+pub const SERVICES: [&str; 2] = ["facebox", "messenger"];
+/// The nodes' numbers.
+pub const NODES: [u8; 3] = [1, 2, 3];
+
+/// Whether the admin user may ask the system account's services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AdminSys {
+    /// No system rights, as the seed's admin most likely has.
+    #[default]
+    None,
+    /// The account imports `$SYS.REQ.SERVER.*`.
+    Import,
+}
+
+/// How a lab is to be.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub struct Options {
+    /// Name of the cluster
+    #[arg(long, default_value = "nats-staging")]
+    pub cluster: String,
+    /// Whether the admin user may ask the system account's services
+    #[arg(long, value_enum, default_value_t)]
+    pub admin_sys: AdminSys,
+    /// Name the system user's parameters in the inventory (they are in SSM anyway)
+    #[arg(long)]
+    pub with_system_creds: bool,
+    /// Seconds a new instance takes from launch to the start of its nats-server
+    #[arg(long, default_value_t = 1.0)]
+    pub boot_delay: f64,
+    /// Keep the folder with logs and stores when the lab ends
+    #[arg(long)]
+    pub keep: bool,
+    /// A label for the inventory, TIER as in `labels: { tier: TIER }`
+    #[arg(long, default_value = "staging")]
+    pub tier: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            cluster: "nats-staging".into(),
+            admin_sys: AdminSys::None,
+            with_system_creds: false,
+            boot_delay: 1.0,
+            keep: false,
+            tier: "staging".into(),
+        }
+    }
+}
+
+/// One lab: where everything is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The lab's name.
+    pub name: String,
+    /// As it was asked for.
+    pub options: Options,
+    /// The first three bytes of its addresses.
+    pub net: [u8; 3],
+    /// The lab's private folder (0700).
+    pub folder: PathBuf,
+    /// Keeps servers of other labs out of the cluster.
+    pub route_password: String,
+}
+
+impl Plan {
+    fn address(&self, last: u8, port: u16) -> SocketAddr {
+        let [a, b, c] = self.net;
+        SocketAddr::from((Ipv4Addr::new(a, b, c, last), port))
+    }
+
+    /// Client port of node `n`.
+    pub fn client(&self, n: u8) -> SocketAddr {
+        self.address(n, 4222)
+    }
+
+    /// Route port of node `n`.
+    pub fn route(&self, n: u8) -> SocketAddr {
+        self.address(n, 6222)
+    }
+
+    /// Monitoring port of node `n`.
+    pub fn monitor(&self, n: u8) -> SocketAddr {
+        self.address(n, 8222)
+    }
+
+    /// The AWS endpoint.
+    pub fn aws(&self) -> SocketAddr {
+        self.address(10, 4566)
+    }
+
+    /// The adapter's private address, for the daemon only.
+    pub fn adapter(&self) -> SocketAddr {
+        self.address(10, 4567)
+    }
+
+    /// The lab's control API.
+    pub fn control(&self) -> SocketAddr {
+        self.address(11, 4567)
+    }
+
+    /// Every address the lab listens on, but the control API.
+    pub fn listens(&self) -> Vec<SocketAddr> {
+        let nodes = NODES.iter().flat_map(|n| [self.client(*n), self.route(*n), self.monitor(*n)]);
+        nodes.chain([self.aws(), self.adapter()]).collect()
+    }
+
+    /// The net as text, `127.77.3`.
+    pub fn net_text(&self) -> String {
+        self.net.map(|byte| byte.to_string()).join(".")
+    }
+
+    /// `nats-staging-node-1`.
+    pub fn node_name(&self, n: u8) -> String {
+        format!("{}-node-{n}", self.options.cluster)
+    }
+
+    /// `nats-staging-node-1-asg`.
+    pub fn group(&self, n: u8) -> String {
+        format!("{}-asg", self.node_name(n))
+    }
+
+    /// The folder of node `n`.
+    pub fn node_folder(&self, n: u8) -> PathBuf {
+        self.folder.join(format!("node-{n}"))
+    }
+
+    /// All client URLs, comma separated, as the lab's guess of `nats_host`.
+    pub fn nats_host(&self) -> String {
+        NODES.map(|n| format!("nats://{}", self.client(n))).join(",")
+    }
+
+    /// CloudWatch group of the bootstrap logs.
+    pub fn log_group(&self) -> String {
+        format!("/aws/ec2/nats-cluster/{}/diagnostic", self.options.cluster)
+    }
+
+    /// The number of a node given as `1` or by name.
+    pub fn node_number(&self, text: &str) -> Result<u8> {
+        let found = NODES.into_iter().find(|n| text == n.to_string() || text == self.node_name(*n));
+        found.ok_or_else(|| Error::new(format!("no node '{text}': say 1, 2, 3 or {}", self.node_name(1))))
+    }
+}
+
+/// Refuses names that could not stand in a path, a subject or a parameter name.
+pub(crate) fn checked_name(what: &str, name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 40 || !name.chars().all(fits) {
+        return Err(Error::new(format!("{what} '{name}': use 1 to 40 of a-z, 0-9 and '-'")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        let plan = Plan {
+            name: "a".into(),
+            options: Options::default(),
+            net: [127, 77, 3],
+            folder: "/tmp/x".into(),
+            route_password: String::new(),
+        };
+        assert_eq!(plan.monitor(2).to_string(), "127.77.3.2:8222");
+        let cases = [("2", Some(2)), ("nats-staging-node-3", Some(3)), ("4", None), ("node-1", None), ("", None)];
+        for (text, expect) in cases {
+            assert_eq!(plan.node_number(text).ok(), expect, "{text}");
+        }
+        for (name, good) in [("lab-1", true), ("", false), ("../x", false), ("A", false)] {
+            assert_eq!(checked_name("lab", name).is_ok(), good, "{name}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The identity of an OS process: pid and start time, so that a recycled pid is never taken for one of ours.
+//! It knows Linux's /proc and nothing of what the process does.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Result};
+
+/// A process, identified beyond doubt on one boot of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proc {
+    /// Process id.
+    pub pid: u32,
+    /// Start time in clock ticks since boot (field 22 of /proc/PID/stat).
+    pub start: u64,
+}
+
+impl Proc {
+    /// The process with this pid as it is now; `None` when there is none.
+    pub fn of(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The command name may hold spaces and brackets, so fields are counted after its last bracket.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        if *fields.first()? == "Z" {
+            return None;
+        }
+        Some(Proc { pid, start: fields.get(19)?.parse().ok()? })
+    }
+
+    /// This very process.
+    pub fn me() -> Result<Self> {
+        Self::of(std::process::id()).context("cannot read /proc/self/stat: the lab needs Linux with /proc mounted")
+    }
+
+    /// Whether it still runs (a zombie does not).
+    pub fn alive(self) -> bool {
+        Self::of(self.pid) == Some(self)
+    }
+
+    /// Sends a signal, if it is still the same process.
+    pub fn signal(self, signal: Signal) {
+        if let (true, Ok(pid)) = (self.alive(), i32::try_from(self.pid)) {
+            // It may end between the look and the call; then there is nothing to do.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    /// Ends it for certain (SIGKILL also ends a stopped process) and waits until it is gone; false after 5 s.
+    pub fn end(self) -> bool {
+        self.signal(Signal::SIGKILL);
+        self.gone_within(Duration::from_secs(5))
+    }
+
+    /// Waits until it is gone; false when it still runs at the end of the time.
+    pub fn gone_within(self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        while self.alive() {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
+    /// Writes the pid file.
+    pub fn write(self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string(&self).context("pid file")?;
+        fs::write(path, text).context(path.display())
+    }
+
+    /// Reads a pid file; `None` when it is missing or not one of ours.
+    pub fn read(path: &Path) -> Option<Self> {
+        serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_pid_and_start() {
+        let me = Proc::me().unwrap();
+        assert!(me.alive());
+        assert!(!Proc { start: me.start + 1, ..me }.alive(), "another start time is another process");
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let proc = Proc::of(child.id()).unwrap();
+        let reaper = std::thread::spawn(move || child.wait());
+        assert!(proc.end());
+        reaper.join().unwrap().unwrap();
+        assert!(!proc.alive());
+    }
+}

@@ -1,0 +1,165 @@
+//! The referee: was it safe to lose this node now? Safe means that every Raft group keeps, without the node, a majority
+//! of its configured peers whose own stores hold what the leader holds. It judges and records; it stops nobody.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::jsz::{self, Group, Jsz};
+use crate::plan::{NODES, Plan};
+
+/// What the referee found before a node was lost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// When, RFC 3339.
+    pub at: String,
+    /// The node's name.
+    pub node: String,
+    /// Its instance.
+    pub instance: String,
+    /// Who asked: an AWS operation or a fault of the lab.
+    pub cause: String,
+    /// Whether every group kept its majority.
+    pub safe: bool,
+    /// One line for each group judged, the bad ones first.
+    pub why: Vec<String>,
+}
+
+/// One group's part of a verdict.
+struct Finding {
+    safe: bool,
+    text: String,
+}
+
+/// Judges losing node `target` now. Leaders are read first, then every store on its own, so traffic in between can
+/// only make the stores look fuller, never emptier.
+pub(crate) async fn judge(plan: &Plan, target: u8, instance: &str, cause: &str) -> Verdict {
+    let first = jsz::of_all(plan).await;
+    let second = jsz::of_all(plan).await;
+    let mut findings = vec![meta(&first, &second, target)];
+    findings.extend(groups(&first, &second, target));
+    if findings.len() == 1 {
+        findings.push(Finding { safe: true, text: "no stream anywhere".into() });
+    }
+    findings.sort_by_key(|finding| finding.safe);
+    Verdict {
+        at: jiff::Timestamp::now().to_string(),
+        node: plan.node_name(target),
+        instance: instance.to_owned(),
+        cause: cause.to_owned(),
+        safe: findings.iter().all(|finding| finding.safe),
+        why: findings.into_iter().map(|finding| finding.text).collect(),
+    }
+}
+
+type Answers = [Result<Jsz>; 3];
+
+/// The answers of the nodes that would be left.
+fn left(answers: &Answers, target: u8) -> Vec<&Jsz> {
+    let others = NODES.iter().zip(answers).filter(|(n, _)| **n != target);
+    others.filter_map(|(_, answer)| answer.as_ref().ok()).collect()
+}
+
+fn meta(first: &Answers, second: &Answers, target: u8) -> Finding {
+    let sizes = first.iter().flatten().filter_map(|answer| answer.meta_cluster.as_ref());
+    let Some(size) = sizes.filter(|meta| !meta.leader.is_empty()).map(|meta| meta.cluster_size).max() else {
+        return Finding { safe: false, text: "meta group: no leader".into() };
+    };
+    count("meta group", size, left(second, target).iter().filter(|answer| answer.meta_leader().is_some()).count())
+}
+
+/// Streams and consumers, as their leaders name them.
+fn groups(first: &Answers, second: &Answers, target: u8) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for stream in names(first) {
+        let views = || first.iter().flatten().filter_map(|answer| answer.stream(&stream));
+        let Some(leader) = views().find(|view| led(view.cluster.as_ref())) else {
+            findings.push(Finding { safe: false, text: format!("stream {stream}: no leader") });
+            continue;
+        };
+        let need = leader.state.last_seq;
+        let stores = left(second, target).into_iter().filter_map(|answer| answer.stream(&stream)).collect::<Vec<_>>();
+        let full = stores.iter().filter(|store| store.state.last_seq >= need).count();
+        let mut finding = count(&format!("stream {stream}"), peers(leader.cluster.as_ref()), full);
+        finding.text += &format!(" with last_seq {need}");
+        findings.push(finding);
+        for name in views()
+            .flat_map(|view| &view.consumer_detail)
+            .map(|c| c.name.clone())
+            .collect::<std::collections::BTreeSet<_>>()
+        {
+            let consumers = || views().flat_map(|view| &view.consumer_detail).filter(|consumer| consumer.name == name);
+            let title = format!("consumer {stream} > {name}");
+            let Some(leader) = consumers().find(|consumer| led(consumer.cluster.as_ref())) else {
+                findings.push(Finding { safe: false, text: format!("{title}: no leader") });
+                continue;
+            };
+            let has = |store: &&&jsz::Stream| store.consumer_detail.iter().any(|consumer| consumer.name == name);
+            // A consumer is worth no more than the store below it, so only peers with a full store count.
+            let held = stores.iter().filter(|store| store.state.last_seq >= need).filter(has).count();
+            findings.push(count(&title, peers(leader.cluster.as_ref()), held));
+        }
+    }
+    findings
+}
+
+fn names(answers: &Answers) -> std::collections::BTreeSet<String> {
+    answers.iter().flatten().flat_map(Jsz::streams).map(|stream| stream.name.clone()).collect()
+}
+
+/// A group of one replica has no cluster section, and its only server leads.
+fn led(group: Option<&Group>) -> bool {
+    group.is_none_or(Group::led_here)
+}
+
+fn peers(group: Option<&Group>) -> usize {
+    group.map_or(1, |group| group.replicas.len() + 1)
+}
+
+fn count(title: &str, peers: usize, held: usize) -> Finding {
+    let majority = peers / 2 + 1;
+    Finding { safe: held >= majority, text: format!("{title}: {held} of {peers} left, {majority} needed") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use serde_json::{Value, json};
+
+    /// A node's answer: who it thinks leads, its own last_seq (None: no replica), and the peers besides itself.
+    fn answer(leader: &str, last_seq: Option<u64>, others: [&str; 2]) -> Result<Jsz> {
+        let group = json!({ "leader": leader, "replicas": others.map(|name| json!({ "name": name })) });
+        let stream = last_seq.map(|seq| {
+            json!({ "name": "s", "state": { "last_seq": seq }, "cluster": group,
+                    "consumer_detail": [{ "name": "c", "cluster": group }] })
+        });
+        let streams: Vec<Value> = stream.into_iter().collect();
+        Ok(serde_json::from_value(json!({
+            "meta_cluster": { "leader": leader, "cluster_size": 3 },
+            "account_details": [{ "name": "P", "stream_detail": streams }]
+        }))
+        .unwrap())
+    }
+
+    fn safe(answers: &Answers, target: u8) -> bool {
+        meta(answers, answers, target).safe && groups(answers, answers, target).iter().all(|finding| finding.safe)
+    }
+
+    #[test]
+    fn a_majority_of_full_stores_must_stay() {
+        let whole =
+            [answer("a", Some(9), ["b", "c"]), answer("a", Some(9), ["a", "c"]), answer("a", Some(9), ["a", "b"])];
+        assert!(safe(&whole, 1) && safe(&whole, 2) && safe(&whole, 3));
+        let behind =
+            [answer("a", Some(9), ["b", "c"]), answer("a", Some(4), ["a", "c"]), answer("a", Some(9), ["a", "b"])];
+        assert!(!safe(&behind, 1), "b is not caught up, so only c would hold the data");
+        assert!(safe(&behind, 2), "losing the one that is behind costs nothing");
+        let empty = [answer("a", Some(9), ["b", "c"]), answer("a", None, ["a", "c"]), answer("a", Some(9), ["a", "b"])];
+        assert!(!safe(&empty, 3));
+        let dead = [answer("a", Some(9), ["b", "c"]), Err(Error::new("dead")), answer("a", Some(9), ["a", "b"])];
+        assert!(!safe(&dead, 1) && safe(&dead, 2));
+        let headless =
+            [answer("", Some(9), ["b", "c"]), answer("", Some(9), ["a", "c"]), answer("", Some(9), ["a", "b"])];
+        assert!(!safe(&headless, 1));
+    }
+}

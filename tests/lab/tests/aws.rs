@@ -1,0 +1,115 @@
+//! The lab's AWS: the seed's parameters and groups, recorded calls, errors on demand, and a termination as EC2 does it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sluice_lab::{AdminSys, Fault, Lab, Options};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{lab, node, until};
+
+/// A call on the wire, so that the test needs no SDK. Status and body.
+async fn call(lab: &Lab, service: &str, target: Option<&str>, body: &str) -> std::io::Result<(u16, String)> {
+    let kind = if target.is_some() { "application/x-amz-json-1.1" } else { "application/x-www-form-urlencoded" };
+    let target = target.map(|t| format!("X-Amz-Target: {t}\r\n")).unwrap_or_default();
+    let request = format!(
+        "POST / HTTP/1.0\r\nHost: {}\r\nContent-Type: {kind}\r\n{target}Content-Length: {}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=AKIATEST/20200101/us-east-2/{service}/aws4_request, Signature=0\r\n\r\n{body}",
+        lab.plan().aws(),
+        body.len()
+    );
+    let exchange = async {
+        let mut stream = tokio::net::TcpStream::connect(lab.plan().aws()).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(10), exchange).await.unwrap()?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Ok((head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()))
+}
+
+async fn parameter(lab: &Lab, name: &str) -> Value {
+    let body = json!({ "Name": format!("/nats-cluster/nats-staging/{name}"), "WithDecryption": true }).to_string();
+    let (status, body) = call(lab, "ssm", Some("AmazonSSM.GetParameter"), &body).await.unwrap();
+    assert_eq!(status, 200, "{name}: {body}");
+    serde_json::from_str::<Value>(&body).unwrap()["Parameter"].take()
+}
+
+#[tokio::test]
+async fn parameters_calls_and_errors() {
+    let lab = lab().await;
+    let cases = [
+        ("admin/nats_admin_jwt", "SecureString", "eyJ"),
+        ("admin/nats_admin_nkey_seed", "SecureString", "SU"),
+        ("system/nats_system_nkey_seed", "SecureString", "SU"),
+        ("services/facebox/nats_host", "String", "nats://127."),
+        ("services/messenger/nats_admin_jwt", "SecureString", "eyJ"),
+    ];
+    for (name, kind, start) in cases {
+        let parameter = parameter(&lab, name).await;
+        assert_eq!(parameter["Type"], kind, "{name}");
+        assert!(parameter["Value"].as_str().unwrap().starts_with(start), "{name}");
+    }
+    let calls = lab.calls(0).await.unwrap();
+    assert_eq!(calls.len(), cases.len());
+    assert_eq!((&calls[0]["operation"], &calls[0]["identity"]), (&json!("GetParameter"), &json!("AKIATEST")));
+
+    let operation = "DescribeAutoScalingGroups".to_owned();
+    lab.fault(Fault::AwsError { operation, times: 2, code: "Throttling".into(), status: 400 }).await.unwrap();
+    let ask = "Action=DescribeAutoScalingGroups&Version=2011-01-01";
+    for expect in [400, 400, 200] {
+        let (status, body) = call(&lab, "autoscaling", None, ask).await.unwrap();
+        assert_eq!((status, body.contains("Throttling")), (expect, expect == 400), "{body}");
+    }
+    lab.fault(Fault::AwsDown).await.unwrap();
+    assert!(call(&lab, "autoscaling", None, ask).await.is_err());
+    lab.fault(Fault::AwsUp).await.unwrap();
+    assert_eq!(call(&lab, "autoscaling", None, ask).await.unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn a_termination_takes_its_time_and_is_judged() {
+    let lab = lab().await;
+    let before = lab.status().await.unwrap();
+    let old = node(&before, 1)["instance"].as_str().unwrap().to_owned();
+    let group = |status: &Value| status["groups"]["nats-staging-node-1-asg"]["instances"][0].clone();
+    let body = format!(
+        "Action=TerminateInstanceInAutoScalingGroup&Version=2011-01-01&InstanceId={old}&ShouldDecrementDesiredCapacity=false"
+    );
+    let (status, answer) = call(&lab, "autoscaling", None, &body).await.unwrap();
+    assert!(status == 200 && answer.contains("<StatusCode>InProgress</StatusCode>"), "{answer}");
+    let marked = lab.status().await.unwrap();
+    assert_eq!(group(&marked), json!({ "id": old, "state": "Terminating" }));
+    let again = call(&lab, "autoscaling", None, &body).await.unwrap();
+    assert_eq!(again.0, 400, "a second request for the same instance: {}", again.1);
+    let after = until("a new instance", 10, &lab, |s| group(s)["state"] == "InService").await;
+    assert_ne!(group(&after)["id"], json!(old));
+    lab.wait_healthy(Duration::from_secs(30)).await.unwrap();
+    let verdicts = lab.verdicts().await.unwrap();
+    assert_eq!(verdicts.len(), 1);
+    assert!(verdicts[0].safe && verdicts[0].instance == old, "{:?}", verdicts[0]);
+}
+
+/// How many servers answer a user's question to the system account.
+async fn servers_seen_by(lab: &Lab, user: &str) -> usize {
+    use futures::StreamExt;
+    let options = async_nats::ConnectOptions::with_credentials(&lab.creds(user).await.unwrap()).unwrap();
+    let client = options.connect(lab.plan().client(1).to_string()).await.unwrap();
+    let inbox = client.new_inbox();
+    let answers = client.subscribe(inbox.clone()).await.unwrap();
+    client.publish_with_reply("$SYS.REQ.SERVER.PING.JSZ", inbox, "".into()).await.unwrap();
+    let quiet = answers.take_until(tokio::time::sleep(Duration::from_millis(700)));
+    quiet.filter(|message| std::future::ready(message.status.is_none())).count().await
+}
+
+#[tokio::test]
+async fn admin_has_system_rights_only_with_the_import() {
+    let imports = Options { admin_sys: AdminSys::Import, ..Options::default() };
+    let (plain, imports) = tokio::join!(lab(), Lab::up(imports));
+    let imports = imports.unwrap();
+    assert_eq!(servers_seen_by(&plain, "admin").await, 0);
+    assert_eq!(servers_seen_by(&plain, "sys").await, 3);
+    assert_eq!(servers_seen_by(&imports, "admin").await, 3);
+}

@@ -1,0 +1,1 @@
+//! Empty: the acceptance tests are in `tests/`.

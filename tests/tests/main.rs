@@ -1,0 +1,3 @@
+//! Sluice as a whole, judged from outside.
+
+mod house;
