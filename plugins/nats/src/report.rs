@@ -33,7 +33,6 @@ pub(crate) fn of(name: &str, jsz: &Jsz) -> Option<ServerReport> {
     }
     let streams: Vec<&Stream> = jsz.account_details.iter().flat_map(|account| &account.stream_detail).collect();
     let sum = |of: fn(&Stream) -> u64| streams.iter().map(|stream| of(stream)).fold(0, u64::saturating_add);
-    let system = streams.iter().any(|stream| stream.source == Source::System);
     Some(ServerReport {
         name: name.to_owned(),
         meta_leader: jsz.meta_cluster.as_ref().is_some_and(|meta| meta.leader == name),
@@ -50,6 +49,6 @@ pub(crate) fn of(name: &str, jsz: &Jsz) -> Option<ServerReport> {
         memory_bytes: jsz.memory,
         api_requests: jsz.api.total,
         api_errors: jsz.api.errors,
-        source: if system { Source::System } else { Source::Monitoring },
+        source: jsz.source,
     })
 }

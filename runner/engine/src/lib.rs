@@ -13,4 +13,5 @@ pub mod registry;
 pub mod run;
 pub mod runbook;
 pub mod source;
+pub mod thresholds;
 pub mod yaml;

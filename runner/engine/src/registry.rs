@@ -10,6 +10,7 @@ use serde_json::Value;
 use sluice_plugin::{ActionName, ActionSpec, Plugin, PluginName};
 
 use crate::ids::Sha256;
+use crate::runbook::Actions;
 
 type Maker = Box<dyn Fn() -> Arc<dyn Plugin> + Send + Sync>;
 
@@ -63,6 +64,17 @@ impl Registry {
     /// Every plugin, made now if it was not before.
     pub fn plugins(&self) -> impl Iterator<Item = &Arc<dyn Plugin>> {
         self.plugins.values().map(|entry| &entry.loaded().plugin)
+    }
+}
+
+/// What the checker asks.
+impl Actions for Registry {
+    fn spec(&self, name: &ActionName) -> Option<&ActionSpec> {
+        self.action(name).map(|action| &action.spec)
+    }
+
+    fn names(&self) -> Vec<ActionName> {
+        self.plugins().flat_map(|plugin| plugin.describe().actions.iter().map(|spec| spec.name.clone())).collect()
     }
 }
 

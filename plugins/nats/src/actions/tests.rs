@@ -272,19 +272,3 @@ async fn a_server_that_is_not_there_is_data_for_whoami_and_a_failure_for_the_lis
     let problem = run(&Fake::new(), "stream_list", with).await.unwrap_err();
     assert_eq!((problem.code.as_str(), problem.retryable), ("unreachable", true));
 }
-
-#[tokio::test]
-#[ignore]
-async fn dump_examples() {
-    let host = Fake::new();
-    for action in ["servers", "streams", "consumers", "meta", "jetstream", "connections"] {
-        let out = run(&host, action, cluster()).await.unwrap().output;
-        std::fs::write(format!("examples/{action}.json"), serde_json::to_string_pretty(&out).unwrap() + "\n").unwrap();
-    }
-    let row = json!({ "id": "slow_consumers", "field": "varz.slow_consumers", "op": "grows", "value": 0 });
-    let out = run(&host, "cluster_health", json!({ "cluster": common::example_cluster(), "thresholds": [row] }))
-        .await
-        .unwrap()
-        .output;
-    std::fs::write("examples/cluster_health.json", serde_json::to_string_pretty(&out).unwrap() + "\n").unwrap();
-}

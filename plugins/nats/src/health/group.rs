@@ -32,7 +32,7 @@ pub(super) fn active_ms(peer: &Peer) -> u64 {
 /// What the leader's word and the evidence make of one follower.
 pub(super) fn state_of(sample: &Sample, peer: &Peer, evidence: Evidence) -> ReplicaState {
     let active = active_ms(peer);
-    if !sample.is_configured(&peer.name) {
+    if sample.node_named(&peer.name).is_none() {
         ReplicaState::Ghost
     } else if peer.offline {
         ReplicaState::Offline
@@ -135,7 +135,7 @@ pub(super) fn size_finding(subject: &Subject, group: &Group, want: u64) -> Optio
 pub(super) fn ghost(subject: &Subject, name: &str) -> Finding {
     let finding = Finding::new(Severity::Critical, "ghost_peer", subject.clone());
     finding.seen(format!("peer `{name}`"), "only configured nodes").told(
-        format!("{subject} counts `{name}` as a peer, and that is none of the configured nodes"),
+        format!("{subject} counts `{name}` as a peer, and no configured node runs a server of that name"),
         format!(
             "if that server will never come back under this name, take it out with system credentials: \
              `nats server raft peer-remove '{name}'`; never do that for a node being replaced under the same name"

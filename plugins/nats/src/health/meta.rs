@@ -129,7 +129,10 @@ fn size_finding(sample: &Sample, subject: &Subject, told: Option<&Said<'_>>, gho
 fn ghosts(sample: &Sample, told: Option<&Said<'_>>) -> Vec<String> {
     let Some(told) = told else { return Vec::new() };
     let peers = told.group.replicas.iter().map(|peer| peer.name.clone());
-    peers.chain([told.group.leader.clone()]).filter(|name| !name.is_empty() && !sample.is_configured(name)).collect()
+    peers
+        .chain([told.group.leader.clone()])
+        .filter(|name| !name.is_empty() && sample.node_named(name).is_none())
+        .collect()
 }
 
 /// The meta group is idle for hours, so a follower that is not current must have been so in an earlier round.

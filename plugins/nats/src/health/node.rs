@@ -123,7 +123,7 @@ fn misnamed(subject: &Subject, configured: &str, varz: &Varz) -> Option<Finding>
     let finding = Finding::new(Severity::Critical, "wrong_server_name", subject.clone());
     Some(finding.seen(format!("server_name {}", varz.server_name), configured).told(
         "the server behind this address has another name; the cluster keeps a ghost of the old name and replicas stay away",
-        "correct server_name in its configuration or the address in the inventory; do not peer-remove before that",
+        "decide which name is right: give the server its configured name back, or keep the new one, write it into the inventory and peer-remove the old one; correct the address if it leads to the wrong server",
     ))
 }
 

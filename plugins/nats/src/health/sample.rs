@@ -11,6 +11,8 @@ pub(crate) struct Sample {
     /// Streams that must exist.
     pub(crate) streams: Vec<String>,
     pub(crate) rounds: Vec<Round>,
+    /// What the JetStream API said last, or why it said nothing; `None` when it was not to be asked.
+    pub(crate) api: Option<Result<Vec<ApiStream>, String>>,
     pub(crate) own: Own,
 }
 
@@ -19,6 +21,25 @@ pub(crate) struct Sample {
 pub(crate) struct Configured {
     pub(crate) name: String,
     pub(crate) host: String,
+}
+
+/// One configured stream as the JetStream API tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiStream {
+    pub(crate) name: String,
+    pub(crate) said: ApiSaid,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ApiSaid {
+    /// `account` is empty when the server did not say which it is.
+    Stream {
+        account: String,
+        leader: String,
+        last_seq: u64,
+    },
+    Missing,
+    Unanswered(String),
 }
 
 /// What our own looking did to the counters between the first round and the last.
@@ -44,17 +65,16 @@ impl Sample {
 
     /// The name the server itself uses, or the configured one while it does not say.
     pub(crate) fn server_name(&self, round: &Round, node: usize) -> String {
-        let said = round.reads.get(node).and_then(|read| read.varz.as_ref().ok()).map(|varz| varz.server_name.as_str());
         let configured = || self.nodes.get(node).map_or("", |node| node.name.as_str());
-        said.filter(|name| !name.is_empty()).unwrap_or_else(configured).to_owned()
+        said_name(round, node).unwrap_or_else(configured).to_owned()
     }
 
-    pub(crate) fn is_configured(&self, name: &str) -> bool {
-        self.nodes.iter().any(|node| node.name == name)
-    }
-
+    /// The node whose server runs under this name. A configured name whose server calls itself something else now
+    /// leads to no node: in the Raft groups it is a ghost.
     pub(crate) fn node_named(&self, name: &str) -> Option<usize> {
-        self.nodes.iter().position(|node| node.name == name)
+        let latest = |node| self.rounds.iter().rev().find_map(|round| said_name(round, node));
+        let named = |(at, node): (usize, &Configured)| latest(at).unwrap_or(&node.name) == name;
+        self.nodes.iter().enumerate().position(named)
     }
 
     /// The time between the first and the last round, in milliseconds.
@@ -64,4 +84,9 @@ impl Sample {
             _ => 0,
         }
     }
+}
+
+fn said_name(round: &Round, node: usize) -> Option<&str> {
+    let varz = round.reads.get(node)?.varz.as_ref().ok()?;
+    Some(varz.server_name.as_str()).filter(|name| !name.is_empty())
 }

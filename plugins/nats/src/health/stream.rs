@@ -60,10 +60,9 @@ fn led(sample: &Sample, asset: &Asset, subject: Subject, leader: &View) -> Judge
     let mut rows = group::rows(sample, &leader.server, &leader.group, evidence);
     let mut findings: Vec<Finding> = group::size_finding(&subject, &leader.group, leader.want).into_iter().collect();
     if is_stream {
-        for row in &mut rows {
-            findings.extend(own_store(sample, asset, &subject, &target, row));
-        }
+        rows.iter_mut().for_each(|row| look_into_store(sample, asset, &target, row));
     }
+    findings.extend(rows.iter().filter_map(|row| store_finding(&subject, &target, row)));
     findings.extend(rows.iter().filter_map(|row| group::follower_finding(sample, &subject, row)));
     let votes = Votes {
         total: leader.want.max(leader.group.replicas.len() as u64 + 1),
@@ -104,54 +103,42 @@ impl Target {
     }
 }
 
-fn own_store(
-    sample: &Sample,
-    asset: &Asset,
-    subject: &Subject,
-    target: &Target,
-    row: &mut ReplicaView,
-) -> Option<Finding> {
-    let name = row.node.clone();
+/// Looks into the replica's own store. What is already known to be worse than behind stays.
+fn look_into_store(sample: &Sample, asset: &Asset, target: &Target, row: &mut ReplicaView) {
+    let own = target.own(asset, &row.node);
+    row.own_last_seq = own.map(|view| view.state.last_seq);
+    row.own_source = own.map(|view| view.source);
+    let state = match row.own_last_seq {
+        Some(own) if own >= target.seq => return,
+        Some(_) => ReplicaState::Behind,
+        None if answers(sample, &row.node) => ReplicaState::Absent,
+        None => ReplicaState::Unknown,
+    };
+    match row.state {
+        ReplicaState::Ok => row.state = state,
+        ReplicaState::NotCurrent if state != ReplicaState::Unknown => row.state = state,
+        _ => {}
+    }
+}
+
+fn store_finding(subject: &Subject, target: &Target, row: &ReplicaView) -> Option<Finding> {
+    let (name, wanted) = (&row.node, format!("{} or more", target.seq));
     let critical = |code: &str| Finding::new(Severity::Critical, code, subject.clone()).settling();
-    match target.own(asset, &name) {
-        Some(view) => {
-            let own = view.state.last_seq;
-            row.own_last_seq = Some(own);
-            row.own_source = Some(view.source);
-            if own >= target.seq {
-                return None;
-            }
-            set(row, ReplicaState::Behind);
-            let missing = target.seq - own;
-            Some(critical("replica_behind").seen(format!("{name} at {own}"), format!("{} or more", target.seq)).told(
+    match (row.state, row.own_last_seq) {
+        (ReplicaState::Behind, Some(own)) => {
+            let missing = target.seq.saturating_sub(own);
+            Some(critical("replica_behind").seen(format!("{name} at {own}"), wanted).told(
                 format!("{name} has not got the last {missing} messages of {subject} in its own store, whatever its leader says"),
                 "wait until its own last_seq has reached the leader's; replace no other node before",
             ))
         }
-        None if answers(sample, &name) => {
-            set(row, ReplicaState::Absent);
-            Some(
-                critical("replica_absent")
-                    .seen(format!("{name} holds nothing"), format!("{} or more", target.seq))
-                    .told(
-                        format!("{name} is a peer of {subject} and has no such stream in its store"),
-                        "wait for it to be assigned and filled; look at the server's log when it is not",
-                    ),
-            )
+        (ReplicaState::Absent, _) => {
+            Some(critical("replica_absent").seen(format!("{name} holds nothing"), wanted).told(
+                format!("{name} is a peer of {subject} and has no such stream in its store"),
+                "wait for it to be assigned and filled; look at the server's log when it is not",
+            ))
         }
-        None => {
-            set(row, ReplicaState::Unknown);
-            None
-        }
-    }
-}
-
-/// What is known to be worse than behind stays.
-fn set(row: &mut ReplicaView, state: ReplicaState) {
-    if matches!(row.state, ReplicaState::Ok | ReplicaState::NotCurrent)
-        && (row.state == ReplicaState::Ok || state != ReplicaState::Unknown)
-    {
-        row.state = state;
+        _ => None,
     }
 }
 

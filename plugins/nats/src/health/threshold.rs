@@ -145,8 +145,9 @@ fn judge(sample: &Sample, row: &Threshold) -> Vec<Finding> {
         Op::Approaching => nodes(sample, row, |node, seen| approaching(sample, row, limit, node, seen)),
         Op::AtLeast | Op::Above | Op::AtMost | Op::Below | Op::Equal | Op::NotEqual => match row.scope {
             Scope::Node => nodes(sample, row, |node, seen| {
-                crosses(row.op, seen, limit)
-                    .then(|| finding(row, subject_of(sample, node), seen.to_string(), words(row.op, limit)))
+                crosses(row.op, seen, limit).then(|| {
+                    finding(row, subject_of(sample, node), format!("{} {seen}", row.field), words(row.op, limit))
+                })
             }),
             Scope::Cluster => sum(sample, row, limit).into_iter().collect(),
         },
@@ -164,7 +165,12 @@ fn approaching(sample: &Sample, row: &Threshold, percent: u64, node: usize, seen
     let share = u128::from(seen) * 100 / u128::from(whole);
     let crossed = share >= u128::from(percent);
     crossed.then(|| {
-        finding(row, subject_of(sample, node), format!("{seen} of {whole} ({share} %)"), format!("{percent} % of {of}"))
+        finding(
+            row,
+            subject_of(sample, node),
+            format!("{} {seen} of {whole} ({share} %)", row.field),
+            format!("{percent} % of {of}"),
+        )
     })
 }
 
@@ -177,7 +183,7 @@ fn sum(sample: &Sample, row: &Threshold, limit: u64) -> Option<Finding> {
     }
     let own = if row.field == "connz.num_connections" { sample.own.connections } else { 0 };
     let total = figures.iter().fold(0_u64, |total, one| total.saturating_add(*one)).saturating_sub(own);
-    let over = format!("{total} over {} of {} nodes", figures.len(), sample.nodes.len());
+    let over = format!("{} {total}, over {} of {} nodes", row.field, figures.len(), sample.nodes.len());
     let subject = Subject::new(SubjectKind::Cluster, sample.cluster.clone());
     crosses(row.op, total, limit).then(|| finding(row, subject, over, words(row.op, limit)))
 }
@@ -193,7 +199,7 @@ fn grows(sample: &Sample, row: &Threshold, limit: u64) -> Option<Finding> {
     let named = growth.iter().filter(|(_, grown)| *grown > 0);
     let by_node: Vec<String> =
         named.map(|(node, grown)| format!("{} +{grown}", subject_of(sample, *node).name)).collect();
-    let seen = format!("+{total} in {} ms ({})", sample.window(), by_node.join(", "));
+    let seen = format!("{} +{total} in {} ms ({})", row.field, sample.window(), by_node.join(", "));
     let subject = Subject::new(SubjectKind::Cluster, sample.cluster.clone());
     Some(finding(row, subject, seen, format!("grows by at most {limit}")))
 }

@@ -87,7 +87,7 @@ pub(crate) enum ReplicaState {
     Offline,
     /// The leader has not heard of it for ten seconds or ever.
     Silent,
-    /// Not one of the configured nodes.
+    /// No configured node runs a server of that name.
     Ghost,
     /// Its own node could not be asked.
     Unknown,
@@ -141,7 +141,7 @@ pub(crate) struct MetaView {
     pub(crate) cluster_size: Option<u64>,
     /// Which leader each answering node names.
     pub(crate) leaders_named: Vec<String>,
-    /// Peers that are none of the configured nodes.
+    /// Peers whose name no server of the configured nodes has.
     pub(crate) ghosts: Vec<String>,
     pub(crate) group: GroupView,
 }

@@ -66,6 +66,7 @@ pub(crate) async fn jsz(link: &Link, expected: usize) -> Result<BTreeMap<String,
 }
 
 fn marked(mut jsz: Jsz) -> Jsz {
+    jsz.source = Source::System;
     for stream in jsz.account_details.iter_mut().flat_map(|account| &mut account.stream_detail) {
         stream.source = Source::System;
         for consumer in &mut stream.consumer_detail {

@@ -57,6 +57,8 @@ pub(crate) struct Jsz {
     /// It holds some of the server's streams only, so nothing follows from one that is not in it.
     #[serde(skip)]
     pub(crate) partial: bool,
+    #[serde(skip)]
+    pub(crate) source: Source,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

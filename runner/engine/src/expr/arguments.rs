@@ -67,7 +67,7 @@ fn too_many(filter: &Filter, span: Span) -> ParseError {
 }
 
 fn bad(filter: &Filter, span: Span, message: String) -> ParseError {
-    ParseError::new(ParseCode::BadArguments, span, message).hint(format!("write `{}`", filter.usage()))
+    ParseError::new(ParseCode::BadArguments, span, message).hint(format!("write `| {}`", filter.usage()))
 }
 
 /// The name of the next field of a map.

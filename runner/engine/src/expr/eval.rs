@@ -78,7 +78,9 @@ impl<'a> Eval<'a> {
     fn operand(self, expr: &'a Expr) -> Found<'a> {
         let value = self.expr(expr)?;
         if secret::holds_secret(&value) {
-            return Err(Cause::new(EvalCode::Secret, "this is or holds a secret").hint(secret::ALONE).at(expr.span));
+            return Err(Cause::new(EvalCode::Secret, format!("{} is or holds a secret", expr.named()))
+                .hint(secret::ALONE)
+                .at(expr.span));
         }
         Ok(value)
     }
@@ -115,13 +117,15 @@ impl<'a> Eval<'a> {
     fn item(self, base: &'a Expr, index: &'a Expr) -> Found<'a> {
         let key = match &*self.operand(index)? {
             Value::String(name) => Some(Key::Name(name.clone())),
+            // No list is so long that the greatest of the larger numbers would not be behind its end.
+            Value::Number(number) if number.is_u64() => Some(Key::Index(number.as_i64().unwrap_or(i64::MAX))),
             Value::Number(number) => number.as_i64().map(Key::Index),
             _ => None,
         };
         let Some(key) = key else {
             return Err(Cause::new(EvalCode::WrongType, "an item is read by an integer or by a name").at(index.span));
         };
-        into(self.expr(base)?, &key, &|| "this".to_owned()).map_err(|cause| cause.at(index.span))
+        into(self.expr(base)?, &key, &|| base.named()).map_err(|cause| cause.at(index.span))
     }
 
     fn negate(self, inner: &'a Expr) -> Found<'a> {
@@ -225,15 +229,16 @@ fn down<'v>(value: &'v Value, parts: &[Part], base: &dyn Fn(usize) -> String) ->
 
 fn missing(path: &Path, used: usize, known: &[String], why: Option<String>) -> EvalError {
     let span = path.parts.get(used).map_or(path.root_span, |part| part.span);
-    let named = match path.parts.get(used).map(|part| &part.key) {
+    let hint = match path.parts.get(used).map(|part| &part.key) {
+        _ if why.is_some() => None,
         Some(Key::Name(name)) => near::hint(name, known.iter().map(String::as_str)),
-        Some(Key::Index(_)) | None => None,
+        Some(Key::Index(_)) | None => near::list(known.iter().map(String::as_str)),
     };
     let message = why.unwrap_or_else(|| match path.parts.get(used) {
         Some(part) => format!("`{}` has no `{}`", path.shown(used), part.key.bare()),
         None => format!("`{path}` is no value by itself"),
     });
-    Cause::new(EvalCode::Undefined, message).maybe_hint(named).at(span)
+    Cause::new(EvalCode::Undefined, message).maybe_hint(hint).at(span)
 }
 
 /// One step into a value that may be owned.

@@ -3,7 +3,7 @@
 
 use super::kinds::Kinds;
 use super::ty::{Object, Rest, Ty};
-use super::{near, secret};
+use super::{near, secret, text};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fit {
@@ -73,9 +73,11 @@ fn one(given: &Ty, wanted: &Ty) -> Fit {
 }
 
 fn mismatch(given: &Ty, wanted: &Ty) -> Fit {
+    if *given == Ty::Secret {
+        return no("no secret is taken here", Some(secret::ALONE.to_owned()));
+    }
     let hint = match (given, wanted.kinds()) {
-        (Ty::Secret, _) => Some(secret::ALONE.to_owned()),
-        (Ty::Null, _) => Some("`| default(...)` gives a value in place of none".to_owned()),
+        (Ty::Null, _) => Some(text::NOT_NONE.to_owned()),
         (given, kinds) if given.kinds() == Kinds::STRING && !kinds.and(Kinds::NUMBER).is_empty() => {
             Some("`| int` or `| float` makes a number of text".to_owned())
         }
@@ -90,7 +92,7 @@ fn mismatch(given: &Ty, wanted: &Ty) -> Fit {
 fn pair(given: &Ty, wanted: &Ty) -> Fit {
     match (given, wanted) {
         (Ty::Secret, Ty::Secret) | (Ty::Str | Ty::OneOf(_), Ty::Secret) => Fit::Yes,
-        (Ty::Secret, _) => no(secret::ALONE, Some("give it to a field whose schema says `x-secret: true`".to_owned())),
+        (Ty::Secret, _) => mismatch(given, wanted),
         (Ty::Any, _) | (_, Ty::Any) => Fit::Yes,
         (Ty::Int, Ty::Int | Ty::Float) | (Ty::Float, Ty::Float) | (Ty::Bool, Ty::Bool) | (Ty::Null, Ty::Null) => {
             Fit::Yes
@@ -100,7 +102,7 @@ fn pair(given: &Ty, wanted: &Ty) -> Fit {
         }
         (Ty::Str | Ty::OneOf(_), Ty::Str) => Fit::Yes,
         (Ty::Str, Ty::OneOf(_)) => maybe(format!("{wanted} is wanted, and this may be any string"), None),
-        (Ty::OneOf(given), Ty::OneOf(allowed)) => texts(given, allowed, wanted),
+        (Ty::OneOf(given), Ty::OneOf(allowed)) => strings(given, allowed, wanted),
         (Ty::List(given), Ty::List(wanted)) => inside(any(given, wanted), "[]"),
         (Ty::Object(given), Ty::Object(wanted)) => objects(given, wanted),
         _ => mismatch(given, wanted),
@@ -109,7 +111,7 @@ fn pair(given: &Ty, wanted: &Ty) -> Fit {
 
 type Texts = std::collections::BTreeSet<String>;
 
-fn texts(given: &Texts, allowed: &Texts, wanted: &Ty) -> Fit {
+fn strings(given: &Texts, allowed: &Texts, wanted: &Ty) -> Fit {
     let Some(odd) = given.difference(allowed).next() else { return Fit::Yes };
     let message = format!("{wanted} is wanted, and this is {odd:?}");
     let hint = near::hint(odd, allowed.iter().map(String::as_str));
@@ -164,5 +166,123 @@ fn other_field(given: &Object, wanted: &Object, name: &str) -> Fit {
             let message = format!("`{name}` is not wanted");
             if has.required { no(message, hint) } else { maybe(message, hint) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn shown(fit: Fit) -> String {
+        let misfit = |misfit: Misfit| {
+            let hint = misfit.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            format!("{}| {}{hint}", misfit.path, misfit.message)
+        };
+        match fit {
+            Fit::Yes => "yes".to_owned(),
+            Fit::Maybe(at) => format!("maybe {}", misfit(at)),
+            Fit::No(at) => format!("no {}", misfit(at)),
+        }
+    }
+
+    #[test]
+    fn schemas_fit_each_other_or_not() {
+        let check = |given: Value, wanted: Value, expect: &str| {
+            let fit = fits(&Ty::from_schema(&given), &Ty::from_schema(&wanted));
+            assert_eq!(shown(fit), expect, "{given} into {wanted}");
+        };
+        let (string, int, number) =
+            (json!({ "type": "string" }), json!({ "type": "integer" }), json!({ "type": "number" }));
+        let (maybe, secret) = (json!({ "type": ["string", "null"] }), json!({ "type": "string", "x-secret": true }));
+        let states = json!({ "enum": ["up", "down"] });
+        check(string.clone(), string.clone(), "yes");
+        check(int.clone(), number.clone(), "yes");
+        check(
+            number.clone(),
+            int.clone(),
+            "maybe | an integer is wanted, and this is a float; add `| round` or `| int`",
+        );
+        check(
+            int.clone(),
+            string.clone(),
+            "no | a string is wanted, and this is an integer; `| string` makes text of it",
+        );
+        check(
+            string.clone(),
+            int.clone(),
+            "no | an integer is wanted, and this is a string; `| int` or `| float` makes a number of text",
+        );
+        check(
+            maybe.clone(),
+            string.clone(),
+            "maybe | a string is wanted, and this is none; `| default(...)` gives a value in place of none",
+        );
+        check(string.clone(), maybe.clone(), "yes");
+        check(maybe.clone(), int.clone(), "no | an integer is wanted, and this is a string or none");
+        check(json!({}), int.clone(), "yes");
+        check(int.clone(), json!({}), "yes");
+        check(states.clone(), string.clone(), "yes");
+        check(string.clone(), states.clone(), r#"maybe | "down" or "up" is wanted, and this may be any string"#);
+        check(
+            json!({ "const": "upp" }),
+            states.clone(),
+            r#"no | "down" or "up" is wanted, and this is "upp"; did you mean `up`?"#,
+        );
+        check(
+            json!({ "enum": ["up", "gone"] }),
+            states.clone(),
+            r#"maybe | "down" or "up" is wanted, and this is "gone"; there is `down`, `up`"#,
+        );
+        check(secret.clone(), secret.clone(), "yes");
+        check(string.clone(), secret.clone(), "yes");
+        check(int.clone(), secret.clone(), "no | a secret is wanted, and this is an integer");
+        let alone = "no | no secret is taken here; a secret may only stand alone in a field that takes secrets";
+        check(secret.clone(), string.clone(), alone);
+        check(secret.clone(), json!({}), alone);
+        check(
+            json!({ "properties": { "a": secret } }),
+            json!({}),
+            "no | a secret stands inside this value, and it cannot be passed on whole; select what you need of it, without the secret",
+        );
+    }
+
+    #[test]
+    fn misfits_say_where_they_are() {
+        let check = |given: Value, wanted: Value, expect: &str| {
+            assert_eq!(shown(fits(&Ty::of(&given), &Ty::from_schema(&wanted))), expect, "{given} into {wanted}");
+        };
+        let node = json!({ "type": "object", "required": ["name"], "additionalProperties": false,
+                           "properties": { "name": { "type": "string" }, "port": { "type": "integer" } } });
+        let nodes = json!({ "type": "array", "items": node });
+        check(json!({ "name": "a" }), node.clone(), "yes");
+        check(
+            json!({ "name": "a", "port": "1" }),
+            node.clone(),
+            r#"no .port| an integer is wanted, and this is "1"; `| int` or `| float` makes a number of text"#,
+        );
+        check(json!({}), node.clone(), "no | `name` is wanted, and there is none");
+        check(json!({ "name": "a", "prot": 1 }), node.clone(), "no | `prot` is not wanted; did you mean `port`?");
+        check(
+            json!([{ "name": 1 }]),
+            nodes.clone(),
+            "no [].name| a string is wanted, and this is an integer; `| string` makes text of it",
+        );
+        check(json!([]), nodes.clone(), "yes");
+        check(
+            json!({ "a": 1 }),
+            json!({ "additionalProperties": { "type": "string" }, "type": "object" }),
+            "no .a| a string is wanted, and this is an integer; `| string` makes text of it",
+        );
+        check(
+            json!("a"),
+            json!({ "anyOf": [node.clone(), nodes.clone()] }),
+            r#"no | an object or a list (each an object) is wanted, and this is "a""#,
+        );
+        check(
+            json!({ "name": 1 }),
+            json!({ "anyOf": [node, { "type": "null" }] }),
+            "no .name| a string is wanted, and this is an integer; `| string` makes text of it",
+        );
     }
 }

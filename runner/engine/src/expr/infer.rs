@@ -10,7 +10,7 @@ use super::look::{self, Look};
 use super::scope::{Resolved, TypeScope};
 use super::tree::{Comparison, Expr, Key, Kind, Part, Path, Piece, Template, Test};
 use super::ty::Ty;
-use super::{near, secret};
+use super::{access, near, operators, secret};
 
 /// What an expression gives. `notes` are no errors: they say which values would still go wrong when evaluated.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +95,7 @@ impl<'a> Walk<'a> {
             Kind::Negate(inner) => self.negate(inner),
             Kind::Arithmetic { op, left, right } => {
                 let (left, right) = (self.operand(left), self.operand(right));
-                self.take(look::arithmetic(*op, &left, &right), expr.span)
+                self.take(operators::arithmetic(*op, &left, &right), expr.span)
             }
             Kind::Concat { left, right } => self.concat(left, right),
             Kind::Compare { first, rest } => self.compare(first, rest),
@@ -114,16 +114,33 @@ impl<'a> Walk<'a> {
     fn operand(&mut self, expr: &Expr) -> Ty {
         let ty = self.expr(expr);
         if ty.may_hold_secret() {
-            self.errors
-                .push(Cause::new(TypeCode::Secret, "this is or holds a secret").hint(secret::ALONE).at(expr.span));
+            self.errors.push(
+                Cause::new(TypeCode::Secret, format!("{} is or holds a secret", expr.named()))
+                    .hint(secret::ALONE)
+                    .at(expr.span),
+            );
             return Ty::Any;
         }
         ty
     }
 
+    /// A condition made of conditions is one; so each is looked at where it stands.
     fn condition(&mut self, expr: &Expr) -> Ty {
-        let ty = self.operand(expr);
-        self.take(look::condition(&ty), expr.span);
+        match &expr.kind {
+            Kind::And { left, right } | Kind::Or { left, right } => {
+                self.condition(left);
+                self.condition(right);
+            }
+            Kind::If { condition, yes, no } => {
+                self.condition(condition);
+                self.condition(yes);
+                self.condition(no);
+            }
+            _ => {
+                let ty = self.operand(expr);
+                self.take(operators::condition(&ty), expr.span);
+            }
+        }
         Ty::Bool
     }
 
@@ -146,7 +163,7 @@ impl<'a> Walk<'a> {
     fn down(&mut self, ty: Cow<'_, Ty>, path: &Path, used: usize) -> Ty {
         let mut ty = ty.into_owned();
         for (walked, part) in path.parts.iter().enumerate().skip(used) {
-            let look = look::step(&ty, &part.key, &format!("`{}`", path.shown(walked)));
+            let look = access::step(&ty, &part.key, &format!("`{}`", path.shown(walked)));
             ty = self.take(look, part.span);
         }
         ty
@@ -154,12 +171,12 @@ impl<'a> Walk<'a> {
 
     fn get(&mut self, base: &Expr, part: &Part) -> Ty {
         let base = self.expr(base);
-        self.take(look::step(&base, &part.key, "this"), part.span)
+        self.take(access::step(&base, &part.key, "this"), part.span)
     }
 
     fn item(&mut self, base: &Expr, index: &Expr) -> Ty {
-        let (base, key) = (self.expr(base), self.operand(index));
-        self.take(look::item(&base, &key), index.span)
+        let (ty, key) = (self.expr(base), self.operand(index));
+        self.take(access::item(&ty, &key, &base.named()), index.span)
     }
 
     fn negate(&mut self, inner: &Expr) -> Ty {
@@ -187,7 +204,7 @@ impl<'a> Walk<'a> {
         let mut span = first.span;
         for (op, right) in rest {
             let ty = self.operand(right);
-            self.take(look::comparison(*op, &left, &ty), span.to(right.span));
+            self.take(operators::comparison(*op, &left, &ty), span.to(right.span));
             (left, span) = (ty, right.span);
         }
         Ty::Bool
@@ -196,7 +213,7 @@ impl<'a> Walk<'a> {
     /// What is none is never the result of `or` from the left; what is only true or false tells nothing more.
     fn either(&mut self, left: &Expr, right: &Expr, is_and: bool) -> Ty {
         let ty = self.operand(left);
-        self.take(look::condition(&ty), left.span);
+        self.take(operators::condition(&ty), left.span);
         let left = if is_and { ty } else { ty.without_null() };
         Ty::union([left, self.expr(right)])
     }
@@ -254,8 +271,9 @@ fn missing(path: &Path, used: usize, known: &[String], why: Option<String>) -> (
     let part = path.parts.get(used);
     let span = part.map_or(path.root_span, |part| part.span);
     let hint = match part.map(|part| &part.key) {
+        _ if why.is_some() => None,
         Some(Key::Name(name)) => near::hint(name, known.iter().map(String::as_str)),
-        Some(Key::Index(_)) | None => near::hint("", known.iter().map(String::as_str)),
+        Some(Key::Index(_)) | None => near::list(known.iter().map(String::as_str)),
     };
     let message = why.unwrap_or_else(|| match part {
         Some(part) => format!("`{}` has no `{}`", path.shown(used), part.key.bare()),

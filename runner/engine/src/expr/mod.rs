@@ -5,6 +5,7 @@
 //! clock, no randomness. Nothing here knows a runbook, a step or a file: names are resolved by the caller's [`Scope`]
 //! and [`TypeScope`], and spans are byte offsets into the text that was given.
 
+mod access;
 mod arguments;
 mod boolean;
 mod eval;
@@ -16,6 +17,7 @@ mod kinds;
 mod look;
 mod near;
 mod number;
+mod operators;
 mod roots;
 mod schema;
 mod scope;
@@ -40,3 +42,6 @@ pub use syntax::{MAX_DEPTH, MAX_EXPRESSION, parse};
 pub use template::{MAX_TEMPLATE, parse_template};
 pub use tree::{Arithmetic, Comparison, Expr, Key, Kind, Part, Path, Piece, Template, Test};
 pub use ty::{Field, Object, Rest, Ty};
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,24 @@
 //! "Did you mean". Knows names only.
 
+use std::collections::BTreeSet;
+
 const LISTED: usize = 8;
 
 /// The hint for a name that is not among `known`: the nearest one, or what there is.
 pub(super) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let mut known: Vec<&str> = known.into_iter().collect();
-    known.sort_unstable();
-    known.dedup();
-    if let Some(near) = nearest(name, &known) {
-        return Some(format!("did you mean `{near}`?"));
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(name, &known) {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None => list(known),
     }
-    listed(&known)
+}
+
+/// The hint that says what there is.
+pub(super) fn list<'a>(known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let known: BTreeSet<&str> = known.into_iter().collect();
+    let names: Vec<String> = known.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+    let more = if known.len() > LISTED { ", ..." } else { "" };
+    (!names.is_empty()).then(|| format!("there is {}{more}", names.join(", ")))
 }
 
 /// The name with the smallest edit distance, if that is at most a third of its length (at least one).
@@ -22,15 +30,6 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
         .min()
         .map(|(_, candidate)| candidate)
-}
-
-fn listed(known: &[&str]) -> Option<String> {
-    if known.is_empty() {
-        return None;
-    }
-    let names: Vec<String> = known.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
-    let more = if known.len() > LISTED { ", ..." } else { "" };
-    Some(format!("there is {}{more}", names.join(", ")))
 }
 
 #[cfg(test)]

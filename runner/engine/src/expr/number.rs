@@ -32,10 +32,14 @@ pub(super) fn arithmetic(op: Arithmetic, left: &Value, right: &Value) -> Outcome
 
 pub(super) fn not_for(op: Arithmetic, left: Kinds, right: Kinds) -> Cause<EvalCode> {
     let cause = Cause::new(EvalCode::WrongType, format!("`{}` does not go with {left} and {right}", op.symbol()));
-    match (op, Kinds::STRING.within(left.or(right))) {
-        (Arithmetic::Add, true) => cause.hint("`~` joins anything as text; `| int` makes a number of text"),
-        (_, true) => cause.hint("`| int` makes a number of text"),
-        (_, false) => cause,
+    let either = left.or(right);
+    match op {
+        _ if Kinds::NULL.within(either) => cause.hint(text::NOT_NONE),
+        Arithmetic::Add if Kinds::STRING.within(either) => {
+            cause.hint("`~` joins anything as text; `| int` makes a number of text")
+        }
+        _ if Kinds::STRING.within(either) => cause.hint("`| int` makes a number of text"),
+        _ => cause,
     }
 }
 
@@ -136,7 +140,7 @@ impl Num {
             Self::Int(number) if (number as f64) as i128 == number => Ok(number as f64),
             Self::Int(number) => {
                 Err(Cause::new(EvalCode::Arithmetic, format!("{number} is too large to be exact as a float"))
-                    .hint("`//` divides integers"))
+                    .hint("`//`, `+`, `-` and `*` are exact between integers"))
             }
         }
     }
@@ -235,7 +239,7 @@ fn no_order(left: Kinds, right: Kinds) -> Cause<EvalCode> {
     };
     let cause = Cause::new(EvalCode::WrongType, message);
     match (Kinds::STRING.within(left.or(right)), Kinds::NULL.within(left.or(right))) {
-        (_, true) => cause.hint("`| default(...)` gives a value in place of none"),
+        (_, true) => cause.hint(text::NOT_NONE),
         (true, false) => cause.hint("`| int` or `| float` makes a number of text"),
         (false, false) => cause,
     }

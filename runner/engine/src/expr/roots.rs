@@ -40,3 +40,38 @@ fn children(expr: &Expr) -> Vec<&Expr> {
         Kind::Filter { input, args, .. } => std::iter::once(&**input).chain(args.iter().flatten()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::{parse, parse_template};
+
+    fn shown(paths: Vec<&Path>) -> Vec<String> {
+        paths.into_iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_path_is_found_once_for_each_time_it_stands() {
+        let check = |text: &str, expect: &[&str]| assert_eq!(shown(roots(&parse(text).unwrap())), expect, "{text}");
+        check("1", &[]);
+        check("steps.quorum.voters_left >= seen.majority", &["steps.quorum.voters_left", "seen.majority"]);
+        check("inputs.nodes[0].name", &["inputs.nodes[0].name"]);
+        check("a[b.c].d", &["a", "b.c"]);
+        check("a | default(b) | join(c)", &["a", "b", "c"]);
+        check("a if b else c", &["a", "b", "c"]);
+        check("[a, {\"k\": b}, not c, -d]", &["a", "b", "c", "d"]);
+        check("a < b <= a", &["a", "b", "a"]);
+        check("a is defined and (b | first).c or d ~ e", &["a", "b", "d", "e"]);
+        check("a[\"x y\"]", &["a[\"x y\"]"]);
+    }
+
+    #[test]
+    fn paths_of_templates_are_those_of_their_expressions() {
+        let check = |text: &str, expect: &[&str]| {
+            assert_eq!(shown(template_roots(&parse_template(text).unwrap())), expect, "{text}");
+        };
+        check("a", &[]);
+        check("{{ a.b }}", &["a.b"]);
+        check("x {{ a.b }} y {{ c + d }}", &["a.b", "c", "d"]);
+    }
+}

@@ -150,3 +150,89 @@ fn list<'a>(keys: &'a Map<String, Value>, key: &str) -> Option<&'a [Value]> {
 fn without(keys: &Map<String, Value>, key: &str) -> Map<String, Value> {
     keys.iter().filter(|(name, _)| *name != key).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn shape(ty: &Ty) -> String {
+        match ty {
+            Ty::List(items) => format!("[{}]", shape(items)),
+            Ty::Object(object) => {
+                let fields = object.fields.iter().map(|(name, field)| {
+                    format!("{name}{}: {}", if field.required { "" } else { "?" }, shape(&field.ty))
+                });
+                let rest = match &object.rest {
+                    Rest::Closed => None,
+                    Rest::Unsaid => Some("...".to_owned()),
+                    Rest::Open(rest) => Some(format!("*: {}", shape(rest))),
+                };
+                format!("{{{}}}", fields.chain(rest).collect::<Vec<_>>().join(", "))
+            }
+            Ty::Union(parts) => format!("({})", parts.iter().map(shape).collect::<Vec<_>>().join(" | ")),
+            other => other.to_string(),
+        }
+    }
+
+    #[test]
+    fn schemas_are_lowered() {
+        let check = |schema: Value, expect: &str| assert_eq!(shape(&Ty::from_schema(&schema)), expect, "{schema}");
+        check(json!(true), "anything");
+        check(json!({}), "anything");
+        check(json!(false), "()");
+        check(json!({ "type": "string" }), "a string");
+        check(json!({ "type": "integer", "minimum": 1 }), "an integer");
+        check(json!({ "type": "number" }), "(an integer | a float)");
+        check(json!({ "type": ["string", "null"] }), "(a string | none)");
+        check(json!({ "type": "string", "nullable": true }), "(a string | none)");
+        check(json!({ "type": "string", "x-secret": true }), "a secret");
+        check(json!({ "type": ["string", "null"], "x-secret": true }), "(a secret | none)");
+        check(json!({ "type": "string", "x-secret": false }), "a string");
+        check(json!({ "enum": ["up", "down"] }), r#""down" or "up""#);
+        check(json!({ "enum": ["up", null, 1] }), r#"("up" | none | an integer)"#);
+        check(json!({ "const": "up" }), r#""up""#);
+        check(json!({ "type": "array" }), "[anything]");
+        check(json!({ "type": "array", "items": { "type": "boolean" } }), "[a boolean]");
+        check(json!({ "type": "array", "prefixItems": [{ "type": "string" }], "items": false }), "[a string]");
+        check(json!({ "type": "object" }), "{*: anything}");
+        check(json!({ "type": "object", "additionalProperties": { "type": "string" } }), "{*: a string}");
+        check(json!({ "type": "object", "additionalProperties": false }), "{}");
+        check(json!({ "$ref": "#/$defs/a" }), "anything");
+        check(json!({ "type": "sorcery" }), "anything");
+        check(
+            json!({ "type": "object", "required": ["a"], "properties": { "a": { "type": "string" }, "b": true } }),
+            "{a: a string, b?: anything, ...}",
+        );
+        check(json!({ "properties": { "a": { "type": "string" } }, "additionalProperties": false }), "{a?: a string}");
+        check(json!({ "properties": { "a": {} }, "patternProperties": { "^x-": {} } }), "{a?: anything, *: anything}");
+        check(json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] }), "(a string | none)");
+        check(json!({ "oneOf": [{ "const": "a" }, { "const": "b" }] }), r#""a" or "b""#);
+        check(
+            json!({ "type": "object", "required": ["kind"], "properties": { "kind": { "type": "string" } },
+                    "oneOf": [{ "required": ["x"], "properties": { "x": { "type": "integer" } } }, { "properties": {} }] }),
+            "({kind: a string, x: an integer, ...} | {kind: a string, ...})",
+        );
+        check(
+            json!({ "allOf": [{ "properties": { "a": { "type": "string" } } }, { "required": ["a"] }] }),
+            "{a: a string, ...}",
+        );
+    }
+
+    #[test]
+    fn the_schema_of_a_rust_type_is_understood() {
+        let ty = Ty::from_schema(&sluice_plugin::schema::of::<sluice_plugin::inventory::Node>());
+        assert_eq!(
+            shape(&ty),
+            "{aws?: ({account?: (a string | none), act_role?: (a string | none), profile?: (a string | none), region: a string} | none), \
+             cluster: a string, group: a string, host: a string, name: a string, number: an integer, \
+             ports: {client: an integer, cluster: an integer, monitor: an integer}}"
+        );
+    }
+
+    #[test]
+    fn a_schema_may_be_deep() {
+        let deep = (0..200).fold(json!({ "type": "string" }), |inner, _| json!({ "type": "array", "items": inner }));
+        assert!(shape(&Ty::from_schema(&deep)).contains("anything"));
+    }
+}

@@ -36,30 +36,34 @@ pub(super) fn parse_at(text: &str, offset: usize) -> Parsed<Expr> {
     Lower { text, offset, depth: 0 }.expr(&tree)
 }
 
-/// Where the expression that starts `text` ends, and where the text after its `}}` begins.
-pub(super) fn find_end(text: &str) -> Parsed<(usize, usize)> {
+/// Where the expression that starts `text` ends, and where the text after its `}}` begins. `None` if it never ends.
+pub(super) fn find_end(text: &str) -> Parsed<Option<(usize, usize)>> {
     for token in machinery::tokenize(text, true, Default::default()) {
         let (token, span) = token.map_err(|error| syntax_error(&error, text))?;
         if matches!(token, Token::VariableEnd) {
-            return end_at(text, Span::new(span.start_offset as usize, span.end_offset as usize));
+            return end_at(text, Span::new(span.start_offset as usize, span.end_offset as usize)).map(Some);
         }
     }
-    Err(ParseError::new(ParseCode::Syntax, Span::new(0, 0), "`{{` is never closed")
-        .hint("add `}}` after the expression"))
+    Ok(None)
 }
 
 fn end_at(text: &str, end: Span) -> Parsed<(usize, usize)> {
     if text.get(end.start..end.end) == Some("}}") {
         return Ok((end.start, end.end));
     }
-    Err(ParseError::new(ParseCode::NotAllowed, end, "white space is not trimmed by `-` or `+` at `}}`")
-        .hint("write ` }}`"))
+    let message = "white space is not trimmed by `-` or `+` at `}}`";
+    Err(ParseError::new(ParseCode::NotAllowed, end, message).hint("write ` }}`"))
 }
 
 /// Refuses what would send minijinja, or us, too deep.
 fn check_size(text: &str) -> Parsed<()> {
     if text.trim().is_empty() {
         return Err(ParseError::new(ParseCode::Syntax, Span::new(0, text.len()), "there is no expression"));
+    }
+    if text.trim_start().starts_with("{{") {
+        let span = Span::new(0, text.len());
+        return Err(ParseError::new(ParseCode::NotAllowed, span, "`{{` stands inside an expression")
+            .hint("leave out the `{{` and `}}`: names stand as they are"));
     }
     if text.len() > MAX_EXPRESSION {
         let message = format!("an expression may have {MAX_EXPRESSION} bytes, and this has {}", text.len());
@@ -87,7 +91,7 @@ fn too_deep(span: Span) -> ParseError {
 fn syntax_error(error: &minijinja::Error, text: &str) -> ParseError {
     let range = error.range().unwrap_or(0..text.len());
     let span = on_boundaries(text, range.start, range.end);
-    let message = error.detail().unwrap_or("this is not an expression");
+    let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     Cause::new(ParseCode::Syntax, message).maybe_hint(hint_for(text, span).map(str::to_owned)).at(span)
 }
 
@@ -101,15 +105,14 @@ fn hint_for(text: &str, span: Span) -> Option<&'static str> {
         ("?", "write `a if condition else b`"),
         ("$", "names stand as they are: `inputs.name`"),
         ("=", "`==` compares"),
-        ("{", "there is no `{{` inside an expression: names stand as they are"),
     ];
     hints.into_iter().find(|(start, _)| found.starts_with(start)).map(|(_, hint)| hint)
 }
 
-/// minijinja may point one byte behind the end, or into a character.
+/// minijinja may point behind the end, or into a character. A caret needs a character to stand under.
 fn on_boundaries(text: &str, start: usize, end: usize) -> Span {
-    let start = text.floor_char_boundary(start);
-    Span::new(start, text.ceil_char_boundary(end.max(start)))
+    let start = text.floor_char_boundary(start.min(text.len().saturating_sub(1)));
+    Span::new(start, text.ceil_char_boundary(end.max(start + 1)))
 }
 
 struct Lower<'t> {
@@ -161,8 +164,7 @@ impl Lower<'_> {
         let span = self.span(constant.span());
         match json(&constant.value) {
             Some(value) => Ok(Expr { kind: Kind::Literal(value), span }),
-            None => Err(ParseError::new(ParseCode::TooLarge, span, "the number is too large")
-                .hint("integers go up to 18446744073709551615")),
+            None => Err(ParseError::new(ParseCode::TooLarge, span, "the number is too large")),
         }
     }
 
@@ -183,7 +185,7 @@ impl Lower<'_> {
     fn binary(&mut self, op: &Spanned<ast::BinOp<'_>>) -> Parsed<Expr> {
         let left = self.expr(&op.left)?;
         let right = self.expr(&op.right)?;
-        let span = left.span.to(right.span);
+        let span = self.bracketed(left.span.to(right.span), op.span());
         Ok(Expr { kind: binary_kind(op.op, left, right), span })
     }
 
@@ -196,7 +198,7 @@ impl Lower<'_> {
             span = span.to(operand.span);
             rest.push((comparison(op.op), operand));
         }
-        Ok(Expr { kind: Kind::Compare { first, rest }, span })
+        Ok(Expr { kind: Kind::Compare { first, rest }, span: self.bracketed(span, compare.span()) })
     }
 
     fn choice(&mut self, choice: &Spanned<ast::IfExpr<'_>>) -> Parsed<Expr> {
@@ -210,7 +212,7 @@ impl Lower<'_> {
         let yes = Box::new(self.expr(&choice.true_expr)?);
         let condition = Box::new(self.expr(&choice.test_expr)?);
         let no = Box::new(self.expr(no)?);
-        let span = yes.span.to(no.span);
+        let span = self.bracketed(yes.span.to(no.span), choice.span());
         Ok(Expr { kind: Kind::If { condition, yes, no }, span })
     }
 
@@ -224,7 +226,7 @@ impl Lower<'_> {
         let filter = arguments::filter(tree.name, name)?;
         let args = self.arguments(&tree.args, span)?;
         let args = arguments::bind(filter, args, name)?;
-        let span = input.span.to(span);
+        let span = self.bracketed(input.span, tree.span());
         Ok(Expr { kind: Kind::Filter { filter, input, args }, span })
     }
 
@@ -255,7 +257,7 @@ impl Lower<'_> {
             )
             .hint("join conditions by `and` or `or`, with brackets around each"));
         }
-        let span = input.span.to(span);
+        let span = self.bracketed(input.span, tree.span());
         Ok(Expr { kind: Kind::Test { test, input }, span })
     }
 
@@ -263,18 +265,18 @@ impl Lower<'_> {
         let base = self.expr(&access.expr)?;
         let end = self.span(access.span()).end;
         let span = Span::new(end.saturating_sub(access.name.len()), end);
-        Ok(access_by(base, Part { key: Key::Name(access.name.to_owned()), span }, end))
+        let whole = self.bracketed(base.span, access.span());
+        Ok(access_by(base, Part { key: Key::Name(access.name.to_owned()), span }, whole))
     }
 
     fn item(&mut self, access: &Spanned<ast::GetItem<'_>>) -> Parsed<Expr> {
         let base = self.expr(&access.expr)?;
-        let end = self.span(access.span()).end;
+        let whole = self.bracketed(base.span, access.span());
         let index = self.expr(&access.subscript_expr)?;
         if let Some(key) = constant_key(&index)? {
-            return Ok(access_by(base, Part { key, span: index.span }, end));
+            return Ok(access_by(base, Part { key, span: index.span }, whole));
         }
-        let span = Span::new(base.span.start, end);
-        Ok(Expr { kind: Kind::Item { base: Box::new(base), index: Box::new(index) }, span })
+        Ok(Expr { kind: Kind::Item { base: Box::new(base), index: Box::new(index) }, span: whole })
     }
 
     fn list(&mut self, list: &Spanned<ast::List<'_>>) -> Parsed<Expr> {
@@ -307,6 +309,22 @@ impl Lower<'_> {
 
     fn refuse(&self, span: machinery::Span, message: &str, hint: &str) -> Parsed<Expr> {
         Err(ParseError::new(ParseCode::NotAllowed, self.span(span), message).hint(hint))
+    }
+
+    /// From the operands to the end that minijinja gives, with the opening brackets of what is closed in between.
+    fn bracketed(&self, operands: Span, whole: machinery::Span) -> Span {
+        let end = operands.end.max(self.span(whole).end);
+        let mut start = operands.start - self.offset;
+        let inside = self.text.get(start..end - self.offset).unwrap_or_default();
+        let mut open = inside.matches(')').count().saturating_sub(inside.matches('(').count());
+        for (place, before) in self.text.get(..start).unwrap_or_default().char_indices().rev() {
+            match before {
+                '(' if open > 0 => (open, start) = (open - 1, place),
+                before if open > 0 && before.is_whitespace() => {}
+                _ => break,
+            }
+        }
+        Span::new(start + self.offset, end)
     }
 
     fn span(&self, span: machinery::Span) -> Span {
@@ -352,8 +370,7 @@ fn comparison(op: CompareOpKind) -> Comparison {
     }
 }
 
-fn access_by(base: Expr, part: Part, end: usize) -> Expr {
-    let span = Span::new(base.span.start, end);
+fn access_by(base: Expr, part: Part, span: Span) -> Expr {
     let kind = match base.kind {
         Kind::Path(mut path) => {
             path.parts.push(part);

@@ -55,10 +55,21 @@ fn push_value(pieces: &mut Vec<Piece>, text: &str, start: usize) -> Result<usize
     let inside = start + 2;
     let rest = text.get(inside..).unwrap_or_default();
     check_marker(text, start, rest)?;
-    let (end, after) = syntax::find_end(rest).map_err(|error| at(error, inside))?;
+    let Some((end, after)) = syntax::find_end(rest).map_err(|error| at(error, inside))? else {
+        return Err(never_closed(start, rest));
+    };
     let expr = syntax::parse_at(rest.get(..end).unwrap_or_default(), inside)?;
     pieces.push(Piece::Value(expr));
     Ok(inside + after)
+}
+
+fn never_closed(start: usize, rest: &str) -> ParseError {
+    let hint = if rest.contains("}}") {
+        "a bracket before `}}` is still open"
+    } else {
+        "add `}}` after the expression; the two characters themselves are `{{ '{{' }}`"
+    };
+    ParseError::new(ParseCode::Syntax, Span::new(start, start + 2), "`{{` is never closed").hint(hint)
 }
 
 fn check_marker(text: &str, start: usize, rest: &str) -> Result<(), ParseError> {

@@ -7,6 +7,8 @@ use serde_json::Value;
 use super::fault::{Cause, EvalCode};
 use super::kinds::Kinds;
 
+pub(super) const NOT_NONE: &str = "`| default(...)` gives a value in place of none";
+
 /// Bytes of a string that an expression may make.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 /// Items of a list that an expression may make.
@@ -33,7 +35,7 @@ pub(super) fn how(kinds: Kinds) -> &'static str {
     } else if Kinds::OBJECT.within(kinds) {
         "`| tojson` makes text of it"
     } else {
-        "`| default(...)` gives a value in place of none"
+        NOT_NONE
     }
 }
 

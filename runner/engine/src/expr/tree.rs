@@ -180,6 +180,16 @@ impl Piece {
     }
 }
 
+impl Expr {
+    /// How a message names it: the path, if it is one.
+    pub(super) fn named(&self) -> String {
+        match &self.kind {
+            Kind::Path(path) => format!("`{path}`"),
+            _ => "this".to_owned(),
+        }
+    }
+}
+
 impl Path {
     /// The path up to and including `parts` parts, as one writes it.
     pub fn shown(&self, parts: usize) -> String {

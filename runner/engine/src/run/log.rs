@@ -110,7 +110,8 @@ impl Log {
         self.fold(&records).await
     }
 
-    async fn fold(&mut self, records: &[Record]) -> Result<(), RunError> {
+    /// Adds records that were read.
+    pub(super) async fn fold(&mut self, records: &[Record]) -> Result<(), RunError> {
         for (mut envelope, record) in decode(records, self.version)?.into_iter().zip(records) {
             self.expand(&mut envelope.event).await?;
             apply(&self.runbook, &mut self.state, &envelope).map_err(|illegal| RunError::Journal {

@@ -103,12 +103,10 @@ impl Engine {
         recheck: Recheck<'_>,
         signals: &mut Signals,
     ) -> Result<(Ending, State), OpenError> {
-        let loaded = self.load(run, recheck).await?;
-        let mut log = Log::new(run.clone(), loaded.runbook.clone(), self.store.clone());
-        log.reload().await?;
+        let (mut log, snapshot, _) = self.open(run, recheck).await?;
         loop {
             self.may_claim(run, &log.state)?;
-            self.contracts_hold(run, &loaded, &log.state)?;
+            self.contracts_hold(&log, &snapshot)?;
             let epoch = Epoch(log.state.epoch.0 + 1);
             let claim = Event::Claimed { epoch, owner: self.owners.me() };
             let now = self.clock.now();
@@ -135,9 +133,7 @@ impl Engine {
         why: &str,
         recheck: Recheck<'_>,
     ) -> Result<State, OpenError> {
-        let loaded = self.load(run, recheck).await?;
-        let mut log = Log::new(run.clone(), loaded.runbook, self.store.clone());
-        log.reload().await?;
+        let (mut log, _, _) = self.open(run, recheck).await?;
         loop {
             if let Some((outcome, _)) = log.state.ended.clone().filter(|(outcome, _)| *outcome != Outcome::Interrupted)
             {
@@ -158,6 +154,11 @@ impl Engine {
 
     /// Reads a run without touching it.
     pub async fn load(&self, run: &RunId, recheck: Recheck<'_>) -> Result<Loaded, OpenError> {
+        let (log, snapshot, envelopes) = self.open(run, recheck).await?;
+        Ok(Loaded { run: run.clone(), runbook: log.runbook, snapshot, state: log.state, envelopes })
+    }
+
+    async fn open(&self, run: &RunId, recheck: Recheck<'_>) -> Result<(Log, Snapshot, Vec<Envelope>), OpenError> {
         let records = self.store.read(run, 0).await?;
         let envelopes = decode(&records, Version::START)?;
         let Some(Event::Started { snapshot, .. }) = envelopes.first().map(|envelope| &envelope.event) else {
@@ -169,8 +170,8 @@ impl Engine {
             .map_err(|error| StoreError::Corrupt(format!("the snapshot of run {run} cannot be read: {error}")))?;
         let runbook = recheck(&snapshot).map_err(|why| OpenError::Runbook { run: run.clone(), why })?;
         let mut log = Log::new(run.clone(), Arc::new(runbook), self.store.clone());
-        log.reload().await?;
-        Ok(Loaded { run: run.clone(), runbook: log.runbook, snapshot, state: log.state, envelopes })
+        log.fold(&records).await?;
+        Ok((log, snapshot, envelopes))
     }
 
     async fn drive(&self, log: Log, epoch: Epoch, signals: &mut Signals) -> Result<(Ending, State), RunError> {
@@ -208,12 +209,12 @@ impl Engine {
     }
 
     /// A new version is no obstacle; another action under the same name is.
-    fn contracts_hold(&self, run: &RunId, loaded: &Loaded, state: &State) -> Result<(), OpenError> {
+    fn contracts_hold(&self, log: &Log, snapshot: &Snapshot) -> Result<(), OpenError> {
         let now = |name: &ActionName| self.registry.action(name).map(|action| action.contract());
-        let then: &BTreeMap<ActionName, Sha256> = &loaded.snapshot.contracts;
-        for name in crate::machine::remaining_actions(&loaded.runbook, state) {
+        let then: &BTreeMap<ActionName, Sha256> = &snapshot.contracts;
+        for name in crate::machine::remaining_actions(&log.runbook, &log.state) {
             if then.get(&name) != now(&name).as_ref() {
-                return Err(OpenError::Changed { run: run.clone(), action: name });
+                return Err(OpenError::Changed { run: log.run.clone(), action: name });
             }
         }
         Ok(())

@@ -203,6 +203,9 @@ pub enum InputKind {
     Nodes { of: String },
     /// `30s`; the run sees the same text.
     Duration,
+    /// A threshold file, by its path; the run sees its rows. Without a value: `thresholds.yaml` of the inventory, else
+    /// the one that ships.
+    Thresholds,
     /// Anything else: a JSON Schema.
     Plain(Value),
 }

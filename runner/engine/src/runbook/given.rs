@@ -90,6 +90,7 @@ impl<'a> Reader<'a> {
             (InputKind::Node { .. }, None) => ", such as `node-1`".to_owned(),
             (InputKind::Nodes { .. }, None) => ", such as `node-1,node-2`".to_owned(),
             (InputKind::Duration, None) => ", such as `30s`".to_owned(),
+            (InputKind::Thresholds, None) => ": the path of a threshold file".to_owned(),
             (InputKind::Plain(_), None) => String::new(),
         };
         self.found.push(found.help(format!("give it with `-i {name}=...`{what}")));
@@ -114,6 +115,11 @@ impl<'a> Reader<'a> {
                 let text = word(given)?;
                 parse_duration(&text).map(|_| Value::String(text)).map_err(|why| Some((why, None)))
             }
+            // Whoever reads files has put the rows in the place of the path.
+            InputKind::Thresholds => match given {
+                Given::Value(rows @ Value::Array(_)) => Ok(rows.clone()),
+                Given::Value(_) | Given::Text(_) => Err(Some(("the threshold file was not read".to_owned(), None))),
+            },
             InputKind::Plain(schema) => plain(schema, given),
         }
     }

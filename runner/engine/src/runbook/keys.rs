@@ -140,4 +140,4 @@ pub(super) const SCHEMA: &[&str] = &[
 pub(super) const JSON_TYPES: &[&str] = &["string", "integer", "number", "boolean", "array", "object"];
 
 /// Types that the inventory and the language add.
-pub(super) const OWN_TYPES: &[&str] = &["cluster", "node", "nodes", "duration"];
+pub(super) const OWN_TYPES: &[&str] = &["cluster", "node", "nodes", "duration", "thresholds"];

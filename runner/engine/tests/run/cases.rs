@@ -1,15 +1,15 @@
 //! Toy runbooks that use every construct, by name. Tests run them plainly, crash them everywhere, and race them.
 
 /// Name, text, the outcome's name, and what each step came to be.
-pub struct Case {
-    pub name: &'static str,
-    pub steps: &'static str,
-    pub outcome: &'static str,
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) steps: &'static str,
+    pub(super) outcome: &'static str,
     /// `key status`, in the order of the runbook.
-    pub ends: &'static str,
+    pub(super) ends: &'static str,
 }
 
-pub const CASES: &[Case] = &[
+pub(super) const CASES: &[Case] = &[
     Case {
         name: "one read",
         steps: "

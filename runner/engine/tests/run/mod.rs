@@ -15,6 +15,8 @@ use sluice_engine::machine::State;
 use sluice_engine::machine::state::{Inside, List};
 use sluice_engine::run::{Ending, Engine, OpenError, Order, RunError};
 use sluice_engine::runbook::checked::{Checked, Step};
+use sluice_engine::runbook::load;
+use sluice_engine::source::Source;
 use sluice_store::MemoryStore;
 
 use cases::{CASES, Case};
@@ -22,7 +24,11 @@ use world::World;
 
 fn check_text(text: &str) -> Checked {
     let diary = world::Diary::default();
-    super::load(text, &world::registry(&diary)).unwrap_or_else(|errors| panic!("{errors}"))
+    let source = Source::new("toy.yaml", text);
+    match load(&source, &world::registry(&diary)) {
+        Ok(loaded) => loaded.runbook,
+        Err(errors) => panic!("{text}\n{}", errors.iter().map(|error| format!("{error:?}\n")).collect::<String>()),
+    }
 }
 
 fn text_of(case: &Case) -> String {

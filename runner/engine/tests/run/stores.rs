@@ -12,20 +12,20 @@ use tokio::sync::Semaphore;
 
 /// Where around an append the process dies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum When {
+pub(super) enum When {
     Before,
     After,
 }
 
 /// A store whose process dies around its n-th append.
-pub struct Dying {
-    pub inner: Arc<dyn Store>,
-    pub left: AtomicUsize,
-    pub when: When,
+pub(super) struct Dying {
+    pub(super) inner: Arc<dyn Store>,
+    pub(super) left: AtomicUsize,
+    pub(super) when: When,
 }
 
 impl Dying {
-    pub fn new(inner: Arc<dyn Store>, at: usize, when: When) -> Self {
+    pub(super) fn new(inner: Arc<dyn Store>, at: usize, when: When) -> Self {
         Self { inner, left: AtomicUsize::new(at), when }
     }
 }
@@ -58,9 +58,9 @@ impl Journal for Dying {
 }
 
 /// A store that waits for its turn before each read and append of a journal.
-pub struct Turns {
-    pub inner: Arc<dyn Store>,
-    pub turns: Arc<Semaphore>,
+pub(super) struct Turns {
+    pub(super) inner: Arc<dyn Store>,
+    pub(super) turns: Arc<Semaphore>,
 }
 
 impl Turns {

@@ -18,18 +18,14 @@ use sluice_plugin::{
 
 /// What the toy plugin was called for, in order, over all processes of a test.
 #[derive(Clone, Default)]
-pub struct Diary(Arc<Mutex<Vec<(String, Value)>>>);
+pub(super) struct Diary(Arc<Mutex<Vec<(String, Value)>>>);
 
 impl Diary {
     /// Calls that change something, as `step value`.
-    pub fn changes(&self) -> Vec<String> {
+    pub(super) fn changes(&self) -> Vec<String> {
         let entries = self.0.lock().unwrap();
         let changes = entries.iter().filter(|(_, with)| with["is"] == "change");
         changes.map(|(step, with)| format!("{step} {}", with["value"])).collect()
-    }
-
-    pub fn steps(&self) -> Vec<String> {
-        self.0.lock().unwrap().iter().map(|(step, _)| step.clone()).collect()
     }
 
     fn times(&self, step: &str) -> usize {
@@ -130,7 +126,7 @@ impl Action for Toy {
     }
 }
 
-pub fn registry(diary: &Diary) -> Registry {
+pub(super) fn registry(diary: &Diary) -> Registry {
     let mut registry = Registry::default();
     let diary = diary.clone();
     let name = PluginName::parse("toy").unwrap();
@@ -151,7 +147,7 @@ pub fn registry(diary: &Diary) -> Registry {
 }
 
 /// tokio's time, which a test pauses: it moves when everything waits.
-pub struct TestClock(tokio::time::Instant);
+pub(super) struct TestClock(tokio::time::Instant);
 
 impl Default for TestClock {
     fn default() -> Self {
@@ -174,7 +170,7 @@ impl Clock for TestClock {
 
 /// Hosts of one process: what it sealed is gone with it.
 #[derive(Clone, Default)]
-pub struct TestHosts(Arc<Mutex<BTreeMap<String, Secret>>>);
+pub(super) struct TestHosts(Arc<Mutex<BTreeMap<String, Secret>>>);
 
 impl Hosts for TestHosts {
     fn host(&self, _: &PluginName, call: &Call) -> Box<dyn Host> {
@@ -228,9 +224,9 @@ impl Host for TestHost {
 
 /// Processes by number; those in the list are dead.
 #[derive(Clone)]
-pub struct TestOwners {
-    pub me: u32,
-    pub dead: Arc<Mutex<Vec<u32>>>,
+pub(super) struct TestOwners {
+    pub(super) me: u32,
+    pub(super) dead: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Owners for TestOwners {
@@ -243,7 +239,7 @@ impl Owners for TestOwners {
     }
 }
 
-pub struct NoSession;
+pub(super) struct NoSession;
 
 #[async_trait]
 impl Sessions for NoSession {
@@ -252,26 +248,26 @@ impl Sessions for NoSession {
     }
 }
 
-pub struct Silent;
+pub(super) struct Silent;
 
 impl Observer for Silent {}
 
 /// All that outlives a process of a test.
 #[derive(Clone)]
-pub struct World {
-    pub store: Arc<dyn Store>,
-    pub diary: Diary,
-    pub clock: Arc<TestClock>,
-    pub dead: Arc<Mutex<Vec<u32>>>,
+pub(super) struct World {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) diary: Diary,
+    pub(super) clock: Arc<TestClock>,
+    pub(super) dead: Arc<Mutex<Vec<u32>>>,
 }
 
 impl World {
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
         Self { store, diary: Diary::default(), clock: Arc::default(), dead: Arc::default() }
     }
 
     /// A process of its own: nothing but the store and the outside world is shared with others.
-    pub fn process(&self, pid: u32) -> Engine {
+    pub(super) fn process(&self, pid: u32) -> Engine {
         Engine {
             registry: Arc::new(registry(&self.diary)),
             store: self.store.clone(),

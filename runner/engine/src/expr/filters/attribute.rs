@@ -6,7 +6,7 @@ use super::super::fault::{Cause, EvalCode, TypeCode};
 use super::super::look::{self, Look};
 use super::super::tree::{Comparison, Key};
 use super::super::ty::Ty;
-use super::super::{boolean, near, number, walk};
+use super::super::{access, boolean, near, number, operators, walk};
 use super::Args;
 
 type Outcome<T> = Result<T, Cause<EvalCode>>;
@@ -64,24 +64,24 @@ fn passes(value: &Value, args: Args<'_>) -> Outcome<bool> {
 const NO_VALUE: &str = "there is a test and nothing to test against";
 
 fn test_of(name: &str) -> Outcome<Comparison> {
-    find_test(name).ok_or_else(|| {
-        Cause::new(EvalCode::BadValue, format!("there is no test {name:?}")).maybe_hint(hint_for_test(name))
-    })
+    find_test(name)
+        .ok_or_else(|| Cause::new(EvalCode::BadValue, format!("there is no test {name:?}")).maybe_hint(tests()))
 }
 
 fn find_test(name: &str) -> Option<Comparison> {
     TESTS.into_iter().find(|(known, _)| *known == name).map(|(_, op)| op)
 }
 
-fn hint_for_test(name: &str) -> Option<String> {
-    near::hint(name, TESTS.into_iter().map(|(known, _)| known))
+/// All of them: between `=`, `==` and `!=` the nearest is no advice.
+fn tests() -> Option<String> {
+    near::list(TESTS.into_iter().map(|(known, _)| known))
 }
 
 pub(super) fn select_ty(input: &Ty, args: &[Option<Ty>]) -> Look {
     let get = |place: usize| args.get(place).and_then(Option::as_ref);
     let attribute = get(0).map_or_else(|| Ty::Any.into(), |path| ty_of_each(input, path));
     let test = match (get(1), get(2)) {
-        (None, _) => look::condition(&attribute.ty),
+        (None, _) => operators::condition(&attribute.ty),
         (Some(_), None) => Look::error(Cause::new(TypeCode::WrongType, NO_VALUE)),
         (Some(test), Some(value)) => test_ty(test, &attribute.ty, value),
     };
@@ -95,10 +95,8 @@ fn test_ty(test: &Ty, attribute: &Ty, value: &Ty) -> Look {
         );
     };
     match find_test(name) {
-        Some(op) => look::comparison(op, attribute, value),
-        None => Look::error(
-            Cause::new(TypeCode::WrongType, format!("there is no test {name:?}")).maybe_hint(hint_for_test(name)),
-        ),
+        Some(op) => operators::comparison(op, attribute, value),
+        None => Look::error(Cause::new(TypeCode::WrongType, format!("there is no test {name:?}")).maybe_hint(tests())),
     }
 }
 
@@ -118,7 +116,7 @@ pub(super) fn ty_of_each(input: &Ty, path: &Ty) -> Look {
         return Look::error(Cause::new(TypeCode::WrongType, "the attribute is written out").hint("write it in quotes"));
     };
     keys_of(path).iter().fold(Look::from(input.items()), |look, key| {
-        let next = look::step(&look.ty, key, "an item of the list");
+        let next = access::step(&look.ty, key, "an item of the list");
         look.then(next)
     })
 }

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use super::super::fault::{Cause, EvalCode};
 use super::super::kinds::Kinds;
-use super::super::look::{self, Look};
+use super::super::look::Look;
 use super::super::number::{self, Num};
+use super::super::operators;
 use super::super::ty::Ty;
 use super::{Args, attribute};
 
@@ -36,7 +37,7 @@ pub(super) fn contains(input: &Value, args: Args<'_>) -> Outcome {
 
 pub(super) fn contains_ty(input: &Ty, args: &[Option<Ty>]) -> Look {
     match args.first() {
-        Some(Some(part)) => look::containment(input, part),
+        Some(Some(part)) => operators::containment(input, part),
         _ => Ty::Bool.into(),
     }
 }
@@ -80,7 +81,7 @@ pub(super) fn sort_ty(input: &Ty, args: &[Option<Ty>]) -> Look {
         Some(Some(path)) => attribute::ty_of_each(input, path),
         _ => input.items().into(),
     };
-    let order = look::one_order(&keys.ty, "`sort`");
+    let order = operators::one_order(&keys.ty, "`sort`");
     Look::from(input.clone()).and(keys).and(order)
 }
 
@@ -109,8 +110,12 @@ fn extreme(input: &Value, name: &str, wanted: Ordering) -> Outcome {
     Ok(best.clone())
 }
 
-pub(super) fn least_ty(input: &Ty, _: &[Option<Ty>]) -> Look {
-    Look::from(input.items()).and(look::one_order(&input.items(), "`min` and `max`"))
+pub(super) fn min_ty(input: &Ty, _: &[Option<Ty>]) -> Look {
+    Look::from(input.items()).and(operators::one_order(&input.items(), "`min`"))
+}
+
+pub(super) fn max_ty(input: &Ty, _: &[Option<Ty>]) -> Look {
+    Look::from(input.items()).and(operators::one_order(&input.items(), "`max`"))
 }
 
 pub(super) fn sum(input: &Value, _: Args<'_>) -> Outcome {

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::fault::{Cause, EvalCode};
 use super::kinds::Kinds;
 use super::look::Look;
+use super::text;
 use super::ty::Ty;
 
 /// One filter, described for the checker, for documentation and for evaluation.
@@ -84,14 +85,8 @@ pub static FILTERS: &[Filter] = &[
     filter("unique", "The items without those that came before", Kinds::LIST, collection::unique, |input, _| {
         input.clone().into()
     }),
-    filter("min", "The least item; undefined where there is none", Kinds::LIST, collection::min, collection::least_ty),
-    filter(
-        "max",
-        "The greatest item; undefined where there is none",
-        Kinds::LIST,
-        collection::max,
-        collection::least_ty,
-    ),
+    filter("min", "The least item; undefined where there is none", Kinds::LIST, collection::min, collection::min_ty),
+    filter("max", "The greatest item; undefined where there is none", Kinds::LIST, collection::max, collection::max_ty),
     filter("sum", "The sum of the items", Kinds::LIST, collection::sum, collection::sum_ty),
     filter("keys", "The names of the fields, sorted", Kinds::OBJECT, collection::keys, |_, _| Ty::list(Ty::Str).into()),
     filter(
@@ -229,7 +224,7 @@ impl Filter {
             return Ok(());
         }
         let cause = Cause::new(EvalCode::WrongType, format!("{} takes {takes}, and this is {kinds}", what()));
-        Err(if kinds == Kinds::NULL { cause.hint("`| default(...)` gives a value in place of none") } else { cause })
+        Err(if kinds == Kinds::NULL { cause.hint(text::NOT_NONE) } else { cause })
     }
 
     /// `replace(from, to)`, `join([separator])`.

@@ -25,6 +25,7 @@ fn ty(kind: Option<&InputType>) -> Ty {
         Some(InputType::Node { .. }) => Ty::from_schema(&schema::of::<ClusterNode>()),
         Some(InputType::Nodes { .. }) => Ty::list(Ty::from_schema(&schema::of::<ClusterNode>())),
         Some(InputType::Duration) => Ty::Str,
+        Some(InputType::Thresholds) => Ty::from_schema(&serde_json::json!({ "type": "array" })),
         Some(InputType::Plain(schema)) => Ty::from_schema(schema),
     }
 }
@@ -42,6 +43,7 @@ fn one(check: &mut Check<'_>, name: &str, model: &InputModel) -> Option<Input> {
         InputType::Node { of } => InputKind::Node { of: cluster(check, of.as_ref()?)? },
         InputType::Nodes { of } => InputKind::Nodes { of: cluster(check, of.as_ref()?)? },
         InputType::Duration => InputKind::Duration,
+        InputType::Thresholds => InputKind::Thresholds,
         InputType::Plain(schema) => InputKind::Plain(schema.clone()),
     };
     let default = match &model.default {
@@ -71,7 +73,7 @@ fn default(check: &mut Check<'_>, name: &str, node: &Node, kind: &InputKind) -> 
     let what = format!("the default of `{name}`");
     let value = node.to_json();
     match kind {
-        InputKind::Cluster | InputKind::Node { .. } => {
+        InputKind::Cluster | InputKind::Node { .. } | InputKind::Thresholds => {
             fields::text(node, &what, check.findings).map(|text| Value::String(text.to_owned()))
         }
         InputKind::Nodes { .. } => {

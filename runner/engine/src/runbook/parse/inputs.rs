@@ -86,6 +86,10 @@ fn own_type(name: &str, fields: &Fields<'_>, findings: &mut Findings) -> Option<
             refuse(fields, &["of"], name, findings);
             Some(InputType::Cluster)
         }
+        "thresholds" => {
+            refuse(fields, &["of"], name, findings);
+            Some(InputType::Thresholds)
+        }
         _ => {
             refuse(fields, &["of"], name, findings);
             Some(InputType::Duration)
