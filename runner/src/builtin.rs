@@ -3,6 +3,9 @@
 /// Their names, in the order of the alphabet.
 pub(crate) const NAMES: &[&str] = &["connect", "health-check", "hello"];
 
+/// The alert table that ships.
+pub(crate) const THRESHOLDS: &str = include_str!("../../runbooks/thresholds.yaml");
+
 /// The text of a built-in runbook.
 pub(crate) fn text(name: &str) -> Option<&'static str> {
     match name {

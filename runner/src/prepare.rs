@@ -2,6 +2,7 @@
 //! trusted where the runbook uses it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -9,12 +10,14 @@ use sluice_engine::diagnostic::{Diagnostic, render};
 use sluice_engine::inventory::Inventory;
 use sluice_engine::runbook::checked::{InputKind, Trigger};
 use sluice_engine::runbook::{Checked, Given, load, resolve_inputs};
+use sluice_engine::source::Source;
+use sluice_engine::{thresholds, yaml};
 
 use crate::context::Context;
 use crate::error::{CommandError, Result};
 use crate::find::{self, Found};
 use crate::known::Known;
-use crate::{safety, trust};
+use crate::{builtin, paths, safety, trust};
 
 /// Everything a run is started from.
 pub(crate) struct Prepared {
@@ -63,7 +66,9 @@ pub(crate) fn prepare(context: &Context, wanted: &str, pairs: &[Pair]) -> Result
         true => trusted(context, &runbook, &found)?,
         false => Inventory::default(),
     };
-    let inputs = resolve_inputs(&runbook, &given(pairs)?, &inventory).map_err(|found| inputs_error(&runbook, found))?;
+    let mut given = given(pairs)?;
+    thresholds(context, &runbook, &mut given)?;
+    let inputs = resolve_inputs(&runbook, &given, &inventory).map_err(|found| inputs_error(&runbook, found))?;
     Ok(Prepared { runbook: Arc::new(runbook), origin: found.origin, inputs })
 }
 
@@ -116,6 +121,39 @@ fn given(pairs: &[Pair]) -> Result<BTreeMap<String, Given>> {
         }
     }
     Ok(given)
+}
+
+/// Puts the rows of a threshold file in the place of its path. Without one: `thresholds.yaml` beside the inventory or
+/// among its runbooks, then the one that ships.
+fn thresholds(context: &Context, runbook: &Checked, given: &mut BTreeMap<String, Given>) -> Result<()> {
+    let wanted = runbook.inputs.iter().filter(|(_, input)| matches!(input.kind, InputKind::Thresholds));
+    for (name, _) in wanted {
+        let named = match given.get(name) {
+            Some(Given::Text(path)) => Some(PathBuf::from(path)),
+            Some(Given::Value(_)) => continue,
+            None => context.inventory()?.and_then(|found| own_thresholds(found.folder())),
+        };
+        let source = match named {
+            Some(path) => read(&path)?,
+            None => Source::new("thresholds.yaml (built in)", builtin::THRESHOLDS),
+        };
+        let rows = thresholds::parse(&source)
+            .map_err(|found| CommandError::invalid(&format!("the threshold file {}", source.name()), vec![found]))?;
+        given.insert(name.clone(), Given::Value(rows));
+    }
+    Ok(())
+}
+
+fn own_thresholds(folder: &Path) -> Option<PathBuf> {
+    let places = [folder.join("thresholds.yaml"), folder.join("runbooks/thresholds.yaml")];
+    places.into_iter().find(|path| path.is_file())
+}
+
+fn read(path: &Path) -> Result<Source> {
+    let name = paths::shown(path);
+    let bytes = std::fs::read(path)
+        .map_err(|error| CommandError::usage(format!("cannot read the threshold file {name}: {error}")))?;
+    yaml::read(&name, &bytes).map_err(|found| CommandError::invalid(&format!("the threshold file {name}"), vec![found]))
 }
 
 fn inputs_error(runbook: &Checked, diagnostics: Vec<Diagnostic>) -> CommandError {

@@ -108,6 +108,10 @@ impl Course {
             self.width = widest(watched.runbook).min(WIDEST);
         }
         let key = envelope.event.key().map(Key::as_str).unwrap_or_default();
+        if let Event::Opened { items, .. } = &envelope.event {
+            let longest = items.iter().map(|item| text::width(&item.key)).max().unwrap_or(0);
+            self.width = self.width.max((text::width(key) + longest + 2).min(WIDEST));
+        }
         let (sign, text) = said(watched, envelope)?;
         let stays = matches!(sign, Sign::Again | Sign::Running);
         let took = match stays {
