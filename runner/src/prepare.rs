@@ -91,6 +91,15 @@ pub(crate) fn check(context: &Context, found: &Found) -> Result<Checked> {
     Ok(loaded.runbook)
 }
 
+/// A run that was begun with the inventory's clusters goes on only under a trusted one, which says what is granted.
+pub(crate) fn may_resume(context: &Context, runbook: &Checked) -> Result<()> {
+    match context.inventory()? {
+        Some(inventory) if uses_inventory(runbook) => trust::require(inventory, &format!("a run of {}", runbook.name)),
+        None if uses_inventory(runbook) => Err(no_inventory(&format!("a run of {}", runbook.name))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Nodes come from clusters, so this is enough.
 fn uses_inventory(runbook: &Checked) -> bool {
     runbook.inputs.values().any(|input| matches!(input.kind, InputKind::Cluster))
@@ -98,11 +107,7 @@ fn uses_inventory(runbook: &Checked) -> bool {
 
 fn trusted(context: &Context, runbook: &Checked, found: &Found) -> Result<Inventory> {
     let what = format!("the runbook {}", runbook.name);
-    let Some(inventory) = context.inventory()? else {
-        return Err(CommandError::usage(format!("{what} needs an inventory, and there is none from here upwards"))
-            .hint("write a sluice.yaml beside your runbooks, or name one with --inventory or SLUICE_INVENTORY")
-            .hint("three lines are enough: clusters: { NAME: { nodes: 3, aws: { region: REGION } } }"));
-    };
+    let inventory = context.inventory()?.ok_or_else(|| no_inventory(&what))?;
     trust::require(inventory, &what)?;
     if let Some(path) = &found.path {
         safety::check(path).map_err(|problem| {
@@ -111,6 +116,12 @@ fn trusted(context: &Context, runbook: &Checked, found: &Found) -> Result<Invent
         })?;
     }
     Ok(inventory.inventory.clone())
+}
+
+fn no_inventory(what: &str) -> CommandError {
+    CommandError::usage(format!("{what} needs an inventory, and there is none from here upwards"))
+        .hint("write a sluice.yaml beside your runbooks, or name one with --inventory or SLUICE_INVENTORY")
+        .hint("three lines are enough: clusters: { NAME: { nodes: 3, aws: { region: REGION } } }")
 }
 
 fn given(pairs: &[Pair]) -> Result<BTreeMap<String, Given>> {

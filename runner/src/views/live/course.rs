@@ -235,5 +235,6 @@ fn widest(runbook: &Checked) -> usize {
         let own = |step: &Step| above + text::width(step.id.as_str());
         steps.iter().map(|step| own(step).max(of(step.children(), own(step) + 1))).max().unwrap_or(0)
     }
-    of(&runbook.steps, 0).max(of(&runbook.finally, 0))
+    let session = if runbook.session.is_some() { text::width("session") } else { 0 };
+    of(&runbook.steps, 0).max(of(&runbook.finally, 0)).max(session)
 }
