@@ -15,12 +15,11 @@ pub(crate) struct Known(pub(crate) Arc<Registry>);
 
 impl Actions for Known {
     fn spec(&self, name: &ActionName) -> Option<&ActionSpec> {
-        self.0.action(name).map(|action| &action.spec)
+        self.0.spec(name)
     }
 
     fn names(&self) -> Vec<ActionName> {
-        let specs = self.0.plugins().flat_map(|plugin| &plugin.describe().actions);
-        specs.map(|spec| spec.name.clone()).collect()
+        self.0.names()
     }
 
     fn check(&self, name: &ActionName, with: &Value) -> Vec<Problem> {
@@ -29,7 +28,7 @@ impl Actions for Known {
 }
 
 /// Reads the runbook of an earlier run as it was then.
-pub(crate) fn recheck(registry: &Arc<Registry>) -> impl Fn(&Snapshot) -> Result<Checked, String> + Sync {
+pub(crate) fn recheck(registry: &Arc<Registry>) -> impl Fn(&Snapshot) -> Result<Checked, String> + Sync + use<> {
     let known = Known(registry.clone());
     move |snapshot| {
         let source = Source::new(format!("{} (as it was)", snapshot.origin), snapshot.runbook.as_str());
