@@ -92,7 +92,7 @@ fn rows_table(rows: &[Value], stream: &Stream) -> Option<String> {
     let worth = |name: &&String| {
         let told = |row: &&Map<String, Value>| row.get(*name).and_then(|value| cell(name, value));
         let news = |row: &&Map<String, Value>| told(row).is_some() && (*name == "name" || row.get(*name) != row.get("name"));
-        !name.ends_with("_id") && objects.iter().any(|row| news(row))
+        !name.ends_with("_id") && objects.iter().any(news)
     };
     let mut columns: Vec<&String> = first.keys().filter(worth).take(COLUMNS).collect();
     let table = |columns: &[&String]| {
