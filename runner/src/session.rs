@@ -54,6 +54,10 @@ impl Sessions for TerminalSessions {
             banner.lines().for_each(|line| self.view.say(&visible(line)));
         }
         let status = self.child(&argv, &session.env).await?;
+        if status.signal().is_some() && self.interactive {
+            // The terminal has written `^C` where our next line begins.
+            eprintln!();
+        }
         let exit = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         // A shell ends with the code of whatever was last typed in it: that is no failure of the run.
         if !is_shell && exit != 0 {
