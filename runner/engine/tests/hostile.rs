@@ -58,14 +58,25 @@ fn many_mistakes_stay_readable() {
     let steps: String = (0..3000).map(|at| format!("  - {{ id: s{at}, usse: base.echo, wiht: {{}} }}\n")).collect();
     check("mistakes", format!("runbook: a\nsteps:\n{steps}").as_bytes(), Code::TooManyErrors);
     check("long-line", format!("{}: 1\n", "k".repeat(900)).as_bytes(), Code::UnknownKey);
-    check("long-name", format!("runbook: {}\nsteps: []\nclusters: 1\n", "n".repeat(200_000)).as_bytes(), Code::UnknownKey);
+    check(
+        "long-name",
+        format!("runbook: {}\nsteps: []\nclusters: 1\n", "n".repeat(200_000)).as_bytes(),
+        Code::UnknownKey,
+    );
 }
 
 #[test]
 fn a_template_cannot_be_made_to_hurt() {
-    let nested = format!("runbook: a\nsteps:\n  - {{ id: a, uses: base.echo, with: {{ value: \"{{{{ {}1{} }}}}\" }} }}\n", "(".repeat(20_000), ")".repeat(20_000));
+    let nested = format!(
+        "runbook: a\nsteps:\n  - {{ id: a, uses: base.echo, with: {{ value: \"{{{{ {}1{} }}}}\" }} }}\n",
+        "(".repeat(20_000),
+        ")".repeat(20_000)
+    );
     check_runbook(&nested, Code::BadExpression);
-    let chain = format!("runbook: a\nsteps:\n  - {{ id: a, uses: base.echo, when: \"{}\", with: {{ value: 1 }} }}\n", "not ".repeat(20_000));
+    let chain = format!(
+        "runbook: a\nsteps:\n  - {{ id: a, uses: base.echo, when: \"{}\", with: {{ value: 1 }} }}\n",
+        "not ".repeat(20_000)
+    );
     check_runbook(&chain, Code::BadExpression);
 }
 

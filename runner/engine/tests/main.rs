@@ -3,6 +3,7 @@
 mod actions;
 mod cases;
 mod checked;
+mod core;
 mod hostile;
 mod inputs;
 mod inventory;

@@ -1,0 +1,1 @@
+//! What random schedules once broke, as small as they shrank: each stays mended.
