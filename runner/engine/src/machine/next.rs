@@ -83,7 +83,7 @@ fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a 
         Phase::Finally => {
             walk.list(&runbook.finally, &state.finally, 1, &Path::root(Root::Finally));
             if state.finally.is_settled() && flight.acts == 0 {
-                walk.emit(Event::Ended { outcome: outcome(runbook, state) });
+                walk.emit(Event::Ended { outcome: outcome_of(runbook, state) });
             }
         }
         Phase::Ended => {}
@@ -92,7 +92,7 @@ fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a 
 }
 
 /// How the run has gone; complete only when `finally` is settled, whose failures never hide those of the steps.
-fn outcome(runbook: &Checked, state: &State) -> Outcome {
+pub(super) fn outcome_of(runbook: &Checked, state: &State) -> Outcome {
     if state.cancel.is_some() {
         return Outcome::Cancelled;
     }
@@ -218,8 +218,8 @@ impl Walk<'_> {
     /// Decides `needs` and `when`; emits the end of the step if it does not begin.
     fn may_begin(&mut self, step: &Step, path: &Path) -> bool {
         let scope = StepScope::new(self.runbook, self.state, path);
-        let refused =
-            step.needs.iter().find(|id| scope.step(id.as_str()).is_some_and(|(_, slot)| slot.status.is_bad()));
+        let passed = |id: &str| scope.step(id).is_some_and(|(_, gate)| has_passed(gate));
+        let refused = step.needs.iter().find(|id| !passed(id.as_str()));
         if let Some(id) = refused {
             let problem = Problem::not_applied("needs", format!("gate `{id}` did not pass, and this step needs it"));
             self.fail(path, problem);
@@ -314,6 +314,14 @@ impl Walk<'_> {
             }
         }
         stale
+    }
+}
+
+/// A gate that was skipped is no obstacle; one that was never judged is. Of a loop, every round must have passed.
+fn has_passed(gate: &Slot) -> bool {
+    match (&gate.status, &gate.inside) {
+        (Status::Complete, Inside::Rounds(rounds)) => rounds.rounds.iter().all(|round| has_passed(&round.slot)),
+        (status, _) => status.is_settled() && !status.is_bad(),
     }
 }
 

@@ -214,7 +214,7 @@ impl Writer {
             }
         } else if draft.retry > 0 {
             let backoff = if draft.retry % 2 == 0 { ", backoff: double" } else { "" };
-            let (attempts, delay) = (1 + draft.retry % 3, draft.retry % 4);
+            let (attempts, delay) = (1 + draft.retry % 3, 1 + draft.retry % 4);
             writeln!(self.text, "{pad}  retry: {{ attempts: {attempts}, delay: {delay}s{backoff} }}").unwrap();
         }
         gate

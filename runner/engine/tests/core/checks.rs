@@ -220,8 +220,10 @@ fn stale(slot: &Slot) -> bool {
 /// The steps a leaf's text names: the lines from its id to the next one's.
 fn names_of(runbook: &Checked, id: &str) -> BTreeSet<String> {
     let text = runbook.source.text();
-    let own = text.split_once(&format!("- id: {id}\n")).map_or("", |(_, rest)| rest);
-    let end = ["- id: ", "\nfinally:", "\nsession:"].iter().filter_map(|mark| own.find(mark)).min();
+    let id = format!(" id: {id}");
+    let mut begin = text.match_indices(&id).map(|(at, _)| &text[at + id.len()..]);
+    let own = begin.find(|rest| rest.starts_with(['\n', ','])).unwrap_or_default();
+    let end = [" id: ", "\nfinally:", "\nsession:"].iter().filter_map(|mark| own.find(mark)).min();
     names_in(&own[..end.unwrap_or(own.len())])
 }
 
