@@ -8,6 +8,7 @@ use serde_json::Value;
 use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
 
 use crate::journal::{CancelHow, Envelope, Epoch, Event, Item, Key, Outcome, Phase, Samples};
+use crate::machine::next::outcome_of;
 use crate::machine::path::{Hop, Root, locate};
 use crate::machine::state::{Cancel, Front, Inside, List, Round, Rounds, Slot, Started, State, Status};
 use crate::runbook::checked::{Checked, Kind, OnError, Step};
@@ -88,19 +89,19 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
             state.interrupted = true;
             Ok(())
         }
-        Event::Entered { phase } => enter(state, *phase),
-        Event::Ended { outcome } => end(state, outcome, at),
+        Event::Entered { phase } => enter(runbook, state, *phase),
+        Event::Ended { outcome } => end(runbook, state, outcome, at),
         Event::Opened { key, items } => on_step(runbook, state, key, "opened", |step, slot| open(step, slot, items)),
         Event::Skipped { key } => on_step(runbook, state, key, "skipped", |_, slot| {
             settle(slot, Status::Skipped, at);
             true
         }),
         Event::Waiting { key, until } => on_step(runbook, state, key, "waiting", |step, slot| wait(step, slot, *until)),
-        Event::Done { key, output, .. } if *key == Key::session() => {
-            end_session(state, Status::Done(Arc::new(output.clone())), at)
+        Event::Done { key, attempt, output } if *key == Key::session() => {
+            end_session(state, "done", *attempt, Status::Done(Arc::new(output.clone())), at)
         }
-        Event::Failed { key, problem, .. } if *key == Key::session() => {
-            end_session(state, Status::Failed(problem.clone()), at)
+        Event::Failed { key, attempt, problem } if *key == Key::session() => {
+            end_session(state, "failed", *attempt, Status::Failed(problem.clone()), at)
         }
         Event::Done { key, attempt, output } => {
             on_step(runbook, state, key, "done", |step, slot| done(step, slot, *attempt, output, at))
@@ -173,12 +174,13 @@ fn ask_cancel(state: &mut State, wish: Cancel) {
     }
 }
 
-fn enter(state: &mut State, phase: Phase) -> Result<(), Illegal> {
-    let ending = state.steps.is_settled() || state.cancel.is_some() || state.interrupted;
+fn enter(runbook: &Checked, state: &mut State, phase: Phase) -> Result<(), Illegal> {
+    let ending = state.cancel.is_some() || state.interrupted;
+    let session = runbook.session.is_some() && state.steps.front.broken.is_none();
     let legal = match (state.phase, phase) {
-        (Phase::Steps, Phase::Session) => state.steps.is_settled() && state.steps.front.broken.is_none(),
-        (Phase::Steps, Phase::Finally) => ending,
-        (Phase::Session, Phase::Finally) => state.session.status.is_settled() || ending,
+        (Phase::Steps, Phase::Session) => session && !ending && state.steps.is_settled(),
+        (Phase::Steps, Phase::Finally) => ending || (state.steps.is_settled() && !session),
+        (Phase::Session, Phase::Finally) => ending || state.session.status.is_settled(),
         _ => false,
     };
     if !legal {
@@ -188,11 +190,15 @@ fn enter(state: &mut State, phase: Phase) -> Result<(), Illegal> {
     Ok(())
 }
 
-fn end(state: &mut State, outcome: &Outcome, at: Timestamp) -> Result<(), Illegal> {
-    let abandoned =
-        *outcome == Outcome::Abandoned && state.cancel.as_ref().is_some_and(|c| c.how == CancelHow::Abandon);
+/// The outcome is the one that follows from the state: an end that was decided before a cancel does not count.
+fn end(runbook: &Checked, state: &mut State, outcome: &Outcome, at: Timestamp) -> Result<(), Illegal> {
+    let abandoned = state.cancel.as_ref().is_some_and(|cancel| cancel.how == CancelHow::Abandon);
     let over = state.phase == Phase::Finally && state.finally.is_settled();
-    if !(abandoned || over) {
+    let legal = match outcome {
+        Outcome::Abandoned => abandoned,
+        other => over && !abandoned && *other == outcome_of(runbook, state),
+    };
+    if !legal {
         return Err(Illegal::Phase { kind: "ended" });
     }
     state.phase = Phase::Ended;
@@ -200,9 +206,16 @@ fn end(state: &mut State, outcome: &Outcome, at: Timestamp) -> Result<(), Illega
     Ok(())
 }
 
-fn end_session(state: &mut State, status: Status, at: Timestamp) -> Result<(), Illegal> {
-    if state.phase != Phase::Session || state.session.status.is_settled() {
-        return Err(Illegal::Misfit { kind: "done", key: Key::session() });
+fn end_session(
+    state: &mut State,
+    kind: &'static str,
+    attempt: Attempt,
+    status: Status,
+    at: Timestamp,
+) -> Result<(), Illegal> {
+    let slot = &state.session;
+    if state.phase != Phase::Session || slot.status.is_settled() || attempt.0 != slot.attempts + 1 {
+        return Err(Illegal::Misfit { kind, key: Key::session() });
     }
     settle(&mut state.session, status, at);
     Ok(())
