@@ -431,6 +431,12 @@ impl Front {
         }
     }
 
+    /// The place that ended the whole gives nobody a turn: what follows it had none before, and has none now.
+    fn reaches(self, at: usize, width: usize, settled: impl Fn(usize) -> bool) -> bool {
+        let open = |place: &usize| !settled(*place) || self.broken == Some(*place);
+        at >= self.cursor && (self.cursor..at).filter(open).count() < width
+    }
+
     /// `settled` tells of each place whether it is settled.
     fn advance(&mut self, at: usize, breaks: bool, settled: impl Fn(usize) -> bool) {
         if breaks {
@@ -450,8 +456,8 @@ impl List {
     }
 
     /// Is this place one of the first `width` that are not settled?
-    pub(super) fn may_start(&self, at: usize, width: usize) -> bool {
-        within(at, self.front.cursor, width, |place| self.slots.get(place).is_some_and(|slot| slot.status.is_settled()))
+    fn may_start(&self, at: usize, width: usize) -> bool {
+        self.front.reaches(at, width, |place| self.slots.get(place).is_some_and(|slot| slot.status.is_settled()))
     }
 }
 
@@ -462,12 +468,8 @@ impl Rounds {
     }
 
     fn may_start(&self, at: usize, width: usize) -> bool {
-        within(at, self.front.cursor, width, |place| {
+        self.front.reaches(at, width, |place| {
             self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled())
         })
     }
-}
-
-fn within(at: usize, cursor: usize, width: usize, settled: impl Fn(usize) -> bool) -> bool {
-    at >= cursor && (cursor..at).filter(|place| !settled(*place)).count() < width
 }
