@@ -2,6 +2,7 @@
 //!
 //! Pure. The same function serves live runs, resume, display and replay; what it refuses has no effect at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -90,12 +91,11 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
             Ok(())
         }
         Event::Entered { phase } => enter(runbook, state, *phase),
+        // Nothing new starts once the run is to end.
+        Event::Opened { .. } | Event::Skipped { .. } if state.phase == Phase::Steps && is_ending(state) => wrong_phase,
         Event::Ended { outcome } => end(runbook, state, outcome, at),
         Event::Opened { key, items } => on_step(runbook, state, key, "opened", |step, slot| open(step, slot, items)),
-        Event::Skipped { key } => on_step(runbook, state, key, "skipped", |_, slot| {
-            settle(slot, Status::Skipped, at);
-            true
-        }),
+        Event::Skipped { key } => on_step(runbook, state, key, "skipped", |_, slot| skip(slot, at)),
         Event::Waiting { key, until } => on_step(runbook, state, key, "waiting", |step, slot| wait(step, slot, *until)),
         Event::Done { key, attempt, output } if *key == Key::session() => {
             end_session(state, "done", *attempt, Status::Done(Arc::new(output.clone())), at)
@@ -175,7 +175,7 @@ fn ask_cancel(state: &mut State, wish: Cancel) {
 }
 
 fn enter(runbook: &Checked, state: &mut State, phase: Phase) -> Result<(), Illegal> {
-    let ending = state.cancel.is_some() || state.interrupted;
+    let ending = is_ending(state);
     let session = runbook.session.is_some() && state.steps.front.broken.is_none();
     let legal = match (state.phase, phase) {
         (Phase::Steps, Phase::Session) => session && !ending && state.steps.is_settled(),
@@ -188,6 +188,10 @@ fn enter(runbook: &Checked, state: &mut State, phase: Phase) -> Result<(), Illeg
     }
     state.phase = phase;
     Ok(())
+}
+
+fn is_ending(state: &State) -> bool {
+    state.cancel.is_some() || state.interrupted
 }
 
 /// The outcome is the one that follows from the state: an end that was decided before a cancel does not count.
@@ -222,7 +226,8 @@ fn end_session(
 }
 
 fn open(step: &Step, slot: &mut Slot, items: &[Item]) -> bool {
-    if step.for_each.is_none() || !matches!(slot.inside, Inside::Closed) {
+    let keys: BTreeSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
+    if step.for_each.is_none() || !matches!(slot.inside, Inside::Closed) || keys.len() != items.len() {
         return false;
     }
     let round =
@@ -233,8 +238,18 @@ fn open(step: &Step, slot: &mut Slot, items: &[Item]) -> bool {
     true
 }
 
+/// Only what has not begun is skipped.
+fn skip(slot: &mut Slot, at: Timestamp) -> bool {
+    let fits = slot.status == Status::Pending;
+    if fits {
+        settle(slot, Status::Skipped, at);
+    }
+    fits
+}
+
+/// The deadline of a gate is fixed once.
 fn wait(step: &Step, slot: &mut Slot, until: Timestamp) -> bool {
-    let fits = matches!(step.kind, Kind::Gate(_)) && is_leaf(slot);
+    let fits = matches!(step.kind, Kind::Gate(_)) && is_leaf(slot) && slot.status == Status::Pending;
     if fits {
         slot.status = Status::Waiting { until };
     }
@@ -250,7 +265,9 @@ fn done(step: &Step, slot: &mut Slot, attempt: Attempt, output: &Value, at: Time
 }
 
 fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, at: Timestamp) -> bool {
-    if attempt.0 != slot.attempts + 1 {
+    // A group or loop fails before it begins; after that only what is in it does.
+    let fits = is_leaf(slot) || slot.status == Status::Pending;
+    if !fits || attempt.0 != slot.attempts + 1 {
         return false;
     }
     match &step.kind {
@@ -414,6 +431,12 @@ impl Front {
         }
     }
 
+    /// The place that ended the whole gives nobody a turn: what follows it had none before, and has none now.
+    fn reaches(self, at: usize, width: usize, settled: impl Fn(usize) -> bool) -> bool {
+        let open = |place: &usize| !settled(*place) || self.broken == Some(*place);
+        at >= self.cursor && (self.cursor..at).filter(open).count() < width
+    }
+
     /// `settled` tells of each place whether it is settled.
     fn advance(&mut self, at: usize, breaks: bool, settled: impl Fn(usize) -> bool) {
         if breaks {
@@ -433,8 +456,8 @@ impl List {
     }
 
     /// Is this place one of the first `width` that are not settled?
-    pub(super) fn may_start(&self, at: usize, width: usize) -> bool {
-        within(at, self.front.cursor, width, |place| self.slots.get(place).is_some_and(|slot| slot.status.is_settled()))
+    fn may_start(&self, at: usize, width: usize) -> bool {
+        self.front.reaches(at, width, |place| self.slots.get(place).is_some_and(|slot| slot.status.is_settled()))
     }
 }
 
@@ -445,12 +468,8 @@ impl Rounds {
     }
 
     fn may_start(&self, at: usize, width: usize) -> bool {
-        within(at, self.front.cursor, width, |place| {
+        self.front.reaches(at, width, |place| {
             self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled())
         })
     }
-}
-
-fn within(at: usize, cursor: usize, width: usize, settled: impl Fn(usize) -> bool) -> bool {
-    at >= cursor && (cursor..at).filter(|place| !settled(*place)).count() < width
 }

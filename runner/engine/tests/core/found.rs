@@ -88,3 +88,21 @@ session: { env: { A: b } }
         &[Move::Junk(0), Move::Junk(2), DONE, Move::Junk(0), Move::Junk(1), Move::Junk(2), Move::Junk(3)],
     );
 }
+
+#[test]
+fn nothing_has_a_turn_after_the_step_that_ended_the_list() {
+    for pick in 0..60 {
+        check(
+            "
+steps:
+  - id: a
+    on_error: continue
+    steps:
+      - { id: b, uses: toy.read }
+      - { id: c, uses: toy.read }
+  - { id: d, for_each: [x, y], on_error: continue, steps: [ { id: e, uses: toy.read }, { id: f, uses: toy.read } ] }
+",
+            &[FAIL, Move::Junk(pick), FAIL, Move::Junk(pick), Move::Junk(60 + pick)],
+        );
+    }
+}
