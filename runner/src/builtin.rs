@@ -1,11 +1,12 @@
 //! The runbooks that are part of the program.
 
 /// Their names, in the order of the alphabet.
-pub(crate) const NAMES: &[&str] = &["hello"];
+pub(crate) const NAMES: &[&str] = &["connect", "hello"];
 
 /// The text of a built-in runbook.
 pub(crate) fn text(name: &str) -> Option<&'static str> {
     match name {
+        "connect" => Some(include_str!("../../runbooks/connect.yaml")),
         "hello" => Some(include_str!("../../runbooks/hello.yaml")),
         _ => None,
     }
