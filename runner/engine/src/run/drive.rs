@@ -201,6 +201,7 @@ impl Drive {
                     .map(|(name, value)| Ok((name.clone(), text(value)?)))
                     .collect::<Result<_, Problem>>()?,
                 banner: session.banner.as_ref().map(text).transpose()?,
+                outputs: fill::outputs(&self.log.runbook, &self.log.state),
             })
         };
         Some(request())
