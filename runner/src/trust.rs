@@ -38,20 +38,14 @@ struct Pin {
 /// Fails unless the inventory is trusted as it is now, and safe from others. `what` is what needs it.
 pub(crate) fn require(found: &Found, what: &str) -> Result<()> {
     safe(found)?;
-    match state(found)? {
-        Trust::Trusted => Ok(()),
-        Trust::New => Err(refusal(found, format!("{what} needs the inventory {}, which is not trusted", found.shown()))
-            .hint(format!("look at what it asks and trust it: {}", command(found)))),
-        Trust::Changed { .. } => {
-            let message = format!("{what} needs the inventory {}, which has changed since it was trusted", found.shown());
-            Err(refusal(found, message).hint(format!("look at the change and trust it: {}", command(found))))
-        }
-    }
-}
-
-fn refusal(found: &Found, message: String) -> CommandError {
-    CommandError::refused(message)
-        .hint(format!("without a terminal, after reading the file: {} --digest {}", command(found), found.digest))
+    let (state, look) = match state(found)? {
+        Trust::Trusted => return Ok(()),
+        Trust::New => ("is not trusted", "look at what it asks and trust it"),
+        Trust::Changed { .. } => ("has changed since it was trusted", "look at the change and trust it"),
+    };
+    Err(CommandError::refused(format!("{what} needs the inventory {}, which {state}", found.shown()))
+        .hint(format!("{look}: {}", command(found)))
+        .hint(format!("without a terminal, after reading the file: {} --digest {}", command(found), found.digest)))
 }
 
 /// Fails when somebody else could have written it.

@@ -86,13 +86,13 @@ fn said(value: &Value) -> Option<String> {
 }
 
 /// A table of flat objects: their plain fields, as many as there is room for.
-fn rows_table(rows: &[Value], stream: &Stream) -> Option<String> {
+pub(super) fn rows_table(rows: &[Value], stream: &Stream) -> Option<String> {
     let objects: Vec<&Map<String, Value>> = rows.iter().filter_map(Value::as_object).collect();
     let first = objects.first()?;
     let worth = |name: &&String| {
         let told = |row: &&Map<String, Value>| row.get(*name).and_then(|value| cell(name, value));
         let news = |row: &&Map<String, Value>| told(row).is_some() && (*name == "name" || row.get(*name) != row.get("name"));
-        !name.ends_with("_id") && objects.iter().any(|row| news(row))
+        !name.ends_with("_id") && objects.iter().any(news)
     };
     let mut columns: Vec<&String> = first.keys().filter(worth).take(COLUMNS).collect();
     let table = |columns: &[&String]| {

@@ -30,7 +30,8 @@ fn show(step: &StepReport, depth: usize, width: usize, stream: &Stream, shown: &
     let sign = Sign::of(&step.status);
     let word = if matches!(sign, Sign::Done) { String::new() } else { stream.paint(sign.tone(), &step.status) };
     let gap = if word.is_empty() || text.is_empty() { "" } else { ": " };
-    let line = format!("{:depth$}{} {}  {word}{gap}{text}", "", sign.on(stream), text::pad(name, width.saturating_sub(depth)));
+    let line =
+        format!("{:depth$}{} {}  {word}{gap}{text}", "", sign.on(stream), text::pad(name, width.saturating_sub(depth)));
     shown.push_str(line.trim_end());
     shown.push('\n');
     let calm = step.steps.iter().all(|inner| inner.status == "done");
@@ -63,13 +64,19 @@ fn widest(steps: &[StepReport], depth: usize) -> usize {
 
 /// What was run, with what, by whom and when.
 pub(crate) fn head(report: &Report, stream: &Stream) -> String {
-    let mut shown = format!("{}  {}\n", stream.paint(Tone::Strong, &report.runbook), stream.paint(Tone::Dim, &report.origin));
+    let mut shown =
+        format!("{}  {}\n", stream.paint(Tone::Strong, &report.runbook), stream.paint(Tone::Dim, &report.origin));
     let mut line = |label: &str, text: String| {
         shown.push_str(&format!("{}{}\n", stream.paint(Tone::Dim, &text::pad(label, 9)), visible(&text)));
     };
     line("run", report.run.clone());
-    let inputs: Vec<String> =
-        report.inputs.as_object().into_iter().flatten().map(|(name, value)| format!("{name}={}", given(value))).collect();
+    let inputs: Vec<String> = report
+        .inputs
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| format!("{name}={}", given(value)))
+        .collect();
     if !inputs.is_empty() {
         line("inputs", inputs.join(" "));
     }
