@@ -135,10 +135,10 @@ async fn under_load(lab: &Lab, sluice: &Sluice) {
     checks.extend(at_once(sluice, all - one_by_one, 4));
     let rate = (lab.counts().await.unwrap().acked - before) as f64 / began.elapsed().as_secs_f64();
     let refused: Vec<_> = checks.iter().filter(|check| check.done.code != Some(0)).map(Check::findings).collect();
-    let warned = checks.iter().filter(|check| !check.findings().is_empty()).count();
+    let warned: Vec<String> = checks.iter().flat_map(Check::findings).collect();
     let slowest = checks.iter().map(|check| check.done.took).max().unwrap();
     eprintln!(
-        "{all} checks in {:?} under {rate:.0} acknowledged messages/s: {} refused, {warned} with warnings, the slowest took {slowest:?}",
+        "{all} checks in {:?} under {rate:.0} acknowledged messages/s: {} refused, warnings {warned:?}, the slowest took {slowest:?}",
         began.elapsed(),
         refused.len()
     );
