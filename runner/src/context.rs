@@ -54,7 +54,11 @@ impl Context {
             let trusted = trust::safe(found).is_ok() && trust::state(found)? == Trust::Trusted;
             self.trusted.get_or_init(|| trusted);
             if !trusted {
-                self.note(&format!("the inventory {} is not trusted and not used; {}", found.shown(), trust::command(found)));
+                self.note(&format!(
+                    "the inventory {} is not trusted and not used; {}",
+                    found.shown(),
+                    trust::command(found)
+                ));
             }
         }
         Ok(self.trusted.get().is_some_and(|trusted| *trusted).then_some(found))
@@ -80,7 +84,8 @@ impl Context {
     pub(crate) fn store(&self) -> Result<Arc<SqliteStore>> {
         let folder = self.store_folder()?;
         let store = SqliteStore::open(&folder).map_err(|error| {
-            CommandError::from(error).hint(format!("runs are kept in {}; `sluice doctor` looks closer", folder.display()))
+            CommandError::from(error)
+                .hint(format!("runs are kept in {}; `sluice doctor` looks closer", folder.display()))
         })?;
         Ok(Arc::new(store))
     }

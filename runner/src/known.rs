@@ -32,9 +32,8 @@ pub(crate) fn recheck(registry: &Arc<Registry>) -> impl Fn(&Snapshot) -> Result<
     let known = Known(registry.clone());
     move |snapshot| {
         let source = Source::new(format!("{} (as it was)", snapshot.origin), snapshot.runbook.as_str());
-        let loaded = load(&source, &known).map_err(|found| {
-            found.iter().map(|one| render(one, Paint::Plain)).collect::<Vec<_>>().join("\n")
-        })?;
+        let loaded = load(&source, &known)
+            .map_err(|found| found.iter().map(|one| render(one, Paint::Plain)).collect::<Vec<_>>().join("\n"))?;
         Ok(loaded.runbook)
     }
 }

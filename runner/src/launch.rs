@@ -83,13 +83,8 @@ impl<'a> Launch<'a> {
     pub(crate) async fn start(self, run: RunId, prepared: Prepared) -> Result<Exit> {
         let Prepared { runbook, origin, inputs } = prepared;
         let mut signals = self.listen(&run)?;
-        let order = Order {
-            run: run.clone(),
-            runbook: runbook.clone(),
-            origin: origin.clone(),
-            inputs,
-            trigger: Trigger::Cli,
-        };
+        let order =
+            Order { run: run.clone(), runbook: runbook.clone(), origin: origin.clone(), inputs, trigger: Trigger::Cli };
         let driven = self.ticking(self.engine.start(order, &mut signals)).await;
         self.tidy();
         let (ending, state) = driven?;

@@ -278,9 +278,8 @@ fn whole(step: &Step, slot: &Slot, above: &str) -> StepReport {
     let key = if above.is_empty() { step.id.to_string() } else { format!("{above}/{}", step.id) };
     match &slot.inside {
         Inside::Rounds(rounds) => {
-            let round = |round: &sluice_engine::machine::state::Round| {
-                part(step, &round.slot, format!("{key}[{}]", round.key))
-            };
+            let round =
+                |round: &sluice_engine::machine::state::Round| part(step, &round.slot, format!("{key}[{}]", round.key));
             let rounds = rounds.rounds.iter().map(round).collect();
             StepReport { kind: StepKind::Loop, steps: rounds, output: None, ..part(step, slot, key) }
         }
@@ -346,12 +345,7 @@ fn problem_report(problem: &Problem) -> ProblemReport {
 }
 
 fn samples(samples: &Samples) -> SamplesReport {
-    SamplesReport {
-        count: samples.count,
-        flips: samples.flips,
-        first: time(samples.first),
-        last: time(samples.last),
-    }
+    SamplesReport { count: samples.count, flips: samples.flips, first: time(samples.first), last: time(samples.last) }
 }
 
 #[cfg(test)]

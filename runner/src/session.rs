@@ -72,9 +72,14 @@ impl Sessions for TerminalSessions {
 impl TerminalSessions {
     async fn child(&self, argv: &[String], listed: &[(String, String)]) -> Result<ExitStatus, Problem> {
         let passed = PASSED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)));
-        let env: Vec<_> = passed.chain(listed.iter().cloned()).map(|(name, value)| (name, EnvValue::Plain(value))).collect();
+        let env: Vec<_> =
+            passed.chain(listed.iter().cloned()).map(|(name, value)| (name, EnvValue::Plain(value))).collect();
         let mut child = command(&self.redactor, argv, &env)?;
-        child.stdin(Stdio::inherit()).stdout(if self.out_is_taken { Stdio::from(io::stderr()) } else { Stdio::inherit() });
+        child.stdin(Stdio::inherit()).stdout(if self.out_is_taken {
+            Stdio::from(io::stderr())
+        } else {
+            Stdio::inherit()
+        });
         let terminal = Terminal::remember();
         let mut child = child.spawn().map_err(|error| cannot_start(argv, &error))?;
         self.foreground.enter(child.id().unwrap_or(0));

@@ -75,7 +75,9 @@ impl Listener {
         self.interrupted = true;
         // Services are ended by one SIGTERM and then SIGKILL; only a person's second Ctrl-C gives the run up.
         let (signal, said) = match (number, again) {
-            (Number::SIGINT, true) => (Signal::Abandon, "abandoned: the run ends now, and `finally` does not run".to_owned()),
+            (Number::SIGINT, true) => {
+                (Signal::Abandon, "abandoned: the run ends now, and `finally` does not run".to_owned())
+            }
             (_, true) => return,
             (_, false) => (Signal::Interrupt, self.interrupting(number)),
         };

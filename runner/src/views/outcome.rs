@@ -52,7 +52,11 @@ pub(crate) fn ending(report: &Report, stream: &Stream) -> String {
         }
     }
     for (what, command) in next(report) {
-        shown.push_str(&format!("  {} {}\n", stream.paint(Tone::Dim, &format!("{what}:")), stream.paint(Tone::Accent, &command)));
+        shown.push_str(&format!(
+            "  {} {}\n",
+            stream.paint(Tone::Dim, &format!("{what}:")),
+            stream.paint(Tone::Accent, &command)
+        ));
     }
     shown
 }
@@ -82,7 +86,8 @@ fn why(report: &Report) -> Vec<String> {
     }
     let far = report.owner.as_ref().filter(|owner| owner.alive.is_none() && report.ended.is_none());
     if let Some(owner) = far {
-        lines.push(format!("its process {} is on {}; whether it lives cannot be told from here", owner.pid, owner.host));
+        lines
+            .push(format!("its process {} is on {}; whether it lives cannot be told from here", owner.pid, owner.host));
     }
     if report.status == RunStatus::Abandoned {
         lines.push("nothing was tidied up: `finally` did not run".to_owned());
@@ -114,10 +119,9 @@ fn next(report: &Report) -> Vec<(&'static str, String)> {
             ("watch it", format!("sluice runs follow {run}")),
             ("or end it", format!("sluice cancel {run} --because '...'")),
         ],
-        RunStatus::Failed | RunStatus::Stopped => vec![
-            ("look closer", format!("sluice runs show {run}")),
-            ("once it is mended, run it again", again(report)),
-        ],
+        RunStatus::Failed | RunStatus::Stopped => {
+            vec![("look closer", format!("sluice runs show {run}")), ("once it is mended, run it again", again(report))]
+        }
         RunStatus::Abandoned => vec![("look what was done", format!("sluice runs show {run}"))],
         RunStatus::Done | RunStatus::Cancelled => Vec::new(),
     }

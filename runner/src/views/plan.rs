@@ -62,7 +62,9 @@ fn one(step: &Planned, width: usize, stream: &Stream) -> String {
 
 fn said(what: &What) -> (Option<Tone>, String) {
     match what {
-        What::Loop { items } => (None, visible(&format!("{}: {}", text::many(items.len(), "item"), items.join(", "))).into_owned()),
+        What::Loop { items } => {
+            (None, visible(&format!("{}: {}", text::many(items.len(), "item"), items.join(", "))).into_owned())
+        }
         What::Read { output } => (None, important::line(output)),
         What::Sample { verdict: Verdict::Pass, why, .. } => (Some(Tone::Good), format!("passes now: {}", visible(why))),
         What::Sample { verdict, why, .. } => (Some(Tone::Bad), format!("{verdict} now: {}", visible(why))),
@@ -101,7 +103,8 @@ fn lines(value: &Value) -> Vec<String> {
 }
 
 fn counted(plan: &Plan) -> String {
-    let acts = plan.steps.iter().filter(|step| matches!(step.what, What::Would { .. } | What::WouldCall { .. })).count();
+    let acts =
+        plan.steps.iter().filter(|step| matches!(step.what, What::Would { .. } | What::WouldCall { .. })).count();
     match acts {
         0 => "nothing would be changed".to_owned(),
         acts => format!("{} would change something; nothing was changed now", text::many(acts, "step")),
