@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sluice_engine::journal::Store;
 use sluice_engine::registry::Registry;
 use sluice_host::Redactor;
 use sluice_store::SqliteStore;
@@ -14,24 +15,26 @@ use crate::inventory::{self, Found};
 use crate::screen::{Screen, Tone};
 use crate::trust::{self, Trust};
 use crate::verbs::Global;
-use crate::{owners, paths, plugins};
+use crate::{AroundStore, owners, paths, plugins};
 
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) screen: Screen,
     /// Of the whole process: what one run knows to be secret is kept out of every log line too.
     pub(crate) redactor: Arc<Redactor>,
+    around_store: AroundStore,
     found: OnceCell<Option<Found>>,
     trusted: OnceCell<bool>,
     registry: OnceCell<Arc<Registry>>,
 }
 
 impl Context {
-    pub(crate) fn new(global: Global, screen: Screen) -> Self {
+    pub(crate) fn new(global: Global, screen: Screen, around_store: AroundStore) -> Self {
         Self {
             global,
             screen,
             redactor: Arc::new(Redactor::new()),
+            around_store,
             found: OnceCell::new(),
             trusted: OnceCell::new(),
             registry: OnceCell::new(),
@@ -81,13 +84,13 @@ impl Context {
         }
     }
 
-    pub(crate) fn store(&self) -> Result<Arc<SqliteStore>> {
+    pub(crate) fn store(&self) -> Result<Arc<dyn Store>> {
         let folder = self.store_folder()?;
         let store = SqliteStore::open(&folder).map_err(|error| {
             CommandError::from(error)
                 .hint(format!("runs are kept in {}; `sluice doctor` looks closer", folder.display()))
         })?;
-        Ok(Arc::new(store))
+        Ok((self.around_store)(Arc::new(store)))
     }
 
     /// One thread: what is waited for is outside, and a store of SQLite is called inline.

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_engine::ids::RunId;
-use sluice_engine::journal::Trigger;
+use sluice_engine::journal::{Store, Trigger};
 use sluice_engine::machine::State;
 use sluice_engine::run::{Alive, Clock as _, Ending, Engine, Order, Plan, Signals};
 use sluice_engine::runbook::Checked;
 use sluice_host::sweep;
-use sluice_store::SqliteStore;
 use tokio::time::{Instant, interval_at};
 
 use crate::clock::WallClock;
@@ -46,7 +45,7 @@ impl<'a> Launch<'a> {
     /// `command` is what came after `--`.
     pub(crate) fn new(
         context: &'a Context,
-        store: Arc<SqliteStore>,
+        store: Arc<dyn Store>,
         run: &RunId,
         json: Option<Json>,
         command: Vec<String>,
