@@ -14,6 +14,11 @@ use crate::screen::{Stream, Tone};
 /// Columns of a table of nodes at most; what follows is in `--json`.
 const COLUMNS: usize = 9;
 
+/// True when there is at least one finding to show.
+pub(crate) fn has_any(output: &Value) -> bool {
+    output.get("findings").and_then(Value::as_array).is_some_and(|findings| !findings.is_empty())
+}
+
 /// `None` when the output has no findings to show, not even an empty list of them.
 pub(crate) fn show(output: &Value, stream: &Stream) -> Option<String> {
     let object = output.as_object()?;

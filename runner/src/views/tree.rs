@@ -3,7 +3,6 @@
 use sluice_engine::diagnostic::visible;
 
 use super::important;
-use super::outcome::given;
 use super::sign::Sign;
 use super::text;
 use crate::report::{Report, RunStatus, StepReport};
@@ -76,15 +75,8 @@ pub(crate) fn head(report: &Report, stream: &Stream) -> String {
         shown.push_str(&format!("{}{}\n", stream.paint(Tone::Dim, &text::pad(label, 9)), visible(&text)));
     };
     line("run", report.run.clone());
-    let inputs: Vec<String> = report
-        .inputs
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| format!("{name}={}", given(value)))
-        .collect();
-    if !inputs.is_empty() {
-        line("inputs", inputs.join(" "));
+    if !report.given.is_empty() {
+        line("inputs", report.given.join(" "));
     }
     line("started", format!("{} by {} ({})", report.started.as_deref().unwrap_or("?"), report.by, report.trigger));
     if let Some(ended) = &report.ended {
