@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sluice_engine::ids::RunId;
@@ -39,6 +40,7 @@ pub(crate) struct Launch<'a> {
     json: Option<Json>,
     /// Standard output belongs to the command of the session.
     out_is_commands: bool,
+    outputs_shown: Arc<AtomicBool>,
 }
 
 impl<'a> Launch<'a> {
@@ -57,6 +59,7 @@ impl<'a> Launch<'a> {
         let hosts = Arc::new(RunHosts::new(run.as_str(), inventory, context.redactor.clone(), watcher.clone())?);
         let foreground = Arc::new(Foreground::default());
         let out_is_commands = !command.is_empty() && json.is_none();
+        let outputs_shown = Arc::new(AtomicBool::new(false));
         let sessions = TerminalSessions {
             given: command,
             interactive: context.screen.input && context.screen.err.terminal,
@@ -64,6 +67,8 @@ impl<'a> Launch<'a> {
             redactor: context.redactor.clone(),
             view: view.clone(),
             foreground: foreground.clone(),
+            screen: context.screen.err,
+            outputs_shown: outputs_shown.clone(),
         };
         let engine = Engine {
             registry: context.registry()?,
@@ -75,7 +80,7 @@ impl<'a> Launch<'a> {
             observer: watcher,
             actor: context.actor(),
         };
-        Ok(Self { context, engine, hosts, view, foreground, json, out_is_commands })
+        Ok(Self { context, engine, hosts, view, foreground, json, out_is_commands, outputs_shown })
     }
 
     /// Begins the run and shows it to its end.
@@ -140,7 +145,11 @@ impl<'a> Launch<'a> {
                 .hint(format!("`sluice runs follow {run}` shows how it goes on")));
         };
         let report = Report::new(run, origin, runbook, state, Alive::Yes);
-        show(self.context, &report, self.json, self.out_is_commands)?;
+        if self.outputs_shown.load(Ordering::Relaxed) {
+            eprint!("{}", outcome::ending(&report, &self.context.screen.err));
+        } else {
+            show(self.context, &report, self.json, self.out_is_commands)?;
+        }
         Ok(Exit(ended.exit()))
     }
 }

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::{Outcome, Owner, Samples, Trigger};
 use sluice_engine::machine::fill;
-use sluice_engine::machine::scope::StepScope;
 use sluice_engine::machine::state::{Inside, List, Slot};
 use sluice_engine::machine::{State, Status};
 use sluice_engine::run::{Alive, Loaded};
@@ -172,7 +171,7 @@ impl Report {
             steps: list(&runbook.steps, &state.steps, ""),
             finally: list(&runbook.finally, &state.finally, ""),
             session: runbook.session.as_ref().map(|session| session_report(session.summary.clone(), &state.session)),
-            outputs: (status == RunStatus::Done).then(|| outputs(runbook, state)),
+            outputs: (status == RunStatus::Done).then(|| fill::outputs(runbook, state)),
             owner: state.owner.as_ref().map(|owner| owner_report(owner, alive)),
         }
     }
@@ -287,15 +286,6 @@ fn owner_report(owner: &Owner, alive: Alive) -> OwnerReport {
 }
 
 /// An output that cannot be evaluated says why in its place: the run is done all the same.
-fn outputs(runbook: &Checked, state: &State) -> Map<String, Value> {
-    let scope = StepScope::at_end(runbook, state);
-    let value = |tree| match fill::tree(tree, &scope) {
-        Ok(value) => value,
-        Err(error) => serde_json::json!({ "error": error.to_string() }),
-    };
-    runbook.outputs.iter().map(|(name, tree)| (name.clone(), value(tree))).collect()
-}
-
 fn list(steps: &[Step], list: &List, above: &str) -> Vec<StepReport> {
     steps.iter().zip(&list.slots).map(|(step, slot)| whole(step, slot, above)).collect()
 }

@@ -93,7 +93,7 @@ fn said(value: &Value) -> Option<String> {
 }
 
 /// A table of flat objects: their plain fields, as many as there is room for.
-fn rows_table(rows: &[Value], stream: &Stream) -> Option<String> {
+pub(super) fn rows_table(rows: &[Value], stream: &Stream) -> Option<String> {
     let objects: Vec<&Map<String, Value>> = rows.iter().filter_map(Value::as_object).collect();
     let first = objects.first()?;
     let worth = |name: &&String| {

@@ -15,10 +15,7 @@ const LONGEST_FIELD: usize = 60;
 /// Its `summary`, else its first plain fields; empty when there is nothing short to say. Text from outside is escaped.
 pub(crate) fn line(output: &Value) -> String {
     match output {
-        Value::Object(object) => match object.get("summary").and_then(Value::as_str) {
-            Some(summary) => visible(summary).into_owned(),
-            None => fields(object),
-        },
+        Value::Object(object) => summary(output).unwrap_or_else(|| fields(object)),
         other => plain(other).unwrap_or_default(),
     }
 }
@@ -54,6 +51,11 @@ pub(crate) fn measured(name: &str, value: &Value) -> Option<String> {
         Some(number) if unit("_ms").is_some() => Some(format!("{number} ms")),
         other => other,
     }
+}
+
+/// Its `summary`, where it has one.
+pub(crate) fn summary(output: &Value) -> Option<String> {
+    output.get("summary").and_then(Value::as_str).map(|summary| visible(summary).into_owned())
 }
 
 /// A value that fits into a line. `None` of null, of lists and of objects.

@@ -18,24 +18,37 @@ pub(crate) fn results(report: &Report, stream: &Stream) -> String {
         parts.extend(step.output.as_ref().and_then(|output| findings::show(output, stream)));
     }
     if let Some(outputs) = report.outputs.as_ref().filter(|outputs| !outputs.is_empty()) {
-        parts.push(fields(outputs, stream));
+        parts.push(outputs_of(outputs, stream));
     }
     parts.join("\n")
 }
 
-fn fields(outputs: &Map<String, Value>, stream: &Stream) -> String {
-    let width = outputs.keys().map(|key| text::width(key)).max().unwrap_or(0);
-    let mut shown = String::new();
+/// A line for each output, and a table for each that is a list of objects.
+pub(crate) fn outputs_of(outputs: &Map<String, Value>, stream: &Stream) -> String {
+    let table = |value: &Value| match value {
+        Value::Array(rows) => findings::rows_table(rows, stream),
+        _ => None,
+    };
+    let width = outputs.iter().filter(|(_, value)| table(value).is_none()).map(|(key, _)| text::width(key));
+    let width = width.max().unwrap_or(0);
+    let (mut lines, mut tables) = (String::new(), String::new());
     for (name, value) in outputs {
-        let name = stream.paint(Tone::Dim, &text::pad(name, width));
-        shown.push_str(&format!("{name}  {}\n", one(value)));
+        match table(value) {
+            Some(table) => tables.push_str(&format!("\n{}\n{table}", stream.paint(Tone::Strong, &name.replace('_', " ")))),
+            None => {
+                let name = stream.paint(Tone::Dim, &text::pad(name, width));
+                lines.push_str(&format!("{name}  {}\n", one(value)));
+            }
+        }
     }
-    shown
+    lines + &tables
 }
 
 fn one(value: &Value) -> String {
     match value {
         Value::String(text) => visible(text).into_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) if items.iter().all(Value::is_string) => items.iter().map(one).collect::<Vec<_>>().join(", "),
         other => plain(other).unwrap_or_else(|| visible(&other.to_string()).into_owned()),
     }
 }

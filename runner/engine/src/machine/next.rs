@@ -43,14 +43,25 @@ pub struct InFlight {
 
 /// The desired set. Once it is empty, or holds only `Wake`, nothing goes on by itself.
 pub fn next(runbook: &Checked, state: &State, now: Timestamp, flight: &InFlight) -> Vec<Command> {
+    walk(runbook, state, now, flight).commands
+}
+
+/// The step that waits for `renewed` to be done again; `None` when it is the session, or nobody any more.
+pub fn who_needs(runbook: &Checked, state: &State, now: Timestamp, flight: &InFlight, renewed: &Path) -> Option<Path> {
+    let waiting = walk(runbook, state, now, flight).waiting;
+    waiting.into_iter().find_map(|(path, stale)| (stale == *renewed).then_some(path))
+}
+
+fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a InFlight) -> Walk<'a> {
+    let mut walk = Walk { runbook, state, now, flight, commands: Vec::new(), waiting: Vec::new() };
     if state.started.is_none() || state.phase == Phase::Ended {
-        return Vec::new();
+        return walk;
     }
     let how = state.cancel.as_ref().map(|cancel| cancel.how);
     if how == Some(CancelHow::Abandon) {
-        return vec![Command::Emit(Event::Ended { outcome: Outcome::Abandoned })];
+        walk.emit(Event::Ended { outcome: Outcome::Abandoned });
+        return walk;
     }
-    let mut walk = Walk { runbook, state, now, flight, commands: Vec::new() };
     let cut = state.interrupted || how == Some(CancelHow::Now);
     let ending = cut || how == Some(CancelHow::AfterStep);
     match state.phase {
@@ -72,16 +83,16 @@ pub fn next(runbook: &Checked, state: &State, now: Timestamp, flight: &InFlight)
         Phase::Finally => {
             walk.list(&runbook.finally, &state.finally, 1, &Path::root(Root::Finally));
             if state.finally.is_settled() && flight.acts == 0 {
-                walk.emit(Event::Ended { outcome: outcome(runbook, state) });
+                walk.emit(Event::Ended { outcome: outcome_of(runbook, state) });
             }
         }
         Phase::Ended => {}
     }
-    walk.commands
+    walk
 }
 
 /// How the run has gone; complete only when `finally` is settled, whose failures never hide those of the steps.
-fn outcome(runbook: &Checked, state: &State) -> Outcome {
+pub(super) fn outcome_of(runbook: &Checked, state: &State) -> Outcome {
     if state.cancel.is_some() {
         return Outcome::Cancelled;
     }
@@ -130,6 +141,8 @@ struct Walk<'a> {
     now: Timestamp,
     flight: &'a InFlight,
     commands: Vec<Command>,
+    /// Steps that cannot start before a stale one is done again, each with that one.
+    waiting: Vec<(Path, Path)>,
 }
 
 impl Walk<'_> {
@@ -205,8 +218,8 @@ impl Walk<'_> {
     /// Decides `needs` and `when`; emits the end of the step if it does not begin.
     fn may_begin(&mut self, step: &Step, path: &Path) -> bool {
         let scope = StepScope::new(self.runbook, self.state, path);
-        let refused =
-            step.needs.iter().find(|id| scope.step(id.as_str()).is_some_and(|(_, slot)| slot.status.is_bad()));
+        let passed = |id: &str| scope.step(id).is_some_and(|(_, gate)| has_passed(gate));
+        let refused = step.needs.iter().find(|id| !passed(id.as_str()));
         if let Some(id) = refused {
             let problem = Problem::not_applied("needs", format!("gate `{id}` did not pass, and this step needs it"));
             self.fail(path, problem);
@@ -266,6 +279,7 @@ impl Walk<'_> {
             let scope = StepScope::new(self.runbook, self.state, &path);
             let stale = self.stale_among(fill::names_in_step(step), &scope);
             if !stale.is_empty() {
+                self.waiting.extend(stale.iter().map(|stale| (path.clone(), stale.clone())));
                 return self.renew(stale);
             }
         }
@@ -300,6 +314,14 @@ impl Walk<'_> {
             }
         }
         stale
+    }
+}
+
+/// A gate that was skipped is no obstacle; one that was never judged is. Of a loop, every round must have passed.
+fn has_passed(gate: &Slot) -> bool {
+    match (&gate.status, &gate.inside) {
+        (Status::Complete, Inside::Rounds(rounds)) => rounds.rounds.iter().all(|round| has_passed(&round.slot)),
+        (status, _) => status.is_settled() && !status.is_bad(),
     }
 }
 
@@ -379,18 +401,6 @@ impl Command {
 /// Whether a command may be cut: an act never is.
 pub fn is_act(step: &Step) -> bool {
     step.effect() != Effect::Read
-}
-
-/// The first step that has begun or could begin now; what a failure outside any step is put on.
-pub fn first_open(runbook: &Checked, state: &State) -> Option<Path> {
-    let commands = |epoch_free: &State| {
-        let nothing = InFlight::default();
-        next(runbook, epoch_free, Timestamp(i64::MAX), &nothing)
-    };
-    // Without stale outputs the answer names the step that wants to go on.
-    let mut fresh = state.clone();
-    fresh.epoch = crate::journal::Epoch(1);
-    commands(&fresh).iter().find_map(|command| command.path().cloned())
 }
 
 /// The actions of steps that are not settled.

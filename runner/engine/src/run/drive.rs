@@ -15,7 +15,7 @@ use super::{Ending, Engine, RunError, Sample, SessionRequest, Signal, Signals, W
 use crate::journal::{CancelHow, Durability, Envelope, Epoch, Event, Key};
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
-use crate::machine::{Command, InFlight, fill, is_act, next};
+use crate::machine::{Command, InFlight, fill, is_act, next, who_needs};
 use crate::runbook::checked::Kind;
 
 /// How long to wait for news of other processes before asking the store again.
@@ -201,6 +201,7 @@ impl Drive {
                     .map(|(name, value)| Ok((name.clone(), text(value)?)))
                     .collect::<Result<_, Problem>>()?,
                 banner: session.banner.as_ref().map(text).transpose()?,
+                outputs: fill::outputs(&self.log.runbook, &self.log.state),
             })
         };
         Some(request())
@@ -316,14 +317,14 @@ impl Drive {
             Err(problem) => {
                 // The step itself is done and stays done; whoever needed it fails.
                 let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
-                self.fail_whoever_needs(Problem { message, ..problem }).await
+                self.fail_whoever_needs(path, Problem { message, ..problem }).await
             }
         }
     }
 
-    async fn fail_whoever_needs(&mut self, problem: Problem) -> Result<(), RunError> {
-        let open = crate::machine::first_open(&self.log.runbook, &self.log.state);
-        match open {
+    async fn fail_whoever_needs(&mut self, renewed: &Path, problem: Problem) -> Result<(), RunError> {
+        let now = self.engine.clock.now();
+        match who_needs(&self.log.runbook, &self.log.state, now, &self.flight, renewed) {
             Some(path) => self.failed(&path, problem).await,
             None => {
                 let failed = Event::Failed { key: Key::session(), attempt: Number(1), problem };

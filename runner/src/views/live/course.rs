@@ -185,7 +185,10 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
             }
             None => (Sign::Failed, failure(problem)),
         },
-        Event::Judged { verdict: Verdict::Pass, why, .. } => (Sign::Done, visible(why).into_owned()),
+        // What was seen tells more than that it was as expected.
+        Event::Judged { verdict: Verdict::Pass, why, seen, .. } => {
+            (Sign::Done, important::summary(seen).unwrap_or_else(|| visible(why).into_owned()))
+        }
         Event::Judged { verdict, why, .. } => (Sign::Stopped, format!("{verdict}: {}", visible(why))),
         Event::Opened { items, .. } => (Sign::Note, opened(items)),
         Event::CancelAsked { how, why } => {
