@@ -140,7 +140,7 @@ fn show_assumptions(context: &Context, assumptions: &[Assumed]) -> Result<Exit> 
     if guesses > 0 {
         context.note(&format!(
             "{} in use: write the key into the inventory once you know",
-            views::text::many(guesses, "guess")
+            if guesses == 1 { "1 guess".to_owned() } else { format!("{guesses} guesses") }
         ));
     }
     Ok(Exit::DONE)
