@@ -380,16 +380,17 @@ fn in_list(
     let (Some(step), Some(slot)) = (steps.get(hop.at), list.slots.get_mut(hop.at)) else {
         return Err(not_next.clone());
     };
-    if !may_start && !matches!(slot.status, Status::Open | Status::Broken) {
+    if !may_start && !is_begun(slot) {
         return Err(not_next.clone());
     }
     match (hop.round, &mut slot.inside) {
         (Some(at), Inside::Rounds(rounds)) => {
             let width = step.for_each.as_ref().map_or(1, |each| each.at_most as usize);
-            if !rounds.may_start(at, width) {
+            let may_start = rounds.may_start(at, width);
+            let Some(round) = rounds.rounds.get_mut(at) else { return Err(not_next.clone()) };
+            if !may_start && !is_begun(&round.slot) {
                 return Err(not_next.clone());
             }
-            let Some(round) = rounds.rounds.get_mut(at) else { return Err(not_next.clone()) };
             in_slot(step, &mut round.slot, rest, not_next, at_leaf)?;
             let bad = round.slot.status.is_settled() && round.slot.status.is_bad();
             rounds.advance(at, bad && step.on_error == OnError::Stop);
@@ -402,6 +403,11 @@ fn in_list(
     let bad = slot.status.is_bad();
     list.advance(hop.at, bad && step.on_error == OnError::Stop);
     Ok(())
+}
+
+/// A group or loop that has begun, perhaps settled since: an act that was started in it ends when it ends.
+fn is_begun(slot: &Slot) -> bool {
+    matches!(slot.status, Status::Open | Status::Broken | Status::Complete)
 }
 
 fn in_slot(

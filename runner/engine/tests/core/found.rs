@@ -106,3 +106,33 @@ steps:
         );
     }
 }
+
+#[test]
+fn an_act_beside_a_failure_ends_before_the_next_step_starts_and_is_written_down() {
+    check(
+        "
+steps:
+  - id: a
+    steps:
+      - id: b
+        on_error: continue
+        parallel:
+          - { id: c, uses: toy.read }
+          - { id: d, uses: toy.change }
+  - { id: e, uses: toy.read }
+",
+        &[FAIL, DONE],
+    );
+    check(
+        "
+steps:
+  - id: a
+    for_each: [x, y]
+    on_error: continue
+    parallel:
+      - { id: b, uses: toy.read }
+      - { id: c, uses: toy.change }
+",
+        &[FAIL, DONE],
+    );
+}
