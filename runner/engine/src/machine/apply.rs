@@ -134,7 +134,9 @@ fn start(state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
 
 /// A new owner: waits begin anew (safe: only stricter), and what lived in the old process is gone.
 fn claim(runbook: &Checked, state: &mut State) {
-    if state.ended.take().is_some() {
+    // A process that died on its way out of an interrupted run leaves it as one that got there.
+    let left = state.interrupted && state.cancel.is_none();
+    if state.ended.take().is_some() || left {
         state.phase = Phase::Steps;
         state.finally = List::new(&runbook.finally);
         state.session = Slot::of_session();

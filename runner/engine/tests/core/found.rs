@@ -136,3 +136,16 @@ steps:
         &[FAIL, DONE],
     );
 }
+
+#[test]
+fn an_interrupted_run_goes_on_although_its_process_died_in_finally() {
+    check(
+        "
+steps:
+  - { id: a, uses: toy.read }
+finally:
+  - { id: f, uses: toy.read }
+",
+        &[Move::Interrupt, Move::Crash],
+    );
+}
