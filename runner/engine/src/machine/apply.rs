@@ -476,8 +476,7 @@ impl Rounds {
     }
 
     fn may_start(&self, at: usize, width: usize) -> bool {
-        self.front.reaches(at, width, |place| {
-            self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled())
-        })
+        self.front
+            .reaches(at, width, |place| self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled()))
     }
 }
