@@ -96,7 +96,7 @@ fn text(steps: &[Draft], finally: &[Draft], session: Option<u8>) -> Book {
     writer.list(steps, 2, false);
     let sure: Vec<String> = writer.seen[0].iter().filter(|seen| seen.sure).map(|seen| seen.id.clone()).collect();
     if let Some(pick) = session {
-        let name = pick_of(pick, &sure).map(|id| format!("'{{{{ steps.{id}.yes }}}}'"));
+        let name = pick_of(pick, &sure).map(|id| format!("'{{{{ steps.{id}.yes | string }}}}'"));
         writeln!(writer.text, "session:\n  env: {{ IT: {} }}", name.unwrap_or("nothing".into())).unwrap();
     }
     if !finally.is_empty() {
