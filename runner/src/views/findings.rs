@@ -58,7 +58,9 @@ fn one(finding: &Value, stream: &Stream) -> String {
     let mut shown = stream.paint(tone(word), &format!("{:<8}", visible(word)));
     shown.push_str(&format!("  {}\n", stream.paint(Tone::Strong, &field("subject").unwrap_or_default())));
     let label_width = 10;
-    for (label, name) in [("seen", "seen"), ("expected", "threshold"), ("why", "why"), ("do", "todo"), ("page", "wording")] {
+    for (label, name) in
+        [("seen", "seen"), ("expected", "threshold"), ("why", "why"), ("do", "todo"), ("page", "wording")]
+    {
         let Some(text) = field(name) else { continue };
         let room = stream.width.saturating_sub(label_width + 12).max(20);
         for (at, line) in text::wrap(&text, room).iter().enumerate() {
@@ -91,7 +93,8 @@ pub(super) fn rows_table(rows: &[Value], stream: &Stream) -> Option<String> {
     let first = objects.first()?;
     let worth = |name: &&String| {
         let told = |row: &&Map<String, Value>| row.get(*name).and_then(|value| cell(name, value));
-        let news = |row: &&Map<String, Value>| told(row).is_some() && (*name == "name" || row.get(*name) != row.get("name"));
+        let news =
+            |row: &&Map<String, Value>| told(row).is_some() && (*name == "name" || row.get(*name) != row.get("name"));
         !name.ends_with("_id") && objects.iter().any(news)
     };
     let mut columns: Vec<&String> = first.keys().filter(worth).take(COLUMNS).collect();
@@ -101,7 +104,10 @@ pub(super) fn rows_table(rows: &[Value], stream: &Stream) -> Option<String> {
         };
         (
             columns.iter().map(|name| heading(name)).collect::<Vec<_>>(),
-            objects.iter().map(|row| columns.iter().map(|name| value(row, name)).collect::<Vec<_>>()).collect::<Vec<_>>(),
+            objects
+                .iter()
+                .map(|row| columns.iter().map(|name| value(row, name)).collect::<Vec<_>>())
+                .collect::<Vec<_>>(),
         )
     };
     while columns.len() > 2 && natural_width(&table(&columns)) > stream.width {
