@@ -34,7 +34,9 @@ pub(crate) fn outputs_of(outputs: &Map<String, Value>, stream: &Stream) -> Strin
     let (mut lines, mut tables) = (String::new(), String::new());
     for (name, value) in outputs {
         match table(value) {
-            Some(table) => tables.push_str(&format!("\n{}\n{table}", stream.paint(Tone::Strong, &name.replace('_', " ")))),
+            Some(table) => {
+                tables.push_str(&format!("\n{}\n{table}", stream.paint(Tone::Strong, &name.replace('_', " "))))
+            }
             None => {
                 let name = stream.paint(Tone::Dim, &text::pad(name, width));
                 lines.push_str(&format!("{name}  {}\n", one(value)));
@@ -48,7 +50,9 @@ fn one(value: &Value) -> String {
     match value {
         Value::String(text) => visible(text).into_owned(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) if items.iter().all(Value::is_string) => items.iter().map(one).collect::<Vec<_>>().join(", "),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            items.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
         other => plain(other).unwrap_or_else(|| visible(&other.to_string()).into_owned()),
     }
 }
