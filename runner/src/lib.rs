@@ -1,1 +1,62 @@
+//! The command line: from what a person types to a run of the engine, and from its events to a screen.
+//!
+//! This is the outermost ring: it alone knows the terminal, the environment, the user's folders and, in `plugins`, the
+//! concrete plugins. It decides nothing about runs; that is the engine's.
 
+mod builtin;
+mod clock;
+mod context;
+mod doctor;
+mod error;
+mod find;
+mod hosts;
+mod inventory;
+mod known;
+mod launch;
+mod logging;
+mod owners;
+mod paths;
+mod plugins;
+mod prepare;
+mod report;
+mod safety;
+mod screen;
+mod session;
+mod signals;
+mod trust;
+mod verbs;
+mod views;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::screen::Screen;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let command = match verbs::Command::try_parse() {
+        Ok(command) => command,
+        Err(error) => return usage(&error),
+    };
+    let screen = Screen::of_process(command.global.color);
+    let context = Context::new(command.global, screen);
+    logging::start(&context);
+    let done = command.verb.run(&context);
+    match done {
+        Ok(exit) => ExitCode::from(exit.0),
+        Err(error) => {
+            error.show(&context.screen.err);
+            ExitCode::from(error.exit())
+        }
+    }
+}
+
+/// `--help` and `--version` are answers; everything else is a mistake of whoever typed it.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed terminal is no reason to fail twice.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(CommandError::usage("").exit()) } else { ExitCode::SUCCESS }
+}

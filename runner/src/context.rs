@@ -1,0 +1,111 @@
+//! What the verbs share, each part made when the first of them asks for it: inventory, registry, store, runtime.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sluice_engine::inventory::Inventory;
+use sluice_engine::registry::Registry;
+use sluice_host::Redactor;
+use sluice_store::SqliteStore;
+use tokio::runtime::Runtime;
+
+use crate::error::{CommandError, Result};
+use crate::inventory::{self, Found};
+use crate::screen::{Screen, Tone};
+use crate::trust::{self, Trust};
+use crate::verbs::Global;
+use crate::{owners, paths, plugins};
+
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) screen: Screen,
+    /// Of the whole process: what one run knows to be secret is kept out of every log line too.
+    pub(crate) redactor: Arc<Redactor>,
+    found: OnceCell<Option<Found>>,
+    trusted: OnceCell<bool>,
+    registry: OnceCell<Arc<Registry>>,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global, screen: Screen) -> Self {
+        Self {
+            global,
+            screen,
+            redactor: Arc::new(Redactor::new()),
+            found: OnceCell::new(),
+            trusted: OnceCell::new(),
+            registry: OnceCell::new(),
+        }
+    }
+
+    /// The inventory that counts from here, trusted or not. Good for looking only.
+    pub(crate) fn inventory(&self) -> Result<Option<&Found>> {
+        if self.found.get().is_none() {
+            let found = inventory::find(self.global.inventory.as_deref())?;
+            return Ok(self.found.get_or_init(|| found).as_ref());
+        }
+        Ok(self.found.get().and_then(Option::as_ref))
+    }
+
+    /// The inventory, if it is there and trusted. One that is not counts for nothing, and a line says so.
+    pub(crate) fn trusted_inventory(&self) -> Result<Option<&Found>> {
+        let Some(found) = self.inventory()? else { return Ok(None) };
+        if self.trusted.get().is_none() {
+            let trusted = trust::safe(found).is_ok() && trust::state(found)? == Trust::Trusted;
+            self.trusted.get_or_init(|| trusted);
+            if !trusted {
+                self.note(&format!("the inventory {} is not trusted and not used; {}", found.shown(), trust::command(found)));
+            }
+        }
+        Ok(self.trusted.get().is_some_and(|trusted| *trusted).then_some(found))
+    }
+
+    /// For what reads an inventory where there may be none.
+    pub(crate) fn inventory_or_empty(&self) -> Result<Inventory> {
+        Ok(self.inventory()?.map(|found| found.inventory.clone()).unwrap_or_default())
+    }
+
+    pub(crate) fn registry(&self) -> Result<Arc<Registry>> {
+        if let Some(registry) = self.registry.get() {
+            return Ok(registry.clone());
+        }
+        let registry = Arc::new(plugins::registry()?);
+        Ok(self.registry.get_or_init(|| registry).clone())
+    }
+
+    /// Where runs are kept: where the trusted inventory says, else in the user's state folder.
+    pub(crate) fn store_folder(&self) -> Result<PathBuf> {
+        let found = self.trusted_inventory()?;
+        match found.and_then(|found| Some((found, found.inventory.store.path.as_deref()?))) {
+            Some((found, path)) => paths::expand(path, found.folder()),
+            None => paths::state(),
+        }
+    }
+
+    pub(crate) fn store(&self) -> Result<Arc<SqliteStore>> {
+        let folder = self.store_folder()?;
+        let store = SqliteStore::open(&folder).map_err(|error| {
+            CommandError::from(error).hint(format!("runs are kept in {}; `sluice doctor` looks closer", folder.display()))
+        })?;
+        Ok(Arc::new(store))
+    }
+
+    /// One thread: what is waited for is outside, and a store of SQLite is called inline.
+    pub(crate) fn runtime(&self) -> Result<Runtime> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| CommandError::failed(format!("cannot wait for events: {error}")))
+    }
+
+    /// Who acts: `ana@laptop`. The machine's word, no proof.
+    pub(crate) fn actor(&self) -> String {
+        let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+        let name = user.map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name);
+        format!("{name}@{}", owners::hostname())
+    }
+
+    /// One line for the person at the terminal.
+    pub(crate) fn note(&self, text: &str) {
+        eprintln!("{} {text}", self.screen.err.paint(Tone::Warn, "note:"));
+    }
+}

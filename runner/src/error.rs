@@ -1,0 +1,166 @@
+//! What went wrong with a command, and the one place where that becomes an exit code.
+//!
+//! Library errors become a [`CommandError`] where they enter a verb; that is where the hint is added. How a run ended is
+//! no error of the command: the run's own exit code stands for it.
+
+use std::io::{self, Write as _};
+
+use sluice_engine::diagnostic::{Diagnostic, render, visible};
+use sluice_engine::journal::StoreError;
+use sluice_engine::run::{OpenError, RunError};
+
+use crate::screen::{Stream, Tone};
+
+pub(crate) type Result<T> = std::result::Result<T, CommandError>;
+
+/// The exit code of a command that did what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Exit(pub(crate) u8);
+
+impl Exit {
+    pub(crate) const DONE: Self = Self(0);
+    /// It ran, and the answer is no: a check that found something, a doctor who did.
+    pub(crate) const FOUND: Self = Self(1);
+}
+
+/// Shown once, at the end.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    pub(crate) kind: Kind,
+    /// Small letter first, no full stop.
+    pub(crate) message: String,
+    /// What to do next, each on a line of its own.
+    pub(crate) hints: Vec<String>,
+    /// What is wrong with a file, shown before the message.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// What was typed makes no sense.
+    Usage,
+    /// A runbook, an inventory or an input is not valid.
+    Invalid,
+    /// Sluice will not do it as things are: the inventory is not trusted, a file is open to others.
+    Refused,
+    /// It was tried and did not work.
+    Failed,
+    /// Nobody reads what we write.
+    BrokenPipe,
+}
+
+impl CommandError {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hints: Vec::new(), diagnostics: Vec::new() }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::new(Kind::Refused, message)
+    }
+
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// A file with findings. The message says how many there are.
+    pub(crate) fn invalid(what: &str, diagnostics: Vec<Diagnostic>) -> Self {
+        let errors = diagnostics.iter().filter(|one| one.is_error()).count();
+        let count = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+        let mut hints = Vec::new();
+        if let Some(first) = diagnostics.iter().find(|one| one.is_error()) {
+            hints.push(format!("`sluice explain {}` tells more", first.code));
+        }
+        Self { hints, diagnostics, ..Self::new(Kind::Invalid, format!("{what} is not valid: {count}")) }
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Codes 3 to 7 and 130 belong to runs and are never the end of a command that failed before one.
+    pub(crate) fn exit(&self) -> u8 {
+        match self.kind {
+            Kind::Failed => 1,
+            Kind::Usage | Kind::Invalid | Kind::Refused => 2,
+            // What the shell reports of a process that SIGPIPE ended.
+            Kind::BrokenPipe => 141,
+        }
+    }
+
+    pub(crate) fn show(&self, err: &Stream) {
+        if self.kind == Kind::BrokenPipe {
+            return;
+        }
+        let mut text = String::new();
+        for diagnostic in &self.diagnostics {
+            text.push_str(&render(diagnostic, err.engine_paint()));
+            text.push('\n');
+        }
+        text.push_str(&format!("{} {}\n", err.paint(Tone::Bad, "error:"), visible_lines(&self.message)));
+        for hint in &self.hints {
+            text.push_str(&format!("  {} {}\n", err.paint(Tone::Accent, "= help:"), visible_lines(hint)));
+        }
+        // There is nobody left to tell when this fails.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// As [`visible`], but our own messages may have several lines.
+fn visible_lines(text: &str) -> String {
+    text.lines().map(|line| visible(line).into_owned()).collect::<Vec<_>>().join("\n  ")
+}
+
+impl From<io::Error> for CommandError {
+    /// Of writing to standard output: everything else is turned into words where it happens.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(Kind::BrokenPipe, ""),
+            _ => Self::failed(format!("cannot write to standard output: {error}")),
+        }
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+impl From<RunError> for CommandError {
+    fn from(error: RunError) -> Self {
+        let hint = match &error {
+            RunError::Store(_) => "the run stays as its journal says; once the store works, `sluice resume last` goes on",
+            RunError::Journal { .. } => "the journal was not written by this version of Sluice, or was altered",
+        };
+        Self::failed(error.to_string()).hint(hint)
+    }
+}
+
+impl From<OpenError> for CommandError {
+    fn from(error: OpenError) -> Self {
+        let hint = match &error {
+            OpenError::NoRun(_) => "`sluice runs` lists them".to_owned(),
+            OpenError::Over { run, .. } => format!("`sluice runs show {run}` tells how; start it anew with `sluice run`"),
+            OpenError::Owned { run, .. } => {
+                format!("watch it with `sluice runs follow {run}`, or end it with `sluice cancel {run} --because ...`")
+            }
+            OpenError::Changed { run, .. } => {
+                format!("resume it with the version that started it, or end it with `sluice cancel {run} --because ...`")
+            }
+            OpenError::Runbook { run, .. } => {
+                format!("resume it with the version that started it, or end it with `sluice cancel {run} --because ...`")
+            }
+            OpenError::Run(_) => String::new(),
+        };
+        match error {
+            OpenError::Run(error) => error.into(),
+            other => Self::failed(other.to_string()).hint(hint),
+        }
+    }
+}

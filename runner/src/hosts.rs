@@ -1,0 +1,90 @@
+//! What plugins may touch in one run: the host's parts put together, with the grants that the inventory gives.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sluice_engine::inventory::{Inventory, PluginEntry};
+use sluice_engine::run::Hosts;
+use sluice_host::{BadGrant, Grants, HostParts, HttpGrant, Origin, ReadingPath, Redactor, Shared, Sink, SystemClock, Vault};
+use sluice_plugin::{Call, Host, PluginName};
+
+use crate::error::{CommandError, Result};
+use crate::{paths, plugins};
+
+/// The hosts of one run.
+pub(crate) struct RunHosts {
+    shared: Shared,
+}
+
+impl RunHosts {
+    /// `inventory` is the trusted one; without it nothing is granted.
+    pub(crate) fn new(
+        run: &str,
+        inventory: Option<&Inventory>,
+        redactor: Arc<Redactor>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Self> {
+        let parts = HostParts {
+            run: run.to_owned(),
+            grants: inventory.map_or_else(|| Ok(BTreeMap::new()), grants)?,
+            vault: Arc::new(Vault::new(redactor)),
+            private_base: paths::private()?,
+            clock: Arc::new(SystemClock),
+            sink,
+        };
+        Ok(Self { shared: Shared::new(parts) })
+    }
+
+    /// Removes the run's private files now.
+    pub(crate) fn end(&self) -> Result<()> {
+        self.shared.end().map_err(|error| CommandError::failed(format!("private files are left: {error}")))
+    }
+}
+
+impl Hosts for RunHosts {
+    fn host(&self, plugin: &PluginName, call: &Call) -> Box<dyn Host> {
+        Box::new(self.shared.for_call(plugin, call))
+    }
+
+    fn redact(&self, value: &mut Value) {
+        self.shared.redactor().json(value);
+    }
+
+    fn redact_text(&self, text: &mut String) {
+        if let std::borrow::Cow::Owned(clean) = self.shared.redactor().text(text) {
+            *text = clean;
+        }
+    }
+}
+
+/// What the inventory's `plugins` say, and the monitoring endpoints of its own nodes for the plugin that reads them.
+fn grants(inventory: &Inventory) -> Result<BTreeMap<PluginName, Grants>> {
+    let bad = |error: BadGrant| CommandError::refused(format!("the inventory grants what cannot be: {error}"));
+    let mut grants = BTreeMap::new();
+    for (name, entry) in &inventory.plugins {
+        grants.insert(name.clone(), written(entry).map_err(bad)?);
+    }
+    let monitoring = PluginName::parse(plugins::MONITORING).map_err(|error| CommandError::failed(error.to_string()))?;
+    let own: &mut Grants = grants.entry(monitoring).or_default();
+    for node in inventory.clusters.values().flat_map(|entry| &entry.cluster.nodes) {
+        // Nodes lie in private networks; naming them in the inventory is what grants them.
+        own.http.push(HttpGrant { origin: Origin::parse(&node.monitor_url()).map_err(bad)?, private: true, read: Vec::new() });
+    }
+    Ok(grants)
+}
+
+fn written(entry: &PluginEntry) -> std::result::Result<Grants, BadGrant> {
+    let http = entry.http.iter().map(|grant| {
+        let read = grant.read.iter().map(|(method, path)| ReadingPath::parse(&format!("{method} {path}")));
+        Ok(HttpGrant {
+            origin: Origin::parse(&grant.origin)?,
+            private: grant.private,
+            read: read.collect::<std::result::Result<_, BadGrant>>()?,
+        })
+    });
+    Ok(Grants {
+        http: http.collect::<std::result::Result<_, BadGrant>>()?,
+        secrets: entry.secrets.iter().map(ToString::to_string).collect(),
+    })
+}

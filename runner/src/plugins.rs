@@ -1,0 +1,45 @@
+//! The one file that names plugins. A new one is one line here.
+
+use std::sync::Arc;
+
+use sluice_engine::registry::{Duplicate, Registry};
+use sluice_plugin::{BadName, Plugin, PluginName};
+
+use crate::error::{CommandError, Result};
+
+/// The plugin that reads the monitoring endpoints of the inventory's nodes.
+pub(crate) const MONITORING: &str = "nats";
+
+/// The action that says whom AWS takes the caller for.
+pub(crate) const IDENTITY: &str = "aws.caller_identity";
+
+type Make = fn() -> Arc<dyn Plugin>;
+
+/// Name and maker. A plugin is made when the first of its actions is named.
+const SHIPPED: &[(&str, Make)] = &[
+    ("aws", || Arc::new(sluice_aws::plugin())),
+    ("base", || Arc::new(sluice_base::plugin())),
+    ("nats", || Arc::new(sluice_nats::plugin())),
+];
+
+/// All plugins of this program.
+pub(crate) fn registry() -> Result<Registry> {
+    let mut registry = Registry::default();
+    for (name, make) in SHIPPED {
+        let name = PluginName::parse(name).map_err(|error: BadName| CommandError::failed(error.to_string()))?;
+        registry.add(name, make).map_err(|error: Duplicate| CommandError::failed(error.to_string()))?;
+    }
+    Ok(registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_plugin_is_of_the_name_it_stands_under() {
+        for (name, make) in SHIPPED {
+            assert_eq!(make().describe().name.as_str(), *name);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! From what was typed to a run that could begin: the runbook found and checked, its inputs filled in, and the inventory
+//! trusted where the runbook uses it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sluice_engine::diagnostic::{Diagnostic, render};
+use sluice_engine::inventory::Inventory;
+use sluice_engine::runbook::checked::{InputKind, Trigger};
+use sluice_engine::runbook::{Checked, Given, load, resolve_inputs};
+
+use crate::context::Context;
+use crate::error::{CommandError, Result};
+use crate::find::{self, Found};
+use crate::known::Known;
+use crate::{safety, trust};
+
+/// Everything a run is started from.
+pub(crate) struct Prepared {
+    pub(crate) runbook: Arc<Checked>,
+    pub(crate) origin: String,
+    pub(crate) inputs: Value,
+}
+
+/// `-i name=value`, as typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    name: String,
+    value: String,
+}
+
+impl Pair {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+impl std::str::FromStr for Pair {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            _ => Err("an input is given as NAME=VALUE".to_owned()),
+        }
+    }
+}
+
+/// Everything that is wrong is said, and nothing has begun.
+pub(crate) fn prepare(context: &Context, wanted: &str, pairs: &[Pair]) -> Result<Prepared> {
+    let found = find(context, wanted)?;
+    let runbook = check(context, &found)?;
+    if !runbook.triggers.contains(&Trigger::Cli) {
+        return Err(CommandError::refused(format!("the runbook {} may not be started from here", runbook.name))
+            .hint("its `triggers` do not list `cli`"));
+    }
+    let inventory = match uses_inventory(&runbook) {
+        true => trusted(context, &runbook, &found)?,
+        false => Inventory::default(),
+    };
+    let inputs = resolve_inputs(&runbook, &given(pairs)?, &inventory).map_err(|found| inputs_error(&runbook, found))?;
+    Ok(Prepared { runbook: Arc::new(runbook), origin: found.origin, inputs })
+}
+
+/// The runbook of this name or path. Says so when it hides one that is built in.
+pub(crate) fn find(context: &Context, wanted: &str) -> Result<Found> {
+    let found = find::runbook(wanted, context.inventory()?.map(|inventory| inventory.folder()))?;
+    if found.hides_builtin {
+        context.note(&format!("{} is run, and hides the built-in runbook `{wanted}`", found.source.name()));
+    }
+    Ok(found)
+}
+
+/// Reads and checks it; warnings are shown.
+pub(crate) fn check(context: &Context, found: &Found) -> Result<Checked> {
+    let loaded = load(&found.source, &Known(context.registry()?))
+        .map_err(|diagnostics| CommandError::invalid(&format!("the runbook {}", found.source.name()), diagnostics))?;
+    for warning in &loaded.warnings {
+        eprintln!("{}", render(warning, context.screen.err.engine_paint()));
+    }
+    Ok(loaded.runbook)
+}
+
+/// Nodes come from clusters, so this is enough.
+fn uses_inventory(runbook: &Checked) -> bool {
+    runbook.inputs.values().any(|input| matches!(input.kind, InputKind::Cluster))
+}
+
+fn trusted(context: &Context, runbook: &Checked, found: &Found) -> Result<Inventory> {
+    let what = format!("the runbook {}", runbook.name);
+    let Some(inventory) = context.inventory()? else {
+        return Err(CommandError::usage(format!("{what} needs an inventory, and there is none from here upwards"))
+            .hint("write a sluice.yaml beside your runbooks, or name one with --inventory or SLUICE_INVENTORY")
+            .hint("three lines are enough: clusters: { NAME: { nodes: 3, aws: { region: REGION } } }"));
+    };
+    trust::require(inventory, &what)?;
+    if let Some(path) = &found.path {
+        safety::check(path).map_err(|problem| {
+            CommandError::refused(format!("{what} is not safe to run on a cluster: {problem}"))
+                .hint(format!("mend it with `{}`", problem.mend))
+        })?;
+    }
+    Ok(inventory.inventory.clone())
+}
+
+fn given(pairs: &[Pair]) -> Result<BTreeMap<String, Given>> {
+    let mut given = BTreeMap::new();
+    for pair in pairs {
+        if given.insert(pair.name.clone(), Given::Text(pair.value.clone())).is_some() {
+            return Err(CommandError::usage(format!("the input `{}` is given twice", pair.name)));
+        }
+    }
+    Ok(given)
+}
+
+fn inputs_error(runbook: &Checked, diagnostics: Vec<Diagnostic>) -> CommandError {
+    CommandError::invalid(&format!("what was given for {}", runbook.name), diagnostics)
+}

@@ -1,0 +1,131 @@
+//! The ending that hands the terminal to a person, or runs one command in place of one.
+//!
+//! What happens there is not an act of Sluice: the child gets a bare environment, the run's files stay until it is over,
+//! and its exit code is all that is known of it.
+
+use std::env;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::{getpgrp, tcsetpgrp};
+use serde_json::{Value, json};
+use sluice_engine::diagnostic::visible;
+use sluice_engine::run::{SessionRequest, Sessions};
+use sluice_host::{EnvValue, Redactor, command};
+use sluice_plugin::{Applied, Problem};
+
+use crate::signals::Foreground;
+use crate::views::live::RunView;
+
+/// Passed on beside what the session lists: a shell works with these, and none of them is a secret.
+const PASSED_ON: &[&str] =
+    &["PATH", "HOME", "TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME", "SHELL"];
+
+pub(crate) struct TerminalSessions {
+    /// What came after `--`; takes the place of the runbook's own command.
+    pub(crate) given: Vec<String>,
+    /// There is a person at a terminal.
+    pub(crate) interactive: bool,
+    /// Standard output is for our document; the child's goes to standard error.
+    pub(crate) out_is_taken: bool,
+    pub(crate) redactor: Arc<Redactor>,
+    pub(crate) view: Arc<dyn RunView>,
+    pub(crate) foreground: Arc<Foreground>,
+}
+
+#[async_trait]
+impl Sessions for TerminalSessions {
+    async fn run(&self, session: SessionRequest) -> Result<Value, Problem> {
+        let argv = if self.given.is_empty() { session.command } else { self.given.clone() };
+        let is_shell = argv.is_empty();
+        if is_shell && !self.interactive {
+            let why = "there is no terminal to hand over, and no command was given after `--`";
+            return Ok(json!({ "summary": format!("skipped: {why}"), "skipped": true, "exit": null }));
+        }
+        let argv = if is_shell { vec![shell()] } else { argv };
+        self.view.clear();
+        if let Some(banner) = session.banner.filter(|_| self.interactive) {
+            banner.lines().for_each(|line| self.view.say(&visible(line)));
+        }
+        let status = self.child(&argv, &session.env).await?;
+        let exit = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        // A shell ends with the code of whatever was last typed in it: that is no failure of the run.
+        if !is_shell && exit != 0 {
+            let message = format!("`{}` ended with exit code {exit}", argv.join(" "));
+            let problem = Problem { applied: Applied::Maybe, ..Problem::not_applied("session_failed", message) };
+            return Err(problem.with_details(json!({ "exit": exit })));
+        }
+        Ok(json!({ "summary": format!("ended with exit code {exit}"), "skipped": false, "exit": exit }))
+    }
+}
+
+impl TerminalSessions {
+    async fn child(&self, argv: &[String], listed: &[(String, String)]) -> Result<ExitStatus, Problem> {
+        let passed = PASSED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)));
+        let env: Vec<_> = passed.chain(listed.iter().cloned()).map(|(name, value)| (name, EnvValue::Plain(value))).collect();
+        let mut child = command(&self.redactor, argv, &env)?;
+        child.stdin(Stdio::inherit()).stdout(if self.out_is_taken { Stdio::from(io::stderr()) } else { Stdio::inherit() });
+        let terminal = Terminal::remember();
+        let mut child = child.spawn().map_err(|error| cannot_start(argv, &error))?;
+        self.foreground.enter(child.id().unwrap_or(0));
+        let left = Leaving(&self.foreground);
+        let status = child.wait().await;
+        drop(left);
+        drop(terminal);
+        status.map_err(|error| Problem::maybe_applied("session_lost", format!("the session was lost: {error}")))
+    }
+}
+
+/// However the session ends, Ctrl-C is the run's again.
+struct Leaving<'a>(&'a Foreground);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// The terminal's settings before the session. A program that was killed may leave it without echo, or in the hands of a
+/// process group that is gone.
+struct Terminal(Option<Termios>);
+
+impl Terminal {
+    fn remember() -> Self {
+        Self(tcgetattr(io::stdin()).ok())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let Some(settings) = &self.0 else { return };
+        // Taking the terminal back from the background would stop us.
+        let mut stop = SigSet::empty();
+        stop.add(Signal::SIGTTOU);
+        let _ = stop.thread_block();
+        let stdin = io::stdin();
+        // When it is gone there is nothing to restore.
+        let _ = tcsetpgrp(stdin.as_fd(), getpgrp());
+        let _ = tcsetattr(stdin.as_fd(), SetArg::TCSADRAIN, settings);
+        let _ = stop.thread_unblock();
+    }
+}
+
+fn shell() -> String {
+    let named = env::var("SHELL").ok().filter(|shell| shell.starts_with('/'));
+    named.unwrap_or_else(|| "/bin/sh".to_owned())
+}
+
+fn cannot_start(argv: &[String], error: &io::Error) -> Problem {
+    let program = argv.first().map(String::as_str).unwrap_or_default();
+    let message = match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no program `{program}` in PATH"),
+        _ => format!("`{program}` cannot be started: {error}"),
+    };
+    Problem::not_applied("session_not_started", message)
+}

@@ -1,0 +1,78 @@
+//! `sluice cancel`
+
+use sluice_engine::ids::RunId;
+use sluice_engine::journal::CancelHow;
+use sluice_engine::run::{Alive, Owners as _};
+
+use crate::context::Context;
+use crate::error::{Exit, Result};
+use crate::known::recheck;
+use crate::launch::Launch;
+use crate::owners::Processes;
+use crate::report::{RunStatus, status};
+use crate::verbs::which;
+
+const AFTER: &str = "\
+A started act always ends by itself. A run whose process is gone is ended from here, `finally` included.
+
+Examples:
+  sluice cancel last --because 'wrong cluster'
+  sluice cancel 0198c1f2-7a --after-step --because 'the window closes'";
+
+/// End a run
+#[derive(clap::Args)]
+#[command(after_help = AFTER)]
+#[command(group(clap::ArgGroup::new("how").args(["after_step", "now", "abandon"])))]
+pub(crate) struct Args {
+    /// The run's id, the beginning of it (6 characters or more), or `last`
+    #[arg(value_name = "RUN")]
+    run: String,
+
+    /// What runs now may finish; nothing new starts; `finally` runs
+    #[arg(long)]
+    after_step: bool,
+
+    /// Waits and reads are cut; `finally` runs [default]
+    #[arg(long)]
+    now: bool,
+
+    /// Nothing more happens, not even `finally`
+    #[arg(long)]
+    abandon: bool,
+
+    /// Why, for the journal
+    #[arg(long, value_name = "WHY", default_value = "no reason given", hide_default_value = true)]
+    because: String,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
+    let how = match (args.after_step, args.abandon) {
+        (true, _) => CancelHow::AfterStep,
+        (_, true) => CancelHow::Abandon,
+        (false, false) => CancelHow::Now,
+    };
+    let store = context.store()?;
+    context.runtime()?.block_on(async {
+        let run = which::run(&*store, &args.run).await?;
+        let launch = Launch::new(context, store, &run, None, Vec::new())?;
+        let recheck = recheck(&launch.engine.registry);
+        let state = launch.engine.ask_cancel(&run, how, &args.because, &recheck).await?;
+        let alive = state.owner.as_ref().map_or(Alive::No, |owner| Processes::new().is_alive(owner));
+        let outcome = state.ended.as_ref().map(|(outcome, _)| outcome);
+        if status(outcome, alive) == RunStatus::Running {
+            asked(context, &run, alive);
+            return Ok(Exit::DONE);
+        }
+        // Nobody is there who could do it, so it is done here.
+        launch.resume(run).await?;
+        Ok(Exit::DONE)
+    })
+}
+
+fn asked(context: &Context, run: &RunId, alive: Alive) {
+    let who = match alive {
+        Alive::Yes | Alive::No => "its process ends it",
+        Alive::CannotTell => "its process is on another machine and ends it if it lives",
+    };
+    context.note(&format!("asked run {run} to end; {who}. `sluice runs follow {run}` shows how"));
+}

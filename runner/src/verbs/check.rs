@@ -1,0 +1,168 @@
+//! `sluice check`
+
+use std::io::Write as _;
+
+use serde::Serialize;
+use sluice_engine::diagnostic::{Diagnostic, render};
+use sluice_engine::inventory::{Basis, Inventory};
+use sluice_engine::runbook::load;
+
+use crate::context::Context;
+use crate::error::{CommandError, Exit, Kind, Result};
+use crate::find;
+use crate::known::Known;
+use crate::screen::Tone;
+use crate::views;
+use crate::views::table::Table;
+
+const AFTER: &str = "\
+Nothing is run and nothing outside is asked. All errors are shown at once; `sluice explain CODE` tells
+more about each. The inventory is checked too, when there is one. Exit code 0: all good, 2: errors.
+
+Examples:
+  sluice check health-check
+  sluice check runbooks/*.yaml
+  sluice check --assumptions          what the inventory leaves to defaults, and which are guesses";
+
+/// Check runbooks and the inventory
+#[derive(clap::Args)]
+#[command(after_help = AFTER)]
+pub(crate) struct Args {
+    /// Names or paths; without any, only the inventory is checked
+    #[arg(value_name = "RUNBOOK")]
+    runbooks: Vec<String>,
+
+    /// List the defaults that the clusters of the inventory rely on
+    #[arg(long)]
+    assumptions: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    valid: bool,
+    findings: Vec<Finding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumptions: Option<Vec<Assumed>>,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    code: &'static str,
+    severity: &'static str,
+    message: String,
+    file: Option<String>,
+    line: Option<usize>,
+    column: Option<usize>,
+    help: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Assumed {
+    cluster: String,
+    key: &'static str,
+    value: String,
+    basis: &'static str,
+    why: &'static str,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
+    let (inventory, mut findings) = match context.inventory() {
+        Ok(found) => (found, Vec::new()),
+        Err(error) if error.kind == Kind::Invalid => (None, error.diagnostics),
+        Err(error) => return Err(error),
+    };
+    if args.runbooks.is_empty() && inventory.is_none() && findings.is_empty() {
+        return Err(CommandError::usage("there is nothing to check: no runbook was named and no inventory found"));
+    }
+    let known = Known(context.registry()?);
+    let mut checked: Vec<String> = inventory.iter().map(|found| found.shown()).collect();
+    for wanted in &args.runbooks {
+        let found = match find::runbook(wanted, inventory.map(|found| found.folder())) {
+            Err(error) if error.kind == Kind::Invalid => {
+                findings.extend(error.diagnostics);
+                continue;
+            }
+            found => found?,
+        };
+        checked.push(found.source.name().to_owned());
+        findings.extend(load(&found.source, &known).map_or_else(|found| found, |loaded| loaded.warnings));
+    }
+    let assumptions = args.assumptions.then(|| inventory.map(|found| assumed(&found.inventory)).unwrap_or_default());
+    let valid = !findings.iter().any(Diagnostic::is_error);
+    if args.json {
+        let findings = findings.iter().map(finding).collect();
+        views::json(&Document { valid, findings, assumptions })?;
+        return Ok(if valid { Exit::DONE } else { Exit(CommandError::new(Kind::Invalid, "").exit()) });
+    }
+    show(context, &checked, findings, assumptions)
+}
+
+fn show(context: &Context, checked: &[String], found: Vec<Diagnostic>, assumptions: Option<Vec<Assumed>>) -> Result<Exit> {
+    let err = &context.screen.err;
+    if found.iter().any(Diagnostic::is_error) {
+        return Err(CommandError::invalid("what was checked", found));
+    }
+    let warnings: String = found.iter().map(|one| render(one, err.engine_paint()) + "\n").collect();
+    // Warnings are for a person; the answer is the exit code.
+    let _ = std::io::stderr().write_all(warnings.as_bytes());
+    if let Some(assumptions) = assumptions {
+        return show_assumptions(context, &assumptions);
+    }
+    for name in checked {
+        views::out(&format!("{} {name}\n", views::sign::Sign::Done.on(&context.screen.out)))?;
+    }
+    Ok(Exit::DONE)
+}
+
+fn show_assumptions(context: &Context, assumptions: &[Assumed]) -> Result<Exit> {
+    let out = &context.screen.out;
+    if assumptions.is_empty() {
+        views::out("no cluster relies on a default\n")?;
+        return Ok(Exit::DONE);
+    }
+    let cells = |one: &Assumed| {
+        vec![one.cluster.clone(), one.key.to_owned(), one.value.clone(), one.basis.to_owned(), one.why.to_owned()]
+    };
+    let head = ["cluster", "key", "taken instead", "basis", "why"].map(str::to_owned).to_vec();
+    let tone = |row: usize, _: usize| {
+        assumptions.get(row).filter(|one| one.basis == "guess").map(|_| Tone::Warn)
+    };
+    views::out(&Table { head, rows: assumptions.iter().map(cells).collect(), tone: &tone }.show(out, 0))?;
+    let guesses = assumptions.iter().filter(|one| one.basis == "guess").count();
+    if guesses > 0 {
+        context.note(&format!("{} in use: write the key into the inventory once you know", views::text::many(guesses, "guess")));
+    }
+    Ok(Exit::DONE)
+}
+
+fn assumed(inventory: &Inventory) -> Vec<Assumed> {
+    let one = |(cluster, one): (&sluice_engine::inventory::ClusterName, &sluice_engine::inventory::Assumption)| Assumed {
+        cluster: cluster.to_string(),
+        key: one.key,
+        value: one.value.clone(),
+        basis: match one.basis {
+            Basis::Documented => "documented",
+            Basis::Guess => "guess",
+        },
+        why: one.why,
+    };
+    inventory.assumptions().map(one).collect()
+}
+
+fn finding(found: &Diagnostic) -> Finding {
+    let place = found.source.as_ref().zip(found.labels.first()).map(|(source, label)| source.position(label.span.start));
+    Finding {
+        code: found.code.as_str(),
+        severity: if found.is_error() { "error" } else { "warning" },
+        message: found.message.clone(),
+        file: found.source.as_ref().map(|source| source.name().to_owned()),
+        line: place.map(|place| place.line),
+        column: place.map(|place| place.column),
+        help: found.help.clone(),
+    }
+}

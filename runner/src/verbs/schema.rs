@@ -1,0 +1,47 @@
+//! `sluice schema`
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::error::{Exit, Result};
+use crate::report::Report;
+use crate::views;
+
+const AFTER: &str = "\
+An editor that knows YAML schemas completes and checks a runbook as you type:
+  # yaml-language-server: $schema=runbook.schema.json
+
+Examples:
+  sluice schema runbook > runbook.schema.json
+  sluice schema run                   what `sluice run --json` prints";
+
+/// Print a JSON Schema
+#[derive(clap::Args)]
+#[command(after_help = AFTER)]
+pub(crate) struct Args {
+    #[arg(value_name = "WHAT", value_enum)]
+    what: What,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// What `run`, `resume` and `runs show` print with --json
+    Run,
+}
+
+pub(crate) fn run(_: &Context, args: Args) -> Result<Exit> {
+    views::json(&schema(args.what))?;
+    Ok(Exit::DONE)
+}
+
+fn schema(what: What) -> Value {
+    match what {
+        What::Run => run_schema(),
+    }
+}
+
+/// A step holds steps, so this one has references.
+fn run_schema() -> Value {
+    schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Report>().to_value()
+}

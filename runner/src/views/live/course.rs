@@ -1,0 +1,235 @@
+//! The course of a run as a person follows it: which steps are open and what each waits for, and a line for each that
+//! ended. It draws nothing; time is given to it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use sluice_engine::diagnostic::visible;
+use sluice_engine::journal::{CancelHow, Envelope, Event, Item, Key, Phase};
+use sluice_engine::machine::Status;
+use sluice_engine::machine::path::locate;
+use sluice_engine::run::{Sample, Watched};
+use sluice_engine::runbook::Checked;
+use sluice_engine::runbook::checked::{Hold, Kind, Step};
+use sluice_plugin::{Problem, Progress, Timestamp, Verdict};
+
+use crate::screen::{Stream, Tone};
+use crate::views::important;
+use crate::views::sign::Sign;
+use crate::views::text;
+
+/// Longer addresses push the text to the right.
+const WIDEST: usize = 32;
+/// Shorter than this nobody waited.
+const WORTH_SAYING: Duration = Duration::from_millis(100);
+
+/// What is known of the steps that are open.
+#[derive(Default)]
+pub(super) struct Course {
+    open: BTreeMap<String, Open>,
+    /// Of the addresses, so that the texts behind them stand in one column.
+    width: usize,
+}
+
+/// A step that has begun and not ended.
+struct Open {
+    began: Instant,
+    /// What it is for, until something better is known.
+    purpose: String,
+    note: Option<String>,
+    gate: Option<Waiting>,
+    hold: Option<Hold>,
+}
+
+struct Waiting {
+    why: String,
+    streak: u32,
+    /// For the eye: a countdown on this machine's clock.
+    until: Option<Instant>,
+}
+
+/// One line about something that has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) sign: Sign,
+    pub(super) key: String,
+    /// Escaped.
+    pub(super) text: String,
+    pub(super) took: Option<Duration>,
+}
+
+/// A step in flight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Running {
+    pub(super) key: String,
+    /// Escaped.
+    pub(super) waits: String,
+    pub(super) since: Duration,
+}
+
+impl Course {
+    pub(super) fn began(&mut self, key: &Key, step: &Step, now: Instant) {
+        let (action, hold) = match &step.kind {
+            Kind::Use(used) => (used.action.to_string(), None),
+            Kind::Gate(gate) => (gate.action.to_string(), Some(gate.passes.hold)),
+            Kind::Group(_) => (String::new(), None),
+        };
+        let purpose = visible(step.summary.as_deref().unwrap_or(&action)).into_owned();
+        let open = Open { began: now, purpose, note: None, gate: None, hold };
+        // A step that is tried again began when it was first tried.
+        self.open.entry(key.to_string()).or_insert(open);
+    }
+
+    /// `now` and `at` are the same moment on two clocks.
+    pub(super) fn sampled(&mut self, key: &Key, sample: &Sample, now: Instant, at: Timestamp) {
+        if let Some(open) = self.open.get_mut(key.as_str()) {
+            let until = now.checked_add(sample.until.since(at));
+            open.gate = Some(Waiting { why: visible(&sample.why).into_owned(), streak: sample.streak, until });
+        }
+    }
+
+    pub(super) fn progress(&mut self, step: &str, progress: &Progress) {
+        if let Some(open) = self.open.get_mut(step) {
+            let note = visible(&progress.note);
+            let figures = match progress.total {
+                Some(total) => format!(" {} of {}", text::count(progress.done), text::count(total)),
+                None if progress.done > 0 => format!(" {}", text::count(progress.done)),
+                None => String::new(),
+            };
+            // A note that has figures of its own needs no second ones.
+            let told = note.chars().any(|char| char.is_ascii_digit());
+            open.note = Some(if told { note.into_owned() } else { format!("{note}{figures}") });
+        }
+    }
+
+    /// The line about an event, for those that a person wants to hear of.
+    pub(super) fn event(&mut self, watched: &Watched<'_>, envelope: &Envelope, now: Instant) -> Option<Line> {
+        if self.width == 0 {
+            self.width = widest(watched.runbook).min(WIDEST);
+        }
+        let key = envelope.event.key().map(Key::as_str).unwrap_or_default();
+        let (sign, text) = said(watched, envelope)?;
+        let stays = matches!(sign, Sign::Again | Sign::Running);
+        let took = match stays {
+            true => None,
+            false => self.open.remove(key).map(|open| now.saturating_duration_since(open.began)),
+        };
+        let key = key.trim_end_matches('.').to_owned();
+        Some(Line { sign, key, text, took: took.filter(|took| *took >= WORTH_SAYING) })
+    }
+
+    /// In the order of their addresses.
+    pub(super) fn running(&self, now: Instant) -> Vec<Running> {
+        let row = |(key, open): (&String, &Open)| Running {
+            key: key.clone(),
+            waits: open.waits(now),
+            since: now.saturating_duration_since(open.began),
+        };
+        self.open.iter().map(row).collect()
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.open.clear();
+    }
+
+    /// `✓ greet     hello, world  0.3 s`
+    pub(super) fn show(&self, line: &Line, stream: &Stream) -> String {
+        let text = match line.sign {
+            Sign::Failed | Sign::Stopped | Sign::Again | Sign::Skipped | Sign::Note => stream.paint(line.sign.tone(), &line.text),
+            Sign::Done | Sign::Running | Sign::Pending => line.text.clone(),
+        };
+        let took = line.took.map(|took| stream.paint(Tone::Dim, &format!("  {}", text::duration(took)))).unwrap_or_default();
+        let key = if line.key.is_empty() { String::new() } else { text::pad(&line.key, self.width) + "  " };
+        format!("{} {key}{text}{took}", line.sign.on(stream)).trim_end().to_owned()
+    }
+
+    pub(super) fn pad(&self, key: &str) -> String {
+        text::pad(key, self.width)
+    }
+}
+
+impl Open {
+    /// "3 of 5 passes, 12 s left: node-2 is 4,468 behind"
+    fn waits(&self, now: Instant) -> String {
+        let Some(gate) = &self.gate else { return self.note.clone().unwrap_or_else(|| self.purpose.clone()) };
+        let passes = match self.hold {
+            Some(Hold::Consecutive(wanted)) if wanted > 1 => Some(format!("{} of {wanted} passes", gate.streak)),
+            Some(Hold::For(_)) if gate.streak > 0 => Some("passing".to_owned()),
+            Some(Hold::Consecutive(_) | Hold::For(_)) | None => None,
+        };
+        let left = gate.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero());
+        let left = left.map(|left| format!("{} left", text::duration(Duration::from_secs(left.as_secs().max(1)))));
+        let head = passes.into_iter().chain(left).collect::<Vec<_>>().join(", ");
+        let note = self.note.as_ref().unwrap_or(&gate.why);
+        if head.is_empty() { note.clone() } else { format!("{head}: {note}") }
+    }
+}
+
+fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
+    let again = |key: &Key| backoff(watched, key, envelope.at);
+    Some(match &envelope.event {
+        Event::Done { output, .. } => (Sign::Done, important::line(output)),
+        Event::Renewed { .. } => (Sign::Done, "fetched again".to_owned()),
+        Event::Skipped { .. } => (Sign::Skipped, "skipped: its condition does not hold".to_owned()),
+        Event::Failed { key, problem, .. } => match again(key) {
+            Some((attempts, wait)) => {
+                let wait = text::duration(wait);
+                (Sign::Again, format!("attempt {attempts} failed, again in {wait}: {}", visible(&problem.message)))
+            }
+            None => (Sign::Failed, failure(problem)),
+        },
+        Event::Judged { verdict: Verdict::Pass, why, .. } => (Sign::Done, visible(why).into_owned()),
+        Event::Judged { verdict, why, .. } => (Sign::Stopped, format!("{verdict}: {}", visible(why))),
+        Event::Opened { items, .. } => (Sign::Note, opened(items)),
+        Event::CancelAsked { how, why } => {
+            let how = match how {
+                CancelHow::AfterStep => "after the steps that run now",
+                CancelHow::Now => "now",
+                CancelHow::Abandon => "at once, without `finally`",
+            };
+            (Sign::Note, format!("{} asks to end the run {how}: {}", visible(&envelope.actor), visible(why)))
+        }
+        Event::Claimed { epoch, owner } if epoch.0 > 1 => {
+            (Sign::Note, format!("resumed by process {} on {}", owner.pid, visible(&owner.host)))
+        }
+        Event::Entered { phase: Phase::Finally } if !watched.runbook.finally.is_empty() => (Sign::Note, "finally".to_owned()),
+        Event::Started { .. }
+        | Event::Claimed { .. }
+        | Event::Entered { .. }
+        | Event::Waiting { .. }
+        | Event::Interrupted
+        | Event::Ended { .. } => return None,
+    })
+}
+
+fn failure(problem: &Problem) -> String {
+    visible(&problem.message).into_owned()
+}
+
+/// How often a step was tried that will be tried again, and when that is.
+fn backoff(watched: &Watched<'_>, key: &Key, now: Timestamp) -> Option<(u32, Duration)> {
+    let path = locate(key, watched.runbook, watched.state)?;
+    let (_, slot) = path.find(watched.runbook, watched.state)?;
+    match &slot.status {
+        Status::Backoff { until, .. } => Some((slot.attempts, until.since(now))),
+        _ => None,
+    }
+}
+
+fn opened(items: &[Item]) -> String {
+    const SHOWN: usize = 8;
+    if items.is_empty() {
+        return "nothing to do: no items".to_owned();
+    }
+    let names: Vec<_> = items.iter().take(SHOWN).map(|item| visible(&item.key)).collect();
+    let more = if items.len() > SHOWN { ", ..." } else { "" };
+    format!("{}: {}{more}", text::many(items.len(), "item"), names.join(", "))
+}
+
+fn widest(runbook: &Checked) -> usize {
+    fn of(steps: &[Step], above: usize) -> usize {
+        let own = |step: &Step| above + text::width(step.id.as_str());
+        steps.iter().map(|step| own(step).max(of(step.children(), own(step) + 1))).max().unwrap_or(0)
+    }
+    of(&runbook.steps, 0).max(of(&runbook.finally, 0))
+}

@@ -1,0 +1,31 @@
+//! What people and programs read: each screen twice, for a person and as JSON. Nothing here decides or fetches.
+
+pub(crate) mod ask;
+pub(crate) mod diff;
+pub(crate) mod findings;
+pub(crate) mod important;
+pub(crate) mod live;
+pub(crate) mod outcome;
+pub(crate) mod plan;
+pub(crate) mod schema;
+pub(crate) mod sign;
+pub(crate) mod table;
+pub(crate) mod text;
+pub(crate) mod tree;
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+
+/// Data for whoever reads standard output.
+pub(crate) fn out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// One JSON document, indented.
+pub(crate) fn json(document: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(document).map_err(io::Error::other)?;
+    out(&(text + "\n"))
+}
