@@ -4,7 +4,6 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sluice_engine::inventory::Inventory;
 use sluice_engine::registry::Registry;
 use sluice_host::Redactor;
 use sluice_store::SqliteStore;
@@ -59,11 +58,6 @@ impl Context {
             }
         }
         Ok(self.trusted.get().is_some_and(|trusted| *trusted).then_some(found))
-    }
-
-    /// For what reads an inventory where there may be none.
-    pub(crate) fn inventory_or_empty(&self) -> Result<Inventory> {
-        Ok(self.inventory()?.map(|found| found.inventory.clone()).unwrap_or_default())
     }
 
     pub(crate) fn registry(&self) -> Result<Arc<Registry>> {

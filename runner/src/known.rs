@@ -29,7 +29,7 @@ impl Actions for Known {
 }
 
 /// Reads the runbook of an earlier run as it was then.
-pub(crate) fn recheck(registry: &Arc<Registry>) -> impl Fn(&Snapshot) -> Result<Checked, String> + Sync {
+pub(crate) fn recheck(registry: &Arc<Registry>) -> impl Fn(&Snapshot) -> Result<Checked, String> + Sync + use<> {
     let known = Known(registry.clone());
     move |snapshot| {
         let source = Source::new(format!("{} (as it was)", snapshot.origin), snapshot.runbook.as_str());

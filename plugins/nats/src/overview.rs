@@ -70,6 +70,7 @@ fn put_together(cluster: &Cluster, rounds: Vec<Vec<NodeRead>>, notes: Vec<String
         nodes: nodes.collect(),
         streams: Vec::new(),
         rounds: rounds.map(|(reads, at)| Round { at, reads }).collect(),
+        api: None,
         own: Own::default(),
     };
     let unreached = |at: usize| {

@@ -8,6 +8,7 @@ use sluice_plugin::Verdict;
 use tokio::task::JoinHandle;
 
 use crate::host::run;
+use crate::with_creds::creds;
 
 pub(crate) fn cluster(plan: &Plan) -> Value {
     let node = |n: u8| {
@@ -43,8 +44,13 @@ impl Health {
 }
 
 async fn health(plan: &Plan) -> Health {
+    health_with(plan, json!({})).await
+}
+
+async fn health_with(plan: &Plan, more: Value) -> Health {
     let thresholds: Value = serde_saphyr::from_str(include_str!("../../../runbooks/thresholds.yaml")).unwrap();
-    let with = json!({ "cluster": cluster(plan), "thresholds": thresholds["thresholds"] });
+    let mut with = json!({ "cluster": cluster(plan), "thresholds": thresholds["thresholds"] });
+    with.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let start = Instant::now();
     let outcome = run("cluster_health", with).await.unwrap();
     let health = Health { verdict: outcome.judgement.unwrap().verdict, output: outcome.output, took: start.elapsed() };
@@ -109,14 +115,29 @@ async fn a_cluster_through_good_and_bad_times() {
     }
     load.abort();
 
+    two_sources(&lab, &plan).await;
     frozen(&lab, &plan).await;
     killed(&lab, &plan).await;
+    replaced(&lab, &plan).await;
     let name = plan.node_name(2);
     lab.fault(Fault::Replace { node: "2".into(), new_name: true, boot_delay: None }).await.unwrap();
     let ghost = until(&plan, "haunted", |health| health.has("ghost_peer")).await;
     assert_eq!(ghost.verdict, Verdict::Fail);
     assert!(ghost.has(&format!("wrong_server_name {name}")) || ghost.has("node_unreachable"), "{:?}", ghost.codes());
     lab.down().unwrap();
+}
+
+/// The API agrees, and neither our connection nor our errors count.
+async fn two_sources(lab: &Lab, plan: &Plan) {
+    let mut with = json!({ "cluster": cluster(plan), "creds": creds(lab, "admin").await });
+    let both = health_with(plan, with.clone()).await;
+    assert_eq!(both.codes(), ["warning no_connections nats-staging"]);
+    with["cluster"]["streams"] = json!(["pivot_main", "orders"]);
+    let missing = health_with(plan, with.clone()).await;
+    assert_eq!(missing.codes(), ["critical stream_missing orders", "warning no_connections nats-staging"]);
+    with["creds"] = creds(lab, "facebox").await;
+    with["cluster"]["streams"] = json!(["pivot_main"]);
+    assert!(health_with(plan, with).await.has("warning no_second_source pivot_main"));
 }
 
 async fn frozen(lab: &Lab, plan: &Plan) {
@@ -143,4 +164,15 @@ async fn killed(lab: &Lab, plan: &Plan) {
     assert_eq!(dead.output["voters"]["left"], 2);
     lab.fault(Fault::Start { node: "1".into() }).await.unwrap();
     until(plan, "well again", |health| health.verdict == Verdict::Pass).await;
+}
+
+/// The new server is empty and has thousands of messages to fetch, slowly. Pass must not come before they are there;
+/// the lab's own look at the stores is the judge of that.
+async fn replaced(lab: &Lab, plan: &Plan) {
+    lab.fault(Fault::Slow { node: "1".into(), duty: 0.3 }).await.unwrap();
+    lab.fault(Fault::Replace { node: "1".into(), new_name: false, boot_delay: None }).await.unwrap();
+    until(plan, "missed", |health| health.verdict != Verdict::Pass).await;
+    until(plan, "replaced", |health| health.verdict == Verdict::Pass).await;
+    lab.ask("/healthy", json!({})).await.expect("all stores hold what the leader has");
+    lab.fault(Fault::Thaw { node: "1".into() }).await.unwrap();
 }

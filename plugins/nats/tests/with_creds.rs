@@ -9,7 +9,7 @@ use crate::health::cluster;
 use crate::host::run;
 
 /// The JWT and the seed in a creds file.
-async fn creds(lab: &Lab, user: &str) -> Value {
+pub(crate) async fn creds(lab: &Lab, user: &str) -> Value {
     let file = lab.creds(user).await.unwrap();
     let line = |start: &str| file.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
     json!({ "jwt": line("eyJ"), "seed": line("SU") })

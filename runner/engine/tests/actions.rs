@@ -43,7 +43,14 @@ pub(crate) fn fake() -> Fake {
     Fake(specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect())
 }
 
-fn spec(name: &str, effect: Effect, idempotent: bool, gate: Option<GateClass>, input: Value, output: Value) -> ActionSpec {
+fn spec(
+    name: &str,
+    effect: Effect,
+    idempotent: bool,
+    gate: Option<GateClass>,
+    input: Value,
+    output: Value,
+) -> ActionSpec {
     ActionSpec {
         name: ActionName::parse(name).unwrap(),
         summary: "Do as a test needs".into(),
@@ -91,7 +98,10 @@ fn echo_input() -> Value {
 }
 
 fn write_input() -> Value {
-    closed(json!({ "file": { "type": "string", "description": "path of the file" }, "text": text() }), &["file", "text"])
+    closed(
+        json!({ "file": { "type": "string", "description": "path of the file" }, "text": text() }),
+        &["file", "text"],
+    )
 }
 
 fn cluster_input() -> Value {
@@ -103,7 +113,8 @@ fn node_input() -> Value {
 }
 
 fn health_output() -> Value {
-    let counts = json!({ "healthy": { "type": "integer" }, "total": { "type": "integer" }, "behind": { "type": "integer" } });
+    let counts =
+        json!({ "healthy": { "type": "integer" }, "total": { "type": "integer" }, "behind": { "type": "integer" } });
     closed(counts, &["healthy", "total", "behind"])
 }
 

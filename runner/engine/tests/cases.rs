@@ -2,10 +2,12 @@
 //! `BLESS=1` writes the expected texts anew.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sluice_engine::diagnostic::{Diagnostic, Paint, render};
 use sluice_engine::{inventory, runbook, yaml};
+
+use crate::clock::Clock;
 
 #[test]
 fn every_broken_file_is_told_what_is_wrong_with_it() {
@@ -27,7 +29,7 @@ fn files() -> Vec<PathBuf> {
 /// What is wrong with the case, if anything.
 fn compare(case: &Path, blessing: bool) -> Option<String> {
     let name = case.file_name().unwrap().to_str().unwrap();
-    let start = Instant::now();
+    let start = Clock::start();
     let found = findings(name, &std::fs::read(case).unwrap());
     let took = start.elapsed();
     let shown: String = found.iter().map(|one| render(one, Paint::Plain)).collect::<Vec<_>>().join("\n");

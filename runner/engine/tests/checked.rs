@@ -91,7 +91,8 @@ fn an_effect_may_be_raised() {
 
 #[test]
 fn leaves_without_templates_are_constants() {
-    let text = "runbook: a\nsteps:\n  - { id: one, uses: base.echo, with: { value: [1, { a: \"{{ 1 + 1 }}\" }, x] } }\n";
+    let text =
+        "runbook: a\nsteps:\n  - { id: one, uses: base.echo, with: { value: [1, { a: \"{{ 1 + 1 }}\" }, x] } }\n";
     let runbook = good(text);
     let Kind::Use(used) = &runbook.steps[0].kind else { panic!() };
     let Tree::Map(fields) = &used.with else { panic!() };
@@ -104,6 +105,8 @@ fn leaves_without_templates_are_constants() {
 #[test]
 fn steps_in_branches_that_cannot_see_each_other_may_share_an_id() {
     let inner = "[{ id: same, uses: base.echo, with: { value: 1 } }]";
-    let text = format!("runbook: a\nsteps:\n  - {{ id: a, steps: {inner} }}\n  - {{ id: b, steps: {inner} }}\n  - {{ id: same, uses: base.echo, with: {{ value: \"{{{{ steps.a.same }}}}\" }} }}\n");
+    let text = format!(
+        "runbook: a\nsteps:\n  - {{ id: a, steps: {inner} }}\n  - {{ id: b, steps: {inner} }}\n  - {{ id: same, uses: base.echo, with: {{ value: \"{{{{ steps.a.same }}}}\" }} }}\n"
+    );
     assert_eq!(good(&text).walk().count(), 5);
 }

@@ -1,26 +1,38 @@
 //! Texts made to hurt, too large or too odd to lie in a folder. Each is refused within a second, and nothing panics.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use sluice_engine::diagnostic::{Code, Paint, render};
 
 use crate::cases::findings;
+use crate::clock::Clock;
 
+/// As a runbook and as an inventory.
 fn check(name: &str, bytes: &[u8], expect: Code) {
-    for name in [format!("{name}.yaml"), format!("inventory-{name}.yaml")] {
-        let start = Instant::now();
-        let found = findings(&name, bytes);
-        let shown: usize = found.iter().map(|one| render(one, Paint::Ansi).len()).sum();
-        assert!(start.elapsed() < Duration::from_secs(1), "{name} took {:?}", start.elapsed());
-        assert!(found.iter().any(|one| one.code == expect), "{name}: {:?}", found.first());
-        assert!(found.len() <= 101 && shown < 200_000, "{name}: {} findings, {shown} bytes", found.len());
-    }
+    check_one(&format!("{name}.yaml"), bytes, expect);
+    check_one(&format!("inventory-{name}.yaml"), bytes, expect);
+}
+
+fn check_one(name: &str, bytes: &[u8], expect: Code) {
+    let start = Clock::start();
+    let found = findings(name, bytes);
+    let shown: usize = found.iter().map(|one| render(one, Paint::Ansi).len()).sum();
+    assert!(start.elapsed() < Duration::from_secs(1), "{name} took {:?}", start.elapsed());
+    assert!(found.iter().any(|one| one.code == expect), "{name}: {:?}", found.first());
+    assert!(found.len() <= 101 && shown < 200_000, "{name}: {} findings, {shown} bytes", found.len());
 }
 
 #[test]
 fn large_files_are_refused_at_once() {
     check("ten-megabytes", "a: b\n".repeat(2_000_000).as_bytes(), Code::FileTooLarge);
+}
+
+#[test]
+fn the_largest_file_is_read_in_time() {
+    let step = "  - { id: a, uses: base.echo, with: { value: \"e f g h\" } }\n";
+    let steps = step.repeat((sluice_engine::yaml::LARGEST - 40) / step.len());
+    check_runbook(&format!("runbook: a\nsteps:\n{steps}"), Code::DuplicateId);
 }
 
 #[test]
@@ -56,24 +68,34 @@ fn aliases_do_not_multiply() {
 #[test]
 fn many_mistakes_stay_readable() {
     let steps: String = (0..3000).map(|at| format!("  - {{ id: s{at}, usse: base.echo, wiht: {{}} }}\n")).collect();
-    check("mistakes", format!("runbook: a\nsteps:\n{steps}").as_bytes(), Code::TooManyErrors);
+    check_runbook(&format!("runbook: a\nsteps:\n{steps}"), Code::TooManyErrors);
+    let clusters: String = (0..2000).map(|at| format!("  c{at}: {{ nodse: 3, asw: {{}} }}\n")).collect();
+    check_one("inventory-mistakes.yaml", format!("clusters:\n{clusters}").as_bytes(), Code::TooManyErrors);
     check("long-line", format!("{}: 1\n", "k".repeat(900)).as_bytes(), Code::UnknownKey);
-    check("long-name", format!("runbook: {}\nsteps: []\nclusters: 1\n", "n".repeat(200_000)).as_bytes(), Code::UnknownKey);
+    check(
+        "long-name",
+        format!("runbook: {}\nsteps: []\nclusters: 1\n", "n".repeat(200_000)).as_bytes(),
+        Code::UnknownKey,
+    );
 }
 
 #[test]
 fn a_template_cannot_be_made_to_hurt() {
-    let nested = format!("runbook: a\nsteps:\n  - {{ id: a, uses: base.echo, with: {{ value: \"{{{{ {}1{} }}}}\" }} }}\n", "(".repeat(20_000), ")".repeat(20_000));
+    let nested = format!(
+        "runbook: a\nsteps:\n  - {{ id: a, uses: base.echo, with: {{ value: \"{{{{ {}1{} }}}}\" }} }}\n",
+        "(".repeat(20_000),
+        ")".repeat(20_000)
+    );
     check_runbook(&nested, Code::BadExpression);
-    let chain = format!("runbook: a\nsteps:\n  - {{ id: a, uses: base.echo, when: \"{}\", with: {{ value: 1 }} }}\n", "not ".repeat(20_000));
+    let chain = format!(
+        "runbook: a\nsteps:\n  - {{ id: a, uses: base.echo, when: \"{}\", with: {{ value: 1 }} }}\n",
+        "not ".repeat(20_000)
+    );
     check_runbook(&chain, Code::BadExpression);
 }
 
 fn check_runbook(text: &str, expect: Code) {
-    let start = Instant::now();
-    let found = findings("hostile.yaml", text.as_bytes());
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-    assert!(found.iter().any(|one| one.code == expect), "{:?}", found.first());
+    check_one("hostile.yaml", text.as_bytes(), expect);
 }
 
 const GOOD: &str = include_str!("cases/good.txt");

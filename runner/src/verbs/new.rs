@@ -29,10 +29,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let name = RunbookName::parse(&args.name).map_err(|error| CommandError::usage(error.to_string()))?;
-    let beside = context.inventory()?.map_or_else(|| PathBuf::from("."), |found| found.folder().to_owned());
+    // Below the current folder where there is no inventory.
+    let beside = context.inventory()?.map_or_else(PathBuf::new, |found| found.folder().to_owned());
     let file = beside.join("runbooks").join(format!("{name}.yaml"));
     write(&file, &skeleton(name.as_str()))?;
-    let shown = paths::shown(&file.canonicalize().unwrap_or(file));
+    let shown = paths::shown(&file);
     views::out(&format!("{shown}\n"))?;
     if builtin::text(name.as_str()).is_some() {
         context.note(&format!("it hides the built-in runbook `{name}`"));

@@ -17,7 +17,9 @@ pub(crate) struct Table<'a> {
 impl Table<'_> {
     /// Lines that end in a line break, indented by `indent`. What does not fit is taken from the widest column.
     pub(crate) fn show(&self, stream: &Stream, indent: usize) -> String {
-        let widths = self.widths(stream.width.saturating_sub(indent));
+        // What is read by a program is never cut.
+        let room = if stream.terminal { stream.width.saturating_sub(indent) } else { usize::MAX };
+        let widths = self.widths(room);
         let mut text = line(&self.head, &widths, indent, &|_, cell| stream.paint(Tone::Dim, cell));
         for (at, row) in self.rows.iter().enumerate() {
             let paint = |column: usize, cell: &str| match (self.tone)(at, column) {
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     fn shown(rows: &[&[&str]], width: usize) -> String {
-        let stream = Stream { terminal: false, color: false, unicode: true, width };
+        let stream = Stream { terminal: true, color: false, unicode: true, width };
         let cells = |row: &&[&str]| row.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
         let mut rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
         let head = rows.remove(0);

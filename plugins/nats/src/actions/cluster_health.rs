@@ -13,9 +13,11 @@ use sluice_plugin::inventory::Cluster;
 use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem, Timestamp};
 
 use super::common;
+use super::second_source::SecondSource;
 use crate::health::sample::{Configured, Own, Sample};
 use crate::health::threshold::Threshold;
 use crate::health::{Report, judge};
+use crate::link::creds::CredsInput;
 use crate::monitor::reach::Kind;
 use crate::monitor::read::{self, NodeRead, PATIENCE, Round};
 use crate::span::Span;
@@ -40,6 +42,9 @@ struct Input {
     settle: Span,
     /// The alert table, `runbooks/thresholds.yaml`.
     thresholds: Vec<Threshold>,
+    /// With these the JetStream API is asked for the configured streams too, and must agree with the endpoints.
+    #[serde(default)]
+    creds: Option<CredsInput>,
 }
 
 fn three_seconds() -> Span {
@@ -71,26 +76,31 @@ impl Action for ClusterHealth {
         }
         let input: Input = common::input(call)?;
         common::some_nodes(&input.cluster)?;
-        let report = look(host, &input).await;
+        let creds = input.creds.as_ref().map(|creds| creds.reveal(host, "/creds")).transpose()?;
+        let mut second = match &creds {
+            Some(creds) => Some(SecondSource::open(&input.cluster, creds).await),
+            None => None,
+        };
+        let report = look(host, &input, second.as_mut()).await;
         let verdict = report.verdict();
         Ok(Outcome::judged(common::output(&report)?, verdict, report.summary))
     }
 }
 
-async fn look(host: &dyn Host, input: &Input) -> Report {
+async fn look(host: &dyn Host, input: &Input, mut second: Option<&mut SecondSource>) -> Report {
     let start = host.now();
     let mut sample = empty(&input.cluster);
     common::progress(host, format!("first look at {} nodes", input.cluster.nodes.len()), 0, Some(2));
-    add_round(host, input, start, &mut sample).await;
+    add_round(host, input, start, &mut sample, second.as_deref_mut()).await;
     sleep_until(host, start.plus(input.sample.0)).await;
     common::progress(host, "second look, after the leaders' word", 1, Some(2));
-    add_round(host, input, start, &mut sample).await;
+    add_round(host, input, start, &mut sample, second.as_deref_mut()).await;
     let mut report = judge(&sample, &input.thresholds);
     let until = host.now().plus(input.settle.0);
     while report.may_settle() && host.now().plus(LOOK_AGAIN) <= until {
         common::progress(host, waits_for(&report), 2, None);
         host.sleep(LOOK_AGAIN).await;
-        add_round(host, input, start, &mut sample).await;
+        add_round(host, input, start, &mut sample, second.as_deref_mut()).await;
         report = judge(&sample, &input.thresholds);
     }
     report
@@ -103,16 +113,28 @@ fn empty(cluster: &Cluster) -> Sample {
         nodes: nodes.collect(),
         streams: cluster.streams.clone(),
         rounds: Vec::new(),
+        api: None,
         own: Own::default(),
     }
 }
 
-async fn add_round(host: &dyn Host, input: &Input, start: Timestamp, sample: &mut Sample) {
+/// One look at all nodes, and after it at the second source, whose errors up to here are ours.
+async fn add_round(
+    host: &dyn Host,
+    input: &Input,
+    start: Timestamp,
+    sample: &mut Sample,
+    second: Option<&mut SecondSource>,
+) {
     let at = u64::try_from(host.now().since(start).as_millis()).unwrap_or(u64::MAX);
     let frozen = |node: usize| sample.silent(node).is_some_and(|why| why.kind == Kind::Timeout);
     let patience = |node| if frozen(node) { SHORT_PATIENCE } else { PATIENCE };
     let reads: Vec<NodeRead> = read::round(host, &input.cluster.nodes, patience).await;
     sample.rounds.push(Round { at, reads });
+    if let Some(second) = second {
+        sample.own = second.own();
+        sample.api = Some(second.ask(&input.cluster.streams).await);
+    }
 }
 
 async fn sleep_until(host: &dyn Host, moment: Timestamp) {

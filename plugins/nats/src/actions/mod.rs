@@ -9,6 +9,7 @@ mod hosts;
 mod jetstream;
 mod jetstream_input;
 mod meta;
+mod second_source;
 mod servers;
 mod stream_list;
 mod streams;

@@ -10,6 +10,7 @@ mod node;
 mod quorum;
 mod report;
 pub(crate) mod sample;
+mod second;
 mod stream;
 pub(crate) mod threshold;
 pub(crate) mod view;

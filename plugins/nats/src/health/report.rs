@@ -11,7 +11,7 @@ use super::sample::Sample;
 use super::stream::Row;
 use super::threshold::{self, Threshold};
 use super::view::{ConsumerView, MetaView, ServerView, StreamView};
-use super::{meta, node, stream};
+use super::{meta, node, second, stream};
 
 /// What `nats.cluster_health` returns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +77,7 @@ pub(crate) fn judge(sample: &Sample, thresholds: &[Threshold]) -> Report {
         }
     }
     findings.extend(missing_streams(sample, &streams));
+    findings.extend(second::findings(sample, &streams));
     findings.extend(quorum::findings(&votes));
     findings.extend(threshold::findings(sample, thresholds));
     threshold::word(&mut findings, thresholds);

@@ -11,6 +11,8 @@ pub(crate) struct Sample {
     /// Streams that must exist.
     pub(crate) streams: Vec<String>,
     pub(crate) rounds: Vec<Round>,
+    /// What the JetStream API said last, or why it said nothing; `None` when it was not to be asked.
+    pub(crate) api: Option<Result<Vec<ApiStream>, String>>,
     pub(crate) own: Own,
 }
 
@@ -19,6 +21,25 @@ pub(crate) struct Sample {
 pub(crate) struct Configured {
     pub(crate) name: String,
     pub(crate) host: String,
+}
+
+/// One configured stream as the JetStream API tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiStream {
+    pub(crate) name: String,
+    pub(crate) said: ApiSaid,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ApiSaid {
+    /// `account` is empty when the server did not say which it is.
+    Stream {
+        account: String,
+        leader: String,
+        last_seq: u64,
+    },
+    Missing,
+    Unanswered(String),
 }
 
 /// What our own looking did to the counters between the first round and the last.

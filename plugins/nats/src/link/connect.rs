@@ -146,3 +146,57 @@ fn no_link(address: &Address, creds: &UserCreds, kind: ConnectErrorKind, text: &
         | ConnectErrorKind::MaxReconnects => at(Kind::Other, text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::creds::tests::minted;
+    use super::*;
+
+    const INFO: &str = r#"INFO {"server_id":"N","server_name":"n1","version":"2.15.1","max_payload":1048576,"headers":true,"auth_required":true,"nonce":"abc"}"#;
+
+    /// Greets, and reads lines until the client is content or gone; the lines, by their first word.
+    async fn greet(stream: &mut BufReader<TcpStream>) -> Vec<String> {
+        stream.get_mut().write_all(format!("{INFO}\r\n").as_bytes()).await.unwrap();
+        let mut words = Vec::new();
+        let mut line = String::new();
+        while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
+            words.extend(line.split_whitespace().next().map(str::to_owned));
+            if line.starts_with("PING") {
+                stream.get_mut().write_all(b"PONG\r\n").await.unwrap();
+                break;
+            }
+            line.clear();
+        }
+        words
+    }
+
+    #[tokio::test]
+    async fn a_lost_connection_is_not_made_again() {
+        let (jwt, seed) = minted(None);
+        let creds = UserCreds::parse(&Secret::new(jwt), &Secret::new(seed), "").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port(), tls: false };
+        let server = tokio::spawn(async move {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            assert_eq!(greet(&mut stream).await, ["CONNECT", "PING"]);
+            (listener, stream)
+        });
+        let mut link = one(&address, &creds).await.map_err(|none| none.why()).unwrap();
+        assert_eq!(link.server_name, "n1");
+        let (listener, stream) = server.await.unwrap();
+        drop(stream);
+        // The client comes back once, gets no credentials, and says not a word: nothing can be sent a second time.
+        let mut again = BufReader::new(listener.accept().await.unwrap().0);
+        assert_eq!(greet(&mut again).await, Vec::<String>::new());
+        while !link.complaints.borrow_and_update().contains("closed the connection") {
+            link.complaints.changed().await.unwrap();
+        }
+        // Its own end closes the last way back; `accept` would wait for ever if this did not hold.
+        while link.client.publish("x", "y".into()).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -30,6 +30,16 @@ impl Findings {
         if self.kept.len() < KEPT { self.kept.push(found) } else { self.dropped += 1 }
     }
 
+    /// As [`Self::push`], for what is dear to make: it is not made when it would be dropped.
+    pub fn push_with(&mut self, found: impl FnOnce(&Source) -> Diagnostic) {
+        if self.kept.len() < KEPT {
+            let found = found(&self.source);
+            self.kept.push(found);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
     /// An error at one place.
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>, label: impl Into<String>) {
         self.push(Diagnostic::error(code, message).at(&self.source, span, label));

@@ -1,6 +1,7 @@
 //! A diagnostic as text for a terminal: header, place, the lines with carets, help. It decides no policy: whether there
 //! are colours is the caller's choice.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthChar as _;
@@ -8,6 +9,9 @@ use unicode_width::UnicodeWidthChar as _;
 use super::visible::push_visible;
 use super::{Diagnostic, Label, Severity, visible};
 use crate::source::{Position, Source};
+
+/// Characters of a message: it may quote a name from the file, of any length.
+const LONGEST: usize = 600;
 
 /// Columns of source text shown at most; longer lines are cut around the caret.
 const WINDOW: usize = 110;
@@ -27,15 +31,23 @@ pub fn render(diagnostic: &Diagnostic, paint: Paint) -> String {
         Severity::Warning => ("warning", YELLOW),
     };
     let title = paint.with(tone, &format!("{word}[{}]", diagnostic.code));
-    line(&mut out, &format!("{title}: {}", paint.with(BOLD, &visible(&diagnostic.message))));
+    line(&mut out, &format!("{title}: {}", paint.with(BOLD, &shortened(&diagnostic.message))));
     let gutter = diagnostic.source.as_ref().map_or(1, |source| place(&mut out, diagnostic, source, paint));
     if let Some(help) = &diagnostic.help {
         for (at, part) in help.lines().enumerate() {
             let head = if at == 0 { "= help:" } else { "       " };
-            line(&mut out, &format!("{:gutter$} {} {}", "", paint.with(BLUE, head), visible(part)));
+            line(&mut out, &format!("{:gutter$} {} {}", "", paint.with(BLUE, head), shortened(part)));
         }
     }
     out
+}
+
+/// One line of text from anywhere, safe to show and of a bearable length.
+fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST) {
+        None => visible(text),
+        Some((end, _)) => Cow::Owned(format!("{}...", visible(text.get(..end).unwrap_or_default()))),
+    }
 }
 
 /// Writes `--> file:line:column` and the labelled lines; gives the width of the line numbers.
@@ -60,7 +72,7 @@ fn place(out: &mut String, diagnostic: &Diagnostic, source: &Source, paint: Pain
             shown = Some(row);
         }
         let (mark, tone) = if at == 0 { ("^", tone(diagnostic.severity)) } else { ("-", BLUE) };
-        let carets = format!("{:pad$}{} {}", "", mark.repeat(cut.carets), visible(&label.text), pad = cut.before);
+        let carets = format!("{:pad$}{} {}", "", mark.repeat(cut.carets), shortened(&label.text), pad = cut.before);
         line(out, &format!("{:gutter$} {bar} {}", "", paint.with_keeping_indent(tone, carets.trim_end())));
     }
     gutter

@@ -34,7 +34,7 @@ pub(super) fn parse(name: &str, node: &Node, findings: &mut Findings) -> Option<
         aws,
     };
     let (soak, logs, units) = (reader.soak(findings), reader.logs(findings), reader.units(findings));
-    let locks = reader.locks(cluster.aws.is_some(), findings);
+    let locks = reader.locks(cluster.aws.as_ref().is_some_and(|aws| aws.account.is_some()), findings);
     Some(Entry { cluster, soak, locks, logs, units, ecs, assumptions: reader.assumptions })
 }
 
@@ -185,8 +185,7 @@ impl Reader<'_> {
                 return Vec::new();
             }
             _ => {
-                let count =
-                    fields::integer(node, "`nodes` (their number, or a list of them)", (1, MOST_NODES), findings);
+                let count = fields::integer(node, "the number of `nodes`", (1, MOST_NODES), findings);
                 vec![None; count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0)]
             }
         };

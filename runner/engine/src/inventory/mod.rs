@@ -9,6 +9,7 @@ mod keys;
 mod names;
 mod parse;
 mod pattern;
+mod schema;
 mod sections;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use sluice_plugin::inventory::Cluster;
 pub use assume::{Assumption, Basis};
 pub use names::{ClusterName, SecretName};
 pub use parse::parse;
+pub use schema::inventory_schema;
 
 /// All of it, checked.
 #[derive(Clone, Debug, Default)]

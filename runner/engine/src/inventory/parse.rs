@@ -9,7 +9,7 @@ use crate::source::Source;
 use crate::yaml::fields::{self, Fields};
 use crate::yaml::{self, Node};
 
-/// The inventory, or everything that is wrong with it. A file without content is an inventory without clusters.
+/// The inventory, or everything that is wrong with it.
 pub fn parse(source: &Source) -> Result<Inventory, Vec<Diagnostic>> {
     let mut findings = Findings::new(source);
     let inventory = yaml::parse(source, &mut findings).map(|root| read(&root, &mut findings));

@@ -7,7 +7,7 @@ use sluice_plugin::PluginName;
 
 use super::names::SecretName;
 use super::{Axiom, Component, Confirm, HttpGrant, Person, PluginEntry, Rule, SecretAt, StoreAt, Terraform, keys};
-use crate::diagnostic::{Code, Findings};
+use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::source::Span;
 use crate::yaml::fields::{self, Fields};
 use crate::yaml::{Kind, Map, Node};
@@ -73,7 +73,10 @@ fn secret_at(node: &Node, findings: &mut Findings) -> Option<SecretAt> {
     if let Kind::Text(_) = &node.kind {
         let help =
             "say where it is fetched: { env: NAME }, { ssm: /path } or { file: path }; never write the secret itself";
-        findings.helped(Code::WrongType, node.span, "a secret does not stand in the inventory", help);
+        // Without the line: it would show the secret.
+        let line = findings.source().position(node.span.start).line;
+        let message = format!("line {line} seems to hold a secret itself");
+        findings.push(Diagnostic::error(Code::WrongType, message).of(findings.source()).help(help));
         return None;
     }
     let fields = Fields::open(node, "a secret", keys::SECRET, findings)?;

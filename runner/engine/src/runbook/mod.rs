@@ -7,6 +7,7 @@ mod keys;
 pub mod model;
 mod names;
 mod parse;
+mod schema;
 
 pub use check::{Actions, Loaded, check, load};
 pub use checked::Checked;
@@ -15,3 +16,4 @@ pub use model::Model;
 pub(crate) use names::is_word;
 pub use names::{BadName, RunbookName, StepId};
 pub use parse::parse;
+pub use schema::runbook_schema;

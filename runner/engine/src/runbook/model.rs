@@ -80,7 +80,7 @@ pub enum KindModel {
 pub struct UseModel {
     /// `None` when it is no name of an action.
     pub action: Option<Spanned<ActionName>>,
-    pub with: Option<WithModel>,
+    pub with: WithGiven,
     pub timeout: Option<Spanned<Duration>>,
     pub retry: Option<Spanned<RetryModel>>,
     pub effect: Option<Spanned<Effect>>,
@@ -89,12 +89,21 @@ pub struct UseModel {
 #[derive(Clone, Debug)]
 pub struct GateModel {
     pub action: Option<Spanned<ActionName>>,
-    pub with: Option<WithModel>,
+    pub with: WithGiven,
     pub timeout: Option<Spanned<Duration>>,
     /// In the order of the file; an empty list counts as none.
     pub expect: Vec<ExpectModel>,
     pub passes: Option<PassesModel>,
     pub class: Option<Spanned<GateClass>>,
+}
+
+/// `with` as it was found.
+#[derive(Clone, Debug)]
+pub enum WithGiven {
+    Absent,
+    /// It was reported; nothing is said about its fields.
+    Wrong,
+    Fields(WithModel),
 }
 
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //! and it goes on after everything that leaves the structure clear: all duplicate keys are found in one pass.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError};
 
@@ -23,7 +23,7 @@ pub fn parse(source: &Source, findings: &mut Findings) -> Option<Node> {
         flow_nesting_limit: DEEPEST,
         block_nesting_limit: DEEPEST,
     };
-    let mut builder = Builder { source, findings, open: Vec::new(), root: None, documents: 0 };
+    let mut builder = Builder { source, findings, open: Vec::new(), root: None, documents: 0, aliases: HashSet::new() };
     for next in Parser::new_from_str_with_options(source.text(), options) {
         let (event, span) = match next {
             Ok(event) => event,
@@ -32,8 +32,10 @@ pub fn parse(source: &Source, findings: &mut Findings) -> Option<Node> {
                 return None;
             }
         };
-        let range = span.byte_range().unwrap_or_default();
-        if !builder.take(event, Span::new(range.start, range.end)) {
+        if let Some(tag) = span.tag_span() {
+            builder.tag(here(&tag));
+        }
+        if !builder.take(event, here(&span)) {
             return None;
         }
     }
@@ -46,6 +48,8 @@ struct Builder<'a> {
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
+    /// Names of aliases that were reported.
+    aliases: HashSet<String>,
 }
 
 /// A list or mapping whose end has not come yet.
@@ -56,7 +60,13 @@ struct Open {
 
 enum Content {
     Seq(Vec<Node>),
-    Map { entries: Vec<Entry>, seen: HashMap<String, Span>, key: Pending },
+    Map {
+        entries: Vec<Entry>,
+        seen: HashMap<String, Span>,
+        key: Pending,
+        /// A key in it was none: nobody can tell what else should be there.
+        broken: bool,
+    },
 }
 
 /// Where a mapping stands between its keys and values.
@@ -74,17 +84,11 @@ impl Builder<'_> {
             Event::DocumentStart(..) => return self.document(span),
             Event::Alias(_) | Event::UnresolvedAlias(_) => self.alias(span),
             Event::Anchor(..) => self.anchor(span),
-            Event::Scalar(value, style, _, tag) => {
-                self.tag(tag.is_some(), span);
-                self.scalar(value, style, span);
-            }
-            Event::SequenceStart(_, _, tag) => {
-                self.tag(tag.is_some(), span);
-                return self.push(Open { span, content: Content::Seq(Vec::new()) });
-            }
-            Event::MappingStart(_, _, tag) => {
-                self.tag(tag.is_some(), span);
-                let content = Content::Map { entries: Vec::new(), seen: HashMap::new(), key: Pending::Key };
+            Event::Scalar(value, style, ..) => self.scalar(value, style, span),
+            Event::SequenceStart(..) => return self.push(Open { span, content: Content::Seq(Vec::new()) }),
+            Event::MappingStart(..) => {
+                let content =
+                    Content::Map { entries: Vec::new(), seen: HashMap::new(), key: Pending::Key, broken: false };
                 return self.push(Open { span, content });
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
@@ -124,6 +128,8 @@ impl Builder<'_> {
         let span = tight(self.source, open.span, end);
         let kind = match open.content {
             Content::Seq(items) => Kind::Seq(items),
+            // The outermost one is read all the same: most of it may be right.
+            Content::Map { broken: true, .. } if !self.open.is_empty() => Kind::Broken,
             Content::Map { entries, .. } => Kind::Map(Map(entries)),
         };
         self.add(Node { span, kind });
@@ -137,8 +143,8 @@ impl Builder<'_> {
         };
         match &mut open.content {
             Content::Seq(items) => items.push(node),
-            Content::Map { entries, seen, key } => match std::mem::replace(key, Pending::Key) {
-                Pending::Key => *key = as_key(self.source, node, seen, self.findings),
+            Content::Map { entries, seen, key, broken } => match std::mem::replace(key, Pending::Key) {
+                Pending::Key => *key = as_key(self.source, node, seen, broken, self.findings),
                 Pending::ValueOf(key) => entries.push(Entry { key, value: node }),
                 Pending::ValueOfNothing => {}
             },
@@ -165,10 +171,13 @@ impl Builder<'_> {
     }
 
     fn alias(&mut self, span: Span) {
+        self.add(Node { span, kind: Kind::Broken });
+        if !self.aliases.insert(self.source.slice(span).to_owned()) {
+            return;
+        }
         let found = Diagnostic::error(Code::NoAnchors, "YAML aliases are not supported");
         let help = "write the value out, or share arguments through `defaults`; text that starts with `*` needs quotes";
         self.findings.push(found.at(self.source, span, "an alias").help(help));
-        self.add(Node { span, kind: Kind::Broken });
     }
 
     fn anchor(&mut self, span: Span) {
@@ -177,12 +186,10 @@ impl Builder<'_> {
         self.findings.push(found.at(self.source, span, "an anchor").help(help));
     }
 
-    fn tag(&mut self, tagged: bool, span: Span) {
-        if tagged {
-            let found = Diagnostic::error(Code::NoTags, "YAML tags are not supported");
-            let help = "remove the `!...` before it; text that starts with `!` needs quotes";
-            self.findings.push(found.at(self.source, span, "this value has one").help(help));
-        }
+    fn tag(&mut self, span: Span) {
+        let found = Diagnostic::error(Code::NoTags, "YAML tags are not supported");
+        let help = "remove it; text that starts with `!` needs quotes";
+        self.findings.push(found.at(self.source, span, "a tag").help(help));
     }
 
     fn syntax(&mut self, error: &ScanError) {
@@ -199,15 +206,28 @@ impl Builder<'_> {
     }
 }
 
+fn here(span: &granit_parser::Span) -> Span {
+    let range = span.byte_range().unwrap_or_default();
+    Span::new(range.start, range.end)
+}
+
 /// A finished node as a key, unless it is no text or was there before.
-fn as_key(source: &Source, node: Node, seen: &mut HashMap<String, Span>, findings: &mut Findings) -> Pending {
+fn as_key(
+    source: &Source,
+    node: Node,
+    seen: &mut HashMap<String, Span>,
+    broken: &mut bool,
+    findings: &mut Findings,
+) -> Pending {
     let Kind::Text(Text { value: name, .. }) = node.kind else {
         if !node.is_broken() {
             findings.push(key_not_text(source, &node));
         }
+        *broken = true;
         return Pending::ValueOfNothing;
     };
     if name == "<<" {
+        *broken = true;
         let found = Diagnostic::error(Code::NoAnchors, "YAML merge keys are not supported");
         let help = "write the keys out, or share arguments through `defaults`";
         findings.push(found.at(source, node.span, "a merge key").help(help));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use sluice_plugin::parse_duration;
 
 use super::{Entry, Kind, Map, Node};
-use crate::diagnostic::{Code, Diagnostic, Findings, did_you_mean, list};
-use crate::source::Span;
+use crate::diagnostic::{Code, Diagnostic, Findings, did_you_mean, list, nearest};
+use crate::source::{Source, Span};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,18 +22,23 @@ pub struct Fields<'a> {
     span: Span,
     /// "a step", for messages.
     what: &'static str,
+    /// Keys that an unknown one was probably meant to be: they are not reported as missing as well.
+    meant: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
     /// Reports unknown keys. `None` when the node is no mapping, which is reported as well.
     pub fn open(node: &'a Node, what: &'static str, allowed: &[&str], findings: &mut Findings) -> Option<Self> {
         let map = map(node, what, findings)?;
-        for entry in map.iter() {
-            if !allowed.contains(&entry.key.name.as_str()) {
-                findings.push(unknown_key(entry, what, allowed, findings));
-            }
+        let mut meant = Vec::new();
+        for entry in map.iter().filter(|entry| !allowed.contains(&entry.key.name.as_str())) {
+            findings.push_with(|source| {
+                let near = nearest(&entry.key.name, allowed.iter().copied());
+                meant.extend(near.map(str::to_owned));
+                unknown_key(entry, what, allowed, near, source)
+            });
         }
-        Some(Self { map, span: node.span, what })
+        Some(Self { map, span: node.span, what, meant })
     }
 
     pub fn get(&self, name: &str) -> Option<&'a Node> {
@@ -47,10 +52,15 @@ impl<'a> Fields<'a> {
     /// Reports a key that is not there.
     pub fn require(&self, name: &str, findings: &mut Findings) -> Option<&'a Node> {
         let found = self.get(name);
-        if found.is_none() {
+        if found.is_none() && !self.is_meant(name) {
             findings.error(Code::MissingKey, self.head(findings), format!("{} needs `{name}`", self.what), "");
         }
         found
+    }
+
+    /// Whether an unknown key looks like this one misspelt.
+    pub fn is_meant(&self, name: &str) -> bool {
+        self.meant.iter().any(|meant| meant == name)
     }
 
     /// The first key: enough to find a block of any length.
@@ -70,11 +80,11 @@ fn first_line(findings: &Findings, span: Span) -> Span {
     Span::new(span.start as usize, span.start as usize + text.lines().next().map_or(0, str::len))
 }
 
-fn unknown_key(entry: &Entry, what: &str, allowed: &[&str], findings: &Findings) -> Diagnostic {
+fn unknown_key(entry: &Entry, what: &str, allowed: &[&str], near: Option<&str>, source: &Source) -> Diagnostic {
     let name = &entry.key.name;
     let found = Diagnostic::error(Code::UnknownKey, format!("`{name}` is not a key of {what}"));
-    let label = did_you_mean(name, allowed.iter().copied()).unwrap_or_default();
-    let found = found.at(findings.source(), entry.key.span, label);
+    let label = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
+    let found = found.at(source, entry.key.span, label);
     found.help(format!("{what} may have {}", list(allowed.iter().copied(), "and")))
 }
 

@@ -7,6 +7,7 @@ pub mod fields;
 mod place;
 mod read;
 mod scalar;
+pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
 

@@ -21,6 +21,7 @@ use crate::views::{self, text};
 
 /// List runs, newest first
 #[derive(clap::Args)]
+#[group(skip)]
 pub(crate) struct Args {
     /// Only those that are running or can be resumed
     #[arg(long)]

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::super::checked::{Session, Tree};
 use super::names::Names;
 use super::{Check, leaf};
-use crate::diagnostic::Findings;
+use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::expr::{Template, Ty};
 use crate::yaml::Node;
 
@@ -19,6 +19,10 @@ pub(super) fn lock(check: &mut Check<'_>) -> Option<Option<Template>> {
         hidden: &check.hidden,
         used_inputs: &check.used_inputs,
     };
+    let found =
+        Diagnostic::warning(Code::NotYet, "locks of runs are not taken yet: two runs of this can go at one time");
+    let found = found.at(check.findings.source(), node.span, "");
+    check.findings.push(found.help("see that nobody else runs it; nothing here can destroy anything yet"));
     text(node, "`lock`", &names, check.findings).map(Some)
 }
 

@@ -132,9 +132,15 @@ pub(super) fn fits(node: &Node, what: &str, given: &Ty, wanted: &Ty, findings: &
     match expr::fits(given, wanted) {
         Fit::Yes | Fit::Maybe(_) => Some(()),
         Fit::No(misfit) => {
-            let secret = given.may_hold_secret();
-            let code = if secret { Code::SecretMisused } else { Code::TypeMismatch };
-            let found = Diagnostic::error(code, format!("{what}{}: {}", misfit.path, misfit.message));
+            let (code, message) = match (given, wanted) {
+                _ if given.may_hold_secret() => (Code::SecretMisused, format!("{what} takes no secret")),
+                (Ty::Object(_), Ty::Object(_)) => {
+                    let other = format!("{what}{} gets an object of another kind: {}", misfit.path, misfit.message);
+                    (Code::TypeMismatch, other)
+                }
+                _ => (Code::TypeMismatch, format!("{what}{}: {}", misfit.path, misfit.message)),
+            };
+            let found = Diagnostic::error(code, message);
             let found = found.at(findings.source(), node.span, "");
             findings.push(misfit.hint.into_iter().fold(found, Diagnostic::help));
             None

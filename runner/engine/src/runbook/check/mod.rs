@@ -121,7 +121,11 @@ impl Check<'_> {
         Some(spec.clone())
     }
 
+    /// Where something is wrong, what looks unused may only be misspelt.
     fn unused(&mut self) {
+        if self.findings.any_error() {
+            return;
+        }
         for (name, input) in &self.model.inputs {
             if !self.used_inputs.borrow().contains(name) {
                 let found = Diagnostic::warning(Code::UnusedInput, format!("the input `{name}` is never used"));

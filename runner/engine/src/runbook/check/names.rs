@@ -153,30 +153,28 @@ impl Names<'_> {
     fn step(&self, path: &[Part]) -> Resolved<'_, Ty> {
         let known = || self.place.map(|place| shown(place.visible().map(|step| &step.id))).unwrap_or_default();
         let Some(id) = name_of(path.first()) else {
-            let why = Some("`steps` is no value by itself: name a step".to_owned());
-            return Resolved::Missing { used: 0, known: known(), why };
+            return Resolved::Missing { used: 0, known: known(), why: None };
         };
         match self.place.and_then(|place| place.find(id)) {
             Some(step) => Resolved::Found { value: Cow::Borrowed(&step.output), used: 1 },
-            None => Resolved::Missing { used: 0, known: known(), why: Some(self.why_not(id)) },
+            None => Resolved::Missing { used: 0, known: known(), why: self.why_not(id) },
         }
     }
 
-    /// Why a step cannot be seen from here.
-    fn why_not(&self, id: &str) -> String {
-        let Some(hidden) = self.hidden.iter().find(|step| step.id == id) else {
-            return format!("there is no step `{id}`");
-        };
+    /// Why a step cannot be seen from here; nothing when there is none.
+    fn why_not(&self, id: &str) -> Option<String> {
+        let hidden = self.hidden.iter().find(|step| step.id == id)?;
         let reachable = hidden.path.rsplit_once('.').map(|(group, _)| group);
         let outer = reachable.and_then(|group| group.split('.').next());
         if outer.is_some_and(|outer| self.place.is_some_and(|place| place.find(outer).is_some())) {
-            return format!("step `{id}` (line {}) is inside a group: write `steps.{}`", hidden.line, hidden.path);
+            let (line, path) = (hidden.line, &hidden.path);
+            return Some(format!("step `{id}` (line {line}) is inside a group: write `steps.{path}`"));
         }
-        format!(
+        Some(format!(
             "step `{id}` (line {}) cannot be seen from here: a step sees those before it, in its own list and in the \
              lists around it",
             hidden.line
-        )
+        ))
     }
 
     /// `run.steps.<id>`: what is known of a step beside its output.
@@ -190,15 +188,14 @@ impl Names<'_> {
             Some(id) if self.place.is_some_and(|place| place.find(id).is_some()) => {
                 Resolved::Found { value: Cow::Owned(bookkeeping()), used: 2 }
             }
-            Some(id) => missing(1, known(), Some(self.why_not(id))),
+            Some(id) => missing(1, known(), self.why_not(id)),
             None => missing(1, known(), None),
         }
     }
 }
 
-/// Times are milliseconds since 1970 in UTC; none while a step has not come so far.
+/// `ended` is in milliseconds since 1970 in UTC; none while the step has not ended.
 fn bookkeeping() -> Ty {
-    let fields =
-        [("status", Ty::Str), ("attempts", Ty::Int), ("started", Ty::Int.or_null()), ("ended", Ty::Int.or_null())];
+    let fields = [("status", Ty::Str), ("attempts", Ty::Int), ("ended", Ty::Int.or_null())];
     Ty::record(fields.map(|(name, ty)| (name.to_owned(), ty)))
 }

@@ -7,7 +7,7 @@ use sluice_plugin::{ActionName, ActionSpec, Effect, GateClass};
 use super::super::checked::{
     Expect, Gate, Group, Hold, Kind, Loop, OnError, Order, Passes, Progress, Retry, Step, Tree, Use,
 };
-use super::super::model::{GateModel, KindModel, PassesModel, RetryModel, StepModel, UseModel, WithModel};
+use super::super::model::{GateModel, KindModel, PassesModel, RetryModel, StepModel, UseModel, WithGiven};
 use super::super::names::StepId;
 use super::names::{Level, Visible};
 use super::{Check, leaf, shown, with};
@@ -147,9 +147,13 @@ impl Check<'_> {
         let gates = shown(self.place.visible().filter(|step| step.is_gate).map(|step| &step.id));
         let found = Diagnostic::error(Code::UnknownGate, format!("`{}` {why}", need.value));
         let near = did_you_mean(need.value.as_str(), gates.iter().map(String::as_str)).unwrap_or_default();
-        let known = crate::diagnostic::list(gates.iter().map(String::as_str), "and");
-        let found = found.at(self.findings.source(), need.span, near);
-        self.findings.push(found.help(format!("the gates that can be needed here: {known}")));
+        let help = match gates.as_slice() {
+            [] => "no gate stands before it".to_owned(),
+            gates => {
+                format!("the gates before it: {}", crate::diagnostic::list(gates.iter().map(String::as_str), "and"))
+            }
+        };
+        self.findings.push(found.at(self.findings.source(), need.span, near).help(help));
     }
 
     /// `for_each`, and the type of one item.
@@ -229,7 +233,7 @@ impl Check<'_> {
     fn used(&mut self, model: &UseModel) -> Option<(Use, Ty)> {
         let action = model.action.as_ref()?;
         let spec = self.spec(action)?;
-        let with = self.with(action, model.with.as_ref(), &spec);
+        let with = self.with(action, &model.with, &spec);
         let effect = self.effect(action, model.effect.as_ref(), &spec);
         let retry = self.retry(model.retry.as_ref(), effect, &spec);
         let timeout = model.timeout.as_ref().map(|time| time.value);
@@ -290,8 +294,12 @@ impl Check<'_> {
     }
 
     /// The fields of the step over the runbook's defaults for this action, against the action's schema.
-    fn with(&mut self, action: &Spanned<ActionName>, model: Option<&WithModel>, spec: &ActionSpec) -> Option<Tree> {
-        let mut map = model.map(|with| with.map.clone()).unwrap_or_default();
+    fn with(&mut self, action: &Spanned<ActionName>, model: &WithGiven, spec: &ActionSpec) -> Option<Tree> {
+        let mut map = match model {
+            WithGiven::Absent => Map::default(),
+            WithGiven::Wrong => return None,
+            WithGiven::Fields(with) => with.map.clone(),
+        };
         let default = self.model.defaults.iter().find(|default| default.action.value == action.value);
         if let Some(default) = default {
             self.used_defaults.insert(action.value.clone());
@@ -331,7 +339,7 @@ impl Check<'_> {
             let message = format!("`{}` gives no verdict, so the gate could not fail", spec.name);
             self.findings.helped(Code::GateWithoutVerdict, step.span, message, "say what must hold with `expect`");
         }
-        let with = self.with(action, model.with.as_ref(), &spec);
+        let with = self.with(action, &model.with, &spec);
         let output = Ty::from_schema(&spec.output);
         let expect = self.expect(model, &output);
         let passes =
@@ -408,7 +416,7 @@ impl Check<'_> {
             let found = Diagnostic::error(Code::NeverPasses, message).at(self.findings.source(), within.span, "");
             let other =
                 model.lasting.as_ref().map(|time| time.span).or(model.consecutive.as_ref().map(|count| count.span));
-            let found = other.into_iter().fold(found, |found, span| found.also(span, ""));
+            let found = other.into_iter().fold(found, |found, span| found.also(span, "it takes this"));
             self.findings.push(found.help("give it more time, or ask for less"));
         }
     }

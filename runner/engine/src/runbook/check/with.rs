@@ -5,7 +5,7 @@ use serde_json::{Map as JsonMap, Value};
 
 use super::super::checked::Tree;
 use super::leaf;
-use crate::diagnostic::{Code, Diagnostic, Findings, did_you_mean, list};
+use crate::diagnostic::{Code, Diagnostic, Findings, did_you_mean, list, nearest};
 use crate::expr::{Ty, TypeScope};
 use crate::source::Span;
 use crate::yaml::{Entry, Kind, Map, Node};
@@ -18,7 +18,7 @@ pub(super) fn check(
     names: &dyn TypeScope,
     findings: &mut Findings,
 ) -> Option<Tree> {
-    Fields { schema: object(schema)?, what: "`with`".to_owned(), span }.check(map, names, findings)
+    Fields { schema: object(schema)?, path: String::new(), span }.check(map, names, findings)
 }
 
 /// The keywords of an object schema. A schema that is no object takes anything.
@@ -30,24 +30,29 @@ fn object(schema: &Value) -> Option<&JsonMap<String, Value>> {
 /// A mapping and the schema of its fields.
 struct Fields<'a> {
     schema: &'a JsonMap<String, Value>,
-    what: String,
+    /// `place.lines[0]`; empty for `with` itself.
+    path: String,
     span: Span,
 }
 
 impl Fields<'_> {
     fn check(&self, map: &Map, names: &dyn TypeScope, findings: &mut Findings) -> Option<Tree> {
         let mut fine = true;
-        for name in self.required() {
-            if map.get(name).is_none() {
-                self.missing(name, findings);
-                fine = false;
-            }
-        }
+        let mut meant = Vec::new();
         let mut trees = Vec::new();
         for entry in map.iter() {
             match self.field(entry, names, findings) {
                 Some(tree) => trees.push((entry.key.name.clone(), tree)),
-                None => fine = false,
+                None => {
+                    meant.extend(nearest(&entry.key.name, self.names()));
+                    fine = false;
+                }
+            }
+        }
+        for name in self.required().filter(|name| map.get(name).is_none()) {
+            fine = false;
+            if !meant.contains(&name) {
+                self.missing(name, findings);
             }
         }
         fine.then(|| leaf::joined_map(trees.into_iter()))
@@ -61,17 +66,26 @@ impl Fields<'_> {
         self.schema.get("properties").and_then(Value::as_object)
     }
 
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.properties().into_iter().flatten().map(|(name, _)| name.as_str())
+    }
+
+    fn what(&self) -> String {
+        if self.path.is_empty() { "`with`".to_owned() } else { format!("`{}`", self.path) }
+    }
+
     fn missing(&self, name: &str, findings: &mut Findings) {
         let described = self.properties().and_then(|all| all.get(name)).and_then(|field| field.get("description"));
-        let found = Diagnostic::error(Code::MissingField, format!("{} needs `{name}`", self.what));
+        let found = Diagnostic::error(Code::MissingField, format!("{} needs `{name}`", self.what()));
         let found = found.at(findings.source(), self.span, "");
-        let help = described.and_then(Value::as_str).map(|text| format!("`{name}`: {text}"));
+        let described = described.and_then(Value::as_str).and_then(|text| text.split(". ").next());
+        let help = described.map(|text| format!("`{name}`: {}", text.trim_end_matches('.')));
         findings.push(help.into_iter().fold(found, Diagnostic::help));
     }
 
     fn field(&self, entry: &Entry, names: &dyn TypeScope, findings: &mut Findings) -> Option<Tree> {
         let name = entry.key.name.as_str();
-        let what = if self.what == "`with`" { format!("`{name}`") } else { format!("{} `{name}`", self.what) };
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         let declared = self.properties().and_then(|all| all.get(name));
         let schema = match (declared, self.schema.get("additionalProperties")) {
             (Some(schema), _) => schema,
@@ -81,37 +95,37 @@ impl Fields<'_> {
             (None, None) if self.properties().is_some() => return self.unknown(entry, findings),
             (None, None) => &Value::Bool(true),
         };
-        value(&entry.value, schema, &what, names, findings)
+        value(&entry.value, schema, &path, names, findings)
     }
 
     fn unknown(&self, entry: &Entry, findings: &mut Findings) -> Option<Tree> {
-        let fields = || self.properties().into_iter().flatten().map(|(name, _)| name.as_str());
         let name = &entry.key.name;
-        let found = Diagnostic::error(Code::UnknownField, format!("`{name}` is not a field of {}", self.what));
-        let label = did_you_mean(name, fields()).unwrap_or_default();
+        let found = Diagnostic::error(Code::UnknownField, format!("`{name}` is not a field of {}", self.what()));
+        let label = did_you_mean(name, self.names()).unwrap_or_default();
         let found = found.at(findings.source(), entry.key.span, label);
-        findings.push(found.help(format!("{} takes {}", self.what, list(fields(), "and"))));
+        findings.push(found.help(format!("{} takes {}", self.what(), list(self.names(), "and"))));
         None
     }
 }
 
 /// One value against its schema.
-fn value(node: &Node, schema: &Value, what: &str, names: &dyn TypeScope, findings: &mut Findings) -> Option<Tree> {
+fn value(node: &Node, schema: &Value, path: &str, names: &dyn TypeScope, findings: &mut Findings) -> Option<Tree> {
     let schema = without_null(schema);
+    let what = format!("`{path}`");
     match (&node.kind, schema.as_object()) {
         (Kind::Map(map), Some(keywords)) if is(keywords, "object") => {
-            Fields { schema: keywords, what: what.to_owned(), span: node.span }.check(map, names, findings)
+            Fields { schema: keywords, path: path.to_owned(), span: node.span }.check(map, names, findings)
         }
         (Kind::Seq(items), Some(keywords)) if is(keywords, "array") && keywords.contains_key("items") => {
             let inner = keywords.get("items").unwrap_or(&Value::Null);
-            let each = |(at, item): (usize, &Node)| value(item, inner, &format!("{what}[{at}]"), names, findings);
+            let each = |(at, item): (usize, &Node)| value(item, inner, &format!("{path}[{at}]"), names, findings);
             let trees: Vec<Option<Tree>> = items.iter().enumerate().map(each).collect();
             let tree = leaf::joined_seq(trees.into_iter().collect::<Option<_>>()?);
-            fitting(node, tree, None, schema, what, findings)
+            fitting(node, tree, None, schema, &what, findings)
         }
         _ => {
-            let (tree, ty) = leaf::tree(node, what, names, findings)?;
-            fitting(node, tree, Some(&ty), schema, what, findings)
+            let (tree, ty) = leaf::tree(node, &what, names, findings)?;
+            fitting(node, tree, Some(&ty), schema, &what, findings)
         }
     }
 }
@@ -137,8 +151,10 @@ fn fitting(
 }
 
 fn plain_secret(node: &Node, what: &str, findings: &mut Findings) {
-    let message = format!("{what} takes a secret, and it stands in the runbook for all to read");
-    let found = Diagnostic::warning(Code::SecretInPlainText, message).at(findings.source(), node.span, "");
+    // Without the line: it would show the secret once more.
+    let line = findings.source().position(node.span.start).line;
+    let message = format!("{what} in line {line} takes a secret, and it stands in the runbook for all to read");
+    let found = Diagnostic::warning(Code::SecretInPlainText, message).of(findings.source());
     findings.push(found.help("read it in a step, or name it in the inventory's `secrets`"));
 }
 
@@ -154,7 +170,11 @@ pub(super) fn valid(node: &Node, constant: &Value, schema: &Value, what: &str, f
     let mut fine = Some(());
     for error in validator.iter_errors(constant) {
         let at = find(node, error.instance_path().as_str());
-        findings.error(Code::BadField, at.span, format!("{what}: {error}"), "");
+        let found = Diagnostic::error(Code::BadField, format!("{what}: {error}")).at(findings.source(), at.span, "");
+        let named = schema.get("type") == Some(&Value::from("object")) && constant.is_string();
+        let help =
+            named.then_some("a name does not stand for the thing: pass the object on, such as `{{ inputs.cluster }}`");
+        findings.push(help.into_iter().fold(found, Diagnostic::help));
         fine = None;
     }
     fine

@@ -4,10 +4,19 @@ use sluice_plugin::GateClass;
 
 use super::super::checked::Backoff;
 use super::super::keys;
-use super::super::model::{ExpectModel, PassesModel, RetryModel, WithModel};
+use super::super::model::{ExpectModel, PassesModel, RetryModel, WithGiven, WithModel};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::yaml::fields::{self, Fields, Spanned};
 use crate::yaml::{Entry, Node};
+
+/// The step's own `with`.
+pub(super) fn with_of(step: &Fields<'_>, findings: &mut Findings) -> WithGiven {
+    match step.get("with") {
+        None if step.is_meant("with") => WithGiven::Wrong,
+        None => WithGiven::Absent,
+        Some(node) => with(node, findings).map_or(WithGiven::Wrong, WithGiven::Fields),
+    }
+}
 
 pub(super) fn with(node: &Node, findings: &mut Findings) -> Option<WithModel> {
     let map = fields::map(node, "`with`", findings)?;

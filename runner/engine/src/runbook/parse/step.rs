@@ -54,6 +54,7 @@ fn kind(step: &Fields<'_>, kinds: &[&str], span: Span, findings: &mut Findings) 
         ["steps"] => Some(KindModel::Steps(list(step.get("steps")?, "`steps`", findings))),
         ["parallel"] => Some(KindModel::Parallel(list(step.get("parallel")?, "`parallel`", findings))),
         ["call"] => None,
+        [] if keys::KINDS.iter().any(|kind| step.is_meant(kind)) => None,
         [] => {
             let help = "give it one of `uses`, `gate`, `steps` and `parallel`";
             findings.helped(Code::StepKind, span, "this step does nothing", help);
@@ -77,7 +78,7 @@ fn uses(step: &Fields<'_>, findings: &mut Findings) -> UseModel {
         &[("read", Effect::Read), ("change", Effect::Change), ("destroy", Effect::Destroy)];
     UseModel {
         action: action(step, "uses", findings),
-        with: step.get("with").and_then(|node| parts::with(node, findings)),
+        with: parts::with_of(step, findings),
         timeout: step.get("timeout").and_then(|node| fields::duration(node, "`timeout`", findings)),
         retry: step.get("retry").and_then(|node| parts::retry(node, findings)),
         effect: step.get("effect").and_then(|node| fields::word(node, "`effect`", EFFECTS, findings)),
@@ -87,7 +88,7 @@ fn uses(step: &Fields<'_>, findings: &mut Findings) -> UseModel {
 fn gate(step: &Fields<'_>, findings: &mut Findings) -> GateModel {
     GateModel {
         action: action(step, "gate", findings),
-        with: step.get("with").and_then(|node| parts::with(node, findings)),
+        with: parts::with_of(step, findings),
         timeout: step.get("timeout").and_then(|node| fields::duration(node, "`timeout`", findings)),
         expect: step.get("expect").map_or_else(Vec::new, |node| parts::expect(node, findings)),
         passes: step.get("passes").and_then(|node| parts::passes(node, findings)),
@@ -111,7 +112,7 @@ fn not_yet(step: &Fields<'_>, findings: &mut Findings) {
     for (key, part) in PARTS {
         if let Some(entry) = step.entry(key) {
             let message = format!("{part} (`{key}`) is not supported yet");
-            findings.helped(Code::NotYet, entry.key.span, message, "nothing runs that would leave it out silently");
+            findings.helped(Code::NotYet, entry.key.span, message, "leave it out, or use a newer version");
         }
     }
 }
