@@ -1,11 +1,16 @@
 //! The runbooks that are part of the program.
 
 /// Their names, in the order of the alphabet.
-pub(crate) const NAMES: &[&str] = &["hello"];
+pub(crate) const NAMES: &[&str] = &["connect", "health-check", "hello"];
+
+/// The alert table that ships.
+pub(crate) const THRESHOLDS: &str = include_str!("../../runbooks/thresholds.yaml");
 
 /// The text of a built-in runbook.
 pub(crate) fn text(name: &str) -> Option<&'static str> {
     match name {
+        "connect" => Some(include_str!("../../runbooks/connect.yaml")),
+        "health-check" => Some(include_str!("../../runbooks/health-check.yaml")),
         "hello" => Some(include_str!("../../runbooks/hello.yaml")),
         _ => None,
     }

@@ -15,12 +15,11 @@ pub(crate) struct Known(pub(crate) Arc<Registry>);
 
 impl Actions for Known {
     fn spec(&self, name: &ActionName) -> Option<&ActionSpec> {
-        self.0.action(name).map(|action| &action.spec)
+        self.0.spec(name)
     }
 
     fn names(&self) -> Vec<ActionName> {
-        let specs = self.0.plugins().flat_map(|plugin| &plugin.describe().actions);
-        specs.map(|spec| spec.name.clone()).collect()
+        self.0.names()
     }
 
     fn check(&self, name: &ActionName, with: &Value) -> Vec<Problem> {

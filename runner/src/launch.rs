@@ -157,7 +157,14 @@ pub(crate) fn show(context: &Context, report: &Report, json: Option<Json>, out_i
         Some(Json::Document) => return views::json(report),
         Some(Json::Events) => return Ok(()),
         None if out_is_commands => eprint!("{}", outcome::results(report, &context.screen.err)),
-        None => views::out(&outcome::results(report, &context.screen.out))?,
+        None => {
+            let results = outcome::results(report, &context.screen.out);
+            // On one screen with the course of the run it needs a gap; elsewhere nobody wants it.
+            if !results.is_empty() && context.screen.out.terminal && context.screen.err.terminal {
+                eprintln!();
+            }
+            views::out(&results)?;
+        }
     }
     eprint!("{}", outcome::ending(report, &context.screen.err));
     Ok(())

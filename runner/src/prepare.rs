@@ -2,6 +2,7 @@
 //! trusted where the runbook uses it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -9,12 +10,14 @@ use sluice_engine::diagnostic::{Diagnostic, render};
 use sluice_engine::inventory::Inventory;
 use sluice_engine::runbook::checked::{InputKind, Trigger};
 use sluice_engine::runbook::{Checked, Given, load, resolve_inputs};
+use sluice_engine::source::Source;
+use sluice_engine::{thresholds, yaml};
 
 use crate::context::Context;
 use crate::error::{CommandError, Result};
 use crate::find::{self, Found};
 use crate::known::Known;
-use crate::{safety, trust};
+use crate::{builtin, paths, safety, trust};
 
 /// Everything a run is started from.
 pub(crate) struct Prepared {
@@ -63,7 +66,9 @@ pub(crate) fn prepare(context: &Context, wanted: &str, pairs: &[Pair]) -> Result
         true => trusted(context, &runbook, &found)?,
         false => Inventory::default(),
     };
-    let inputs = resolve_inputs(&runbook, &given(pairs)?, &inventory).map_err(|found| inputs_error(&runbook, found))?;
+    let mut given = given(pairs)?;
+    thresholds(context, &runbook, &mut given)?;
+    let inputs = resolve_inputs(&runbook, &given, &inventory).map_err(|found| inputs_error(&runbook, found))?;
     Ok(Prepared { runbook: Arc::new(runbook), origin: found.origin, inputs })
 }
 
@@ -86,6 +91,15 @@ pub(crate) fn check(context: &Context, found: &Found) -> Result<Checked> {
     Ok(loaded.runbook)
 }
 
+/// A run that was begun with the inventory's clusters goes on only under a trusted one, which says what is granted.
+pub(crate) fn may_resume(context: &Context, runbook: &Checked) -> Result<()> {
+    match context.inventory()? {
+        Some(inventory) if uses_inventory(runbook) => trust::require(inventory, &format!("a run of {}", runbook.name)),
+        None if uses_inventory(runbook) => Err(no_inventory(&format!("a run of {}", runbook.name))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Nodes come from clusters, so this is enough.
 fn uses_inventory(runbook: &Checked) -> bool {
     runbook.inputs.values().any(|input| matches!(input.kind, InputKind::Cluster))
@@ -93,11 +107,7 @@ fn uses_inventory(runbook: &Checked) -> bool {
 
 fn trusted(context: &Context, runbook: &Checked, found: &Found) -> Result<Inventory> {
     let what = format!("the runbook {}", runbook.name);
-    let Some(inventory) = context.inventory()? else {
-        return Err(CommandError::usage(format!("{what} needs an inventory, and there is none from here upwards"))
-            .hint("write a sluice.yaml beside your runbooks, or name one with --inventory or SLUICE_INVENTORY")
-            .hint("three lines are enough: clusters: { NAME: { nodes: 3, aws: { region: REGION } } }"));
-    };
+    let inventory = context.inventory()?.ok_or_else(|| no_inventory(&what))?;
     trust::require(inventory, &what)?;
     if let Some(path) = &found.path {
         safety::check(path).map_err(|problem| {
@@ -108,6 +118,12 @@ fn trusted(context: &Context, runbook: &Checked, found: &Found) -> Result<Invent
     Ok(inventory.inventory.clone())
 }
 
+fn no_inventory(what: &str) -> CommandError {
+    CommandError::usage(format!("{what} needs an inventory, and there is none from here upwards"))
+        .hint("write a sluice.yaml beside your runbooks, or name one with --inventory or SLUICE_INVENTORY")
+        .hint("three lines are enough: clusters: { NAME: { nodes: 3, aws: { region: REGION } } }")
+}
+
 fn given(pairs: &[Pair]) -> Result<BTreeMap<String, Given>> {
     let mut given = BTreeMap::new();
     for pair in pairs {
@@ -116,6 +132,39 @@ fn given(pairs: &[Pair]) -> Result<BTreeMap<String, Given>> {
         }
     }
     Ok(given)
+}
+
+/// Puts the rows of a threshold file in the place of its path. Without one: `thresholds.yaml` beside the inventory or
+/// among its runbooks, then the one that ships.
+fn thresholds(context: &Context, runbook: &Checked, given: &mut BTreeMap<String, Given>) -> Result<()> {
+    let wanted = runbook.inputs.iter().filter(|(_, input)| matches!(input.kind, InputKind::Thresholds));
+    for (name, _) in wanted {
+        let named = match given.get(name) {
+            Some(Given::Text(path)) => Some(PathBuf::from(path)),
+            Some(Given::Value(_)) => continue,
+            None => context.inventory()?.and_then(|found| own_thresholds(found.folder())),
+        };
+        let source = match named {
+            Some(path) => read(&path)?,
+            None => Source::new("thresholds.yaml (built in)", builtin::THRESHOLDS),
+        };
+        let rows = thresholds::parse(&source)
+            .map_err(|found| CommandError::invalid(&format!("the threshold file {}", source.name()), vec![found]))?;
+        given.insert(name.clone(), Given::Value(rows));
+    }
+    Ok(())
+}
+
+fn own_thresholds(folder: &Path) -> Option<PathBuf> {
+    let places = [folder.join("thresholds.yaml"), folder.join("runbooks/thresholds.yaml")];
+    places.into_iter().find(|path| path.is_file())
+}
+
+fn read(path: &Path) -> Result<Source> {
+    let name = paths::shown(path);
+    let bytes = std::fs::read(path)
+        .map_err(|error| CommandError::usage(format!("cannot read the threshold file {name}: {error}")))?;
+    yaml::read(&name, &bytes).map_err(|found| CommandError::invalid(&format!("the threshold file {name}"), vec![found]))
 }
 
 fn inputs_error(runbook: &Checked, diagnostics: Vec<Diagnostic>) -> CommandError {

@@ -235,7 +235,8 @@ pub(crate) fn time(at: Timestamp) -> String {
 
 fn decided_by(outcome: &Outcome) -> Option<String> {
     match outcome {
-        Outcome::Failed { key } | Outcome::Stopped { key } => Some(key.to_string()),
+        // The session's address ends in a dot, so that no step can have it.
+        Outcome::Failed { key } | Outcome::Stopped { key } => Some(key.as_str().trim_end_matches('.').to_owned()),
         Outcome::Done | Outcome::Cancelled | Outcome::Abandoned | Outcome::Interrupted => None,
     }
 }

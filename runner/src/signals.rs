@@ -85,10 +85,12 @@ impl Listener {
     }
 
     fn interrupting(&self, number: Number) -> String {
-        let again = if number == Number::SIGINT { "; Ctrl-C again abandons it" } else { "" };
+        let (word, again) = match number {
+            Number::SIGINT => ("interrupted", "; Ctrl-C again abandons it"),
+            other => (other.as_str(), ""),
+        };
         format!(
-            "{}: waits and reads are cut, a started act ends, `finally` runs; then `sluice resume {}` goes on{again}",
-            number.as_str(),
+            "{word}: waits and reads are cut, a started act ends, `finally` runs; then `sluice resume {}` goes on{again}",
             self.run
         )
     }

@@ -2,7 +2,9 @@
 
 use crate::context::Context;
 use crate::error::{Exit, Result};
+use crate::known::recheck;
 use crate::launch::Launch;
+use crate::prepare::may_resume;
 use crate::verbs::which;
 use crate::views::live::Json;
 
@@ -36,6 +38,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let store = context.store()?;
     context.runtime()?.block_on(async {
         let run = which::run(&*store, &args.run).await?;
-        Launch::new(context, store, &run, args.json, args.command)?.resume(run).await
+        let launch = Launch::new(context, store, &run, args.json, args.command)?;
+        let loaded = launch.engine.load(&run, &recheck(&launch.engine.registry)).await?;
+        may_resume(context, &loaded.runbook)?;
+        launch.resume(run).await
     })
 }

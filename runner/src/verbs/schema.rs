@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 use serde_json::Value;
+use sluice_engine::inventory::inventory_schema;
+use sluice_engine::runbook::runbook_schema;
 
 use crate::context::Context;
 use crate::error::{Exit, Result};
@@ -26,6 +28,10 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
+    /// A runbook
+    Runbook,
+    /// The inventory, sluice.yaml
+    Inventory,
     /// What `run`, `resume` and `runs show` print with --json
     Run,
 }
@@ -37,6 +43,8 @@ pub(crate) fn run(_: &Context, args: Args) -> Result<Exit> {
 
 fn schema(what: What) -> Value {
     match what {
+        What::Runbook => runbook_schema(),
+        What::Inventory => inventory_schema(),
         What::Run => run_schema(),
     }
 }

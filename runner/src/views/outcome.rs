@@ -71,7 +71,7 @@ fn verdict(report: &Report) -> String {
 }
 
 fn why(report: &Report) -> Vec<String> {
-    let decided = report.decided_by.as_deref().map(|key| key.trim_end_matches('.')).and_then(|key| report.step(key));
+    let decided = report.decided_by.as_deref().and_then(|key| report.step(key));
     let mut lines: Vec<String> = decided.map(reason).into_iter().flatten().collect();
     if let Some(cancel) = &report.cancel {
         lines.push(format!("asked by {}: {}", cancel.by, cancel.because));

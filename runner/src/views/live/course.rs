@@ -108,6 +108,10 @@ impl Course {
             self.width = widest(watched.runbook).min(WIDEST);
         }
         let key = envelope.event.key().map(Key::as_str).unwrap_or_default();
+        if let Event::Opened { items, .. } = &envelope.event {
+            let longest = items.iter().map(|item| text::width(&item.key)).max().unwrap_or(0);
+            self.width = self.width.max((text::width(key) + longest + 2).min(WIDEST));
+        }
         let (sign, text) = said(watched, envelope)?;
         let stays = matches!(sign, Sign::Again | Sign::Running);
         let took = match stays {
@@ -231,5 +235,6 @@ fn widest(runbook: &Checked) -> usize {
         let own = |step: &Step| above + text::width(step.id.as_str());
         steps.iter().map(|step| own(step).max(of(step.children(), own(step) + 1))).max().unwrap_or(0)
     }
-    of(&runbook.steps, 0).max(of(&runbook.finally, 0))
+    let session = if runbook.session.is_some() { text::width("session") } else { 0 };
+    of(&runbook.steps, 0).max(of(&runbook.finally, 0)).max(session)
 }
