@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
 fn metadata() -> Metadata {
-    MetadataCommand::new().other_options(["--locked", "--filter-platform", "x86_64-unknown-linux-gnu"].map(str::to_owned)).exec().unwrap()
+    MetadataCommand::new()
+        .other_options(["--locked", "--filter-platform", "x86_64-unknown-linux-gnu"].map(str::to_owned))
+        .exec()
+        .unwrap()
 }
 
 /// What each package of ours may use of the others. A package that is not named here fails the test.
