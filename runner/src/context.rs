@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sluice_engine::journal::Store;
 use sluice_engine::registry::Registry;
-use sluice_host::Redactor;
+use sluice_host::{Redactor, sweep};
 use sluice_store::SqliteStore;
 use tokio::runtime::Runtime;
 
@@ -15,7 +15,7 @@ use crate::inventory::{self, Found};
 use crate::screen::{Screen, Tone};
 use crate::trust::{self, Trust};
 use crate::verbs::Global;
-use crate::{AroundStore, owners, paths, plugins};
+use crate::{AroundStore, owners, paths, plugins, views};
 
 pub(crate) struct Context {
     pub(crate) global: Global,
@@ -85,12 +85,27 @@ impl Context {
     }
 
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>> {
+        self.sweep_private();
         let folder = self.store_folder()?;
         let store = SqliteStore::open(&folder).map_err(|error| {
             CommandError::from(error)
                 .hint(format!("runs are kept in {}; `sluice doctor` looks closer", folder.display()))
         })?;
         Ok((self.around_store)(Arc::new(store)))
+    }
+
+    /// What killed processes left behind goes first, whatever was asked for.
+    fn sweep_private(&self) {
+        for base in paths::all_private() {
+            match sweep(&base) {
+                Ok(swept) if !swept.is_empty() => {
+                    let count = views::text::many(swept.len(), "run");
+                    self.note(&format!("removed the private files that {count} left behind when killed"));
+                }
+                Ok(_) => {}
+                Err(error) => self.note(&format!("private files of killed runs could not be removed: {error}")),
+            }
+        }
     }
 
     /// One thread: what is waited for is outside, and a store of SQLite is called inline.

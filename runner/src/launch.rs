@@ -10,7 +10,6 @@ use sluice_engine::journal::{Store, Trigger};
 use sluice_engine::machine::State;
 use sluice_engine::run::{Alive, Clock as _, Ending, Engine, Order, Plan, Signals};
 use sluice_engine::runbook::Checked;
-use sluice_host::sweep;
 use tokio::time::{Instant, interval_at};
 
 use crate::clock::WallClock;
@@ -19,7 +18,6 @@ use crate::error::{CommandError, Exit, Result};
 use crate::hosts::RunHosts;
 use crate::known::recheck;
 use crate::owners::Processes;
-use crate::paths;
 use crate::prepare::Prepared;
 use crate::report::Report;
 use crate::session::TerminalSessions;
@@ -52,7 +50,6 @@ impl<'a> Launch<'a> {
         json: Option<Json>,
         command: Vec<String>,
     ) -> Result<Self> {
-        sweep_private(context);
         let view = live::view(&context.screen, json);
         let watcher = Arc::new(Watcher(view.clone()));
         let inventory = context.trusted_inventory()?.map(|found| &found.inventory);
@@ -180,17 +177,4 @@ pub(crate) fn new_run() -> Result<RunId> {
     read.map_err(|error| CommandError::failed(format!("cannot read /dev/urandom: {error}")))?;
     let now = u64::try_from(WallClock.now().0).unwrap_or(0);
     Ok(RunId::new(now, random))
-}
-
-/// What killed processes left behind goes first.
-fn sweep_private(context: &Context) {
-    let swept = paths::private().map(|base| sweep(&base));
-    match swept {
-        Ok(Ok(swept)) if !swept.is_empty() => {
-            let count = views::text::many(swept.len(), "run");
-            context.note(&format!("removed the private files that {count} left behind when killed"));
-        }
-        Ok(Err(error)) => context.note(&format!("private files of killed runs could not be removed: {error}")),
-        Ok(Ok(_)) | Err(_) => {}
-    }
 }

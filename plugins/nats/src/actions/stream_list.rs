@@ -148,11 +148,8 @@ impl Output {
             Some(names) if names.is_empty() => "no streams".to_owned(),
             Some(names) => format!("streams {}", names.join(", ")),
         };
-        let missing = if self.missing.is_empty() {
-            String::new()
-        } else {
-            format!("; missing: {}", self.missing.join(", "))
-        };
+        let missing =
+            if self.missing.is_empty() { String::new() } else { format!("; missing: {}", self.missing.join(", ")) };
         let servers = self.report.servers.len();
         let report = match self.report.source {
             None => "no JetStream report".to_owned(),

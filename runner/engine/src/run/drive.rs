@@ -21,6 +21,9 @@ use crate::runbook::checked::Kind;
 /// How long to wait for news of other processes before asking the store again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// After so many steps that were over at once, others get a turn.
+const QUICK: u32 = 64;
+
 /// A run in flight, owned by this process.
 pub(super) struct Drive {
     engine: Engine,
@@ -30,6 +33,7 @@ pub(super) struct Drive {
     tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
     handles: BTreeMap<Path, AbortHandle>,
     gates: BTreeMap<Path, GateRun>,
+    quick: u32,
 }
 
 /// What a task brings back.
@@ -63,6 +67,7 @@ impl Drive {
             tasks: FuturesUnordered::new(),
             handles: BTreeMap::new(),
             gates: BTreeMap::new(),
+            quick: 0,
         }
     }
 
@@ -236,6 +241,11 @@ impl Drive {
         }
         // Most steps are over at once: nothing else is asked before they are looked at.
         if let Some(Some(finished)) = self.tasks.next().now_or_never() {
+            self.quick = self.quick.wrapping_add(1);
+            if self.quick.is_multiple_of(QUICK) {
+                // Whoever hears of signals lives on the same thread.
+                tokio::task::yield_now().await;
+            }
             return self.finished(finished).await;
         }
         let clock = self.engine.clock.clone();

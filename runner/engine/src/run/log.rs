@@ -95,7 +95,7 @@ impl Log {
             return Ok(false);
         }
         match decode(&records, self.version) {
-            Ok(_) => self.fold(&records).await?,
+            Ok(_) => drop(self.fold(&records).await?),
             // What this process believed to be the end is not in the store: only the store is right.
             Err(_) => self.reload().await?,
         }
@@ -107,11 +107,12 @@ impl Log {
         self.state = State::new(&self.runbook);
         self.version = Version::START;
         let records = self.store.read(&self.run, 0).await?;
-        self.fold(&records).await
+        self.fold(&records).await.map(drop)
     }
 
-    /// Adds records that were read.
-    pub(super) async fn fold(&mut self, records: &[Record]) -> Result<(), RunError> {
+    /// Adds records that were read, and gives their events as they were meant, large values in place.
+    pub(super) async fn fold(&mut self, records: &[Record]) -> Result<Vec<Envelope>, RunError> {
+        let mut envelopes = Vec::with_capacity(records.len());
         for (mut envelope, record) in decode(records, self.version)?.into_iter().zip(records) {
             self.expand(&mut envelope.event).await?;
             apply(&self.runbook, &mut self.state, &envelope).map_err(|illegal| RunError::Journal {
@@ -120,8 +121,9 @@ impl Log {
                 why: illegal.to_string(),
             })?;
             self.version = version_of(record);
+            envelopes.push(envelope);
         }
-        Ok(())
+        Ok(envelopes)
     }
 
     async fn is_written(&self, records: &[Record]) -> Result<bool, RunError> {

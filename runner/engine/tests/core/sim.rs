@@ -301,6 +301,7 @@ impl<'a> Sim<'a> {
         }
         self.tally.count("renewing failed");
         let problem = Problem { retryable: how % 8 == 6, ..Problem::not_applied("toy", "it cannot be done again") };
+        let act = self.is_act(path);
         let needy = who_needs(&self.runbook, &self.state, self.now, &self.in_flight(), path);
         self.flight.remove(path);
         match needy {
@@ -313,6 +314,8 @@ impl<'a> Sim<'a> {
             None if self.state.phase == Phase::Session => {
                 self.own(Event::Failed { key: Key::session(), attempt: Attempt(1), problem })
             }
+            // An act is not cut when the one step that needed it has failed meanwhile.
+            None if act => Ok(()),
             None => Err(format!("I3: {key} is renewed, and nobody needs it")),
         }
     }
