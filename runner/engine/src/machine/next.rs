@@ -195,7 +195,8 @@ impl Walk<'_> {
         if self.flight.paths.contains(&path) {
             return self.leaf(step, slot, path);
         }
-        if matches!(slot.status, Status::Pending) && !self.may_begin(step, &path) {
+        let begun = slot.status != Status::Pending || self.has_in_flight(&path);
+        if !begun && !self.may_begin(step, &path) {
             return;
         }
         match &slot.inside {
@@ -241,6 +242,12 @@ impl Walk<'_> {
 
     fn is_open_act(&self, path: &Path) -> bool {
         path.find(self.runbook, self.state).is_some_and(|(step, slot)| is_act(step) && !slot.status.is_settled())
+    }
+
+    /// A group has begun with the first step in it, before any event tells.
+    fn has_in_flight(&self, group: &Path) -> bool {
+        let mut after = self.flight.paths.range(group..);
+        after.next().is_some_and(|path| path.root == group.root && path.hops.starts_with(&group.hops))
     }
 
     /// Decides `needs` and `when`; emits the end of the step if it does not begin.
@@ -299,7 +306,9 @@ impl Walk<'_> {
 
     fn leaf(&mut self, step: &Step, slot: &Slot, path: Path) {
         let until = match &slot.status {
-            Status::Backoff { until, .. } if self.now < *until => return self.commands.push(Command::Wake(*until)),
+            Status::Backoff { until, .. } if self.now < *until && !self.flight.paths.contains(&path) => {
+                return self.commands.push(Command::Wake(*until));
+            }
             Status::Waiting { until } => Some(*until),
             _ => None,
         };

@@ -133,11 +133,14 @@ impl Log {
 
     async fn record(&self, envelope: &Envelope, version: Version) -> Result<Record, RunError> {
         let record = encode(envelope, version)?;
-        if record.bytes.len() <= LARGE {
+        let large = record.bytes.len() > LARGE;
+        // A value that looks like a reference would be read as one: it is kept as a blob, whatever its size.
+        let key = BLOB_KEY.as_bytes();
+        if !large && !record.bytes.windows(key.len()).any(|bytes| bytes == key) {
             return Ok(record);
         }
         let mut small = envelope.clone();
-        if let Some(value) = large_value(&mut small.event) {
+        if let Some(value) = large_value(&mut small.event).filter(|value| large || blob_hash(value).is_some()) {
             let bytes = serde_json::to_vec(value).map_err(|error| StoreError::Corrupt(error.to_string()))?;
             let hash = self.store.put_blob(&bytes).await?;
             *value = serde_json::json!({ BLOB_KEY: hash });

@@ -89,7 +89,7 @@ fn judged(key: Key) -> Event {
 pub(super) fn junk(sim: &Sim<'_>, pick: u16) -> Held {
     let keys = keys(sim);
     let pick = usize::from(pick);
-    for at in 0..6 {
+    for at in 0..3 {
         let (key, path) = &keys[(pick + at * 7) % keys.len()];
         let attempt = Attempt(u32::try_from((pick / 5 + at) % 3).unwrap_or(0));
         for event in events(key, attempt, pick + at) {

@@ -37,7 +37,7 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => (hows(), 0..4_u8).prop_map(|(how, after)| Move::Race(how, after)),
         3 => Just(Move::Interrupt),
         8 => any::<u8>().prop_map(Move::Stale),
-        30 => any::<u16>().prop_map(Move::Junk),
+        16 => any::<u16>().prop_map(Move::Junk),
     ]
 }
 
