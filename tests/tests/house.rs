@@ -54,18 +54,19 @@ fn every_arrow_points_down() {
     assert_eq!(forbidden, Vec::<String>::new());
 }
 
-/// All packages that the product is made of, by name, with their versions. Asked of `cargo tree`: the metadata also counts
-/// what a feature would only add to, as in `ring?/alloc`.
+/// All packages that are built into the product, by name, with their versions. `cargo metadata` would also name what an
+/// optional feature could bring; `cargo tree` names what is built.
 fn product() -> BTreeMap<String, BTreeSet<String>> {
-    let mut tree = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    tree.args(["tree", "--locked", "--package", "sluice", "--edges", "no-dev", "--prefix", "none", "--format", "{p}"]);
-    let tree = tree.args(["--target", "x86_64-unknown-linux-gnu"]).output().unwrap();
-    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tree = ["tree", "--locked", "--package", "sluice", "--edges", "normal,build", "--prefix", "none"];
+    let answer = std::process::Command::new(cargo).args(tree).output().unwrap();
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for line in String::from_utf8(tree.stdout).unwrap().lines() {
-        let mut words = line.split(' ');
-        let (name, version) = (words.next().unwrap(), words.next().unwrap());
-        found.entry(name.to_owned()).or_default().insert(version.to_owned());
+    for line in String::from_utf8(answer.stdout).unwrap().lines() {
+        let mut words = line.split_whitespace();
+        if let (Some(name), Some(version)) = (words.next(), words.next()) {
+            found.entry(name.to_owned()).or_default().insert(version.to_owned());
+        }
     }
     found
 }
