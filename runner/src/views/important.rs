@@ -55,7 +55,10 @@ pub(crate) fn measured(name: &str, value: &Value) -> Option<String> {
 
 /// Its `summary`, where it has one.
 pub(crate) fn summary(output: &Value) -> Option<String> {
-    output.get("summary").and_then(Value::as_str).map(|summary| visible(summary).into_owned())
+    let summary = output.get("summary").and_then(Value::as_str)?;
+    // Findings are shown below with the whole of it.
+    let first = || summary.split_once("; ").map_or(summary, |(first, _)| first);
+    Some(visible(if output.get("findings").is_some() { first() } else { summary }).into_owned())
 }
 
 /// A value that fits into a line. `None` of null, of lists and of objects.
@@ -79,6 +82,7 @@ mod tests {
     fn the_important_part_is_short_and_safe() {
         let check = |output: Value, expect: &str| assert_eq!(line(&output), expect);
         check(json!({ "summary": "3 of 3 nodes answer", "nodes": [] }), "3 of 3 nodes answer");
+        check(json!({ "summary": "healthy; all answer", "findings": [] }), "healthy");
         check(json!({ "summary": "a\u{1b}[2Jb" }), "a\\u{1b}[2Jb");
         check(json!({ "status": 200, "bytes": 12345, "ok": true, "more": 1 }), "status 200, bytes 12,345, ok yes");
         check(json!({ "jwt": { "$secret": "steps.a#/jwt" } }), "jwt (secret)");
