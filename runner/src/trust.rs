@@ -22,7 +22,9 @@ pub(crate) enum Trust {
     /// Nobody ever looked at it.
     New,
     /// It is not what somebody looked at; this is the text they saw.
-    Changed { before: String },
+    Changed {
+        before: String,
+    },
 }
 
 /// What is written down of a trusted inventory.
@@ -81,7 +83,11 @@ pub(crate) fn pin(found: &Found) -> Result<()> {
     let text = serde_json::to_vec_pretty(&pin)
         .map_err(|error| CommandError::failed(format!("the inventory's path cannot be written down: {error}")))?;
     let folder = folder()?;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| cannot("make", &folder, &error))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|error| cannot("make", &folder, &error))?;
     let new = file.with_extension("new");
     let write = || {
         let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
@@ -100,7 +106,11 @@ pub(crate) fn command(found: &Found) -> String {
 /// For a shell, as it is where that needs nothing.
 pub(crate) fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=,[]".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 fn folder() -> Result<PathBuf> {
