@@ -13,7 +13,7 @@ use sluice_engine::machine::state::{Inside, List, Slot};
 use sluice_engine::machine::{State, Status};
 use sluice_engine::run::{Alive, Loaded};
 use sluice_engine::runbook::Checked;
-use sluice_engine::runbook::checked::{Kind, Step};
+use sluice_engine::runbook::checked::{Input, InputKind, Kind, Step};
 use sluice_plugin::{Problem, Timestamp};
 
 /// One run, as `sluice run --json`, `sluice resume --json` and `sluice runs show --json` print it.
@@ -27,6 +27,9 @@ pub(crate) struct Report {
     pub(crate) origin: String,
     /// Values the run was started with; a cluster or node is whole.
     pub(crate) inputs: Value,
+    /// What would have to be typed to give the same inputs again.
+    #[serde(skip)]
+    pub(crate) given: Vec<String>,
     /// What started it: `cli`, ...
     pub(crate) trigger: String,
     /// Who started it: `ana@laptop`.
@@ -152,6 +155,7 @@ impl Report {
             runbook: runbook.name.to_string(),
             origin: origin.to_owned(),
             inputs: state.inputs().clone(),
+            given: given(runbook, state.inputs()),
             trigger: started.map_or("", |started| trigger(started.trigger)).to_owned(),
             by: started.map(|started| started.by.clone()).unwrap_or_default(),
             started: started.map(|started| time(started.at)),
@@ -225,6 +229,28 @@ pub(crate) fn status(outcome: Option<&Outcome>, alive: Alive) -> RunStatus {
         (Some(Outcome::Cancelled), _) => RunStatus::Cancelled,
         (Some(Outcome::Abandoned), _) => RunStatus::Abandoned,
     }
+}
+
+/// `name=value` of each input that is not its default; clusters and nodes by their names.
+pub(crate) fn given(runbook: &Checked, inputs: &Value) -> Vec<String> {
+    let one = |(name, input): (&String, &Input)| {
+        let value = inputs.get(name).filter(|value| input.default.as_ref() != Some(*value))?;
+        let text = match &input.kind {
+            InputKind::Cluster | InputKind::Node { .. } => named(value)?,
+            InputKind::Nodes { .. } => value.as_array()?.iter().filter_map(named).collect::<Vec<_>>().join(","),
+            // A whole file stands in the place of its path.
+            InputKind::Thresholds => return None,
+            InputKind::Duration | InputKind::Plain(_) => {
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            }
+        };
+        Some(format!("{name}={text}"))
+    };
+    runbook.inputs.iter().filter_map(one).collect()
+}
+
+fn named(thing: &Value) -> Option<String> {
+    thing.get("name").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// RFC 3339 with milliseconds, UTC.

@@ -17,7 +17,11 @@ enum Section {
 pub(crate) fn check(file: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(file).unwrap();
     let (notes, sections) = parse(&text);
-    assert!(sections.iter().any(|section| matches!(section, Section::Command { .. })), "{} runs nothing", file.display());
+    assert!(
+        sections.iter().any(|section| matches!(section, Section::Command { .. })),
+        "{} runs nothing",
+        file.display()
+    );
     let world = World::new();
     let mut fresh = notes;
     for section in &sections {

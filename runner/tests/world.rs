@@ -70,7 +70,10 @@ static SAME: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "RUN"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "TIME"),
-        (r"\b\d+\.\d s\b", "N s"),
+        (r"\b\d+(\.\d)? s\b|\b\d+ min( \d+ s)?\b", "N s"),
+        // A slow machine says how long a step took where a quick one does not.
+        (r"(?m)  N s$", ""),
+        (r"\b[\d,]+ ms\b", "N ms"),
         (r#""pid": \d+"#, r#""pid": PID"#),
         (r#""host": "[^"]*""#, r#""host": "HOST""#),
         (r"process \d+ on [\w.-]+", "process PID on HOST"),

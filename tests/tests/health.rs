@@ -2,6 +2,7 @@
 //!
 //! The lab says what is true; whether the check says so too is what is proved here.
 
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,7 +38,6 @@ impl Check {
 
     /// `critical replica_behind PIVOT/pivot_main`, worst first.
     fn findings(&self) -> Vec<String> {
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
         let line = |finding: &Value| {
             let of = |name: &str| text(&finding[name]);
             format!("{} {} {}", of("severity"), of("code"), text(&finding["subject"]["name"]))
@@ -101,16 +101,18 @@ async fn healthy_idle_without_aws_and_under_load() {
     assert!(strict.report["steps"][0]["why"].as_str().unwrap().contains("1 warnings, and `strict` counts them"));
 
     lab.fault(Fault::AwsDown).await.unwrap();
+    assert!(TcpStream::connect(lab.plan().aws()).is_err(), "AWS is still there");
     check(&sluice, &[]).expect(0);
     lab.fault(Fault::AwsUp).await.unwrap();
 
-    under_load(&lab, &sluice).await;
-
-    // Everything was consumed: a stream that is empty again, with a past.
-    lab.load(Load { rate: 0, size: 0, count: None, no_consume: false }).await.unwrap();
+    // The same stream, empty again and with a past.
+    lab.load(Load { rate: 2_000, size: 256, count: Some(200), no_consume: false }).await.unwrap();
     let emptied = until(&sluice, "emptied", 0, |check| check.seen()["streams"][0]["messages"] == 0).expect(0);
-    assert!(emptied.seen()["streams"][0]["last_seq"].as_u64().unwrap() > 0);
+    assert!(emptied.seen()["streams"][0]["last_seq"].as_u64().unwrap() >= 200);
     assert_eq!(no_run_is_running(&sluice), emptied.report["run"].as_str().map(str::to_owned));
+
+    under_load(&lab, &sluice).await;
+    no_run_is_running(&sluice);
     lab.down().unwrap();
 }
 
@@ -133,10 +135,10 @@ async fn under_load(lab: &Lab, sluice: &Sluice) {
     checks.extend(at_once(sluice, all - one_by_one, 4));
     let rate = (lab.counts().await.unwrap().acked - before) as f64 / began.elapsed().as_secs_f64();
     let refused: Vec<_> = checks.iter().filter(|check| check.done.code != Some(0)).map(Check::findings).collect();
-    let warned = checks.iter().filter(|check| !check.findings().is_empty()).count();
+    let warned: Vec<String> = checks.iter().flat_map(Check::findings).collect();
     let slowest = checks.iter().map(|check| check.done.took).max().unwrap();
     eprintln!(
-        "{all} checks in {:?} under {rate:.0} acknowledged messages/s: {} refused, {warned} with warnings, the slowest took {slowest:?}",
+        "{all} checks in {:?} under {rate:.0} acknowledged messages/s: {} refused, warnings {warned:?}, the slowest took {slowest:?}",
         began.elapsed(),
         refused.len()
     );
@@ -187,42 +189,65 @@ async fn killed_frozen_and_without_its_stream() {
     lab.down().unwrap();
 }
 
+/// The meta leader is killed: the others have to elect a new one, and the check has to say who is missing at once.
 async fn killed(lab: &Lab, sluice: &Sluice) {
-    let name = lab.plan().node_name(1);
-    lab.fault(Fault::Kill { node: node(1) }).await.unwrap();
+    let name = text(&check(sluice, &[]).expect(0).seen()["meta"]["group"]["leader"]);
+    lab.fault(Fault::Kill { node: name.clone() }).await.unwrap();
     let at_once = check(sluice, &[]).expect(3);
     assert!(at_once.has(&format!("node_unreachable {name}")), "{:?}", at_once.findings());
-    let dead = until(sluice, "the others have settled", 3, |check| check.seen()["voters"]["left"] == 2).expect(3);
+    let dead = until(sluice, "two voters left", 3, |check| check.seen()["voters"]["left"] == 2).expect(3);
     let voters = &dead.seen()["voters"];
     assert_eq!((&voters["total"], &voters["majority"]), (&json!(3), &json!(2)));
-    assert_eq!(dead.seen()["nodes"][0]["unreached"]["kind"], "refused");
+    assert_eq!(unreached(&dead, &name), "refused");
     // The same in the words an operator reads.
     let said = sluice.run(&["run", "health-check", "-i", "cluster=nats-staging"]).expect_code(3);
     let words = format!("{}{}", said.stdout, said.stderr);
     for part in [name.as_str(), "2 of 3"] {
         assert!(words.contains(part), "`{part}` is not in:\n{words}");
     }
-    lab.fault(Fault::Start { node: node(1) }).await.unwrap();
+    lab.fault(Fault::Start { node: name }).await.unwrap();
     until(sluice, "well after a kill", 3, |check| check.done.code == Some(0));
 }
 
+/// The stream's leader is frozen: its connections stay and it answers nothing.
 async fn frozen(lab: &Lab, sluice: &Sluice) {
-    let name = lab.plan().node_name(3);
-    lab.fault(Fault::Freeze { node: node(3) }).await.unwrap();
+    let name = text(&check(sluice, &[]).expect(0).seen()["streams"][0]["group"]["leader"]);
+    lab.fault(Fault::Freeze { node: name.clone() }).await.unwrap();
     let frozen = check(sluice, &[]).expect(3);
     assert!(frozen.has(&format!("unknown node_unreachable {name}")), "{:?}", frozen.findings());
-    assert_eq!(frozen.seen()["nodes"][2]["unreached"]["kind"], "timeout");
-    assert!(frozen.seen()["counts"]["unknown"].as_u64().unwrap() >= 1);
+    assert_eq!(unreached(&frozen, &name), "timeout");
     assert!(frozen.done.took < Duration::from_secs(30), "{:?}", frozen.done.took);
-    lab.fault(Fault::Thaw { node: node(3) }).await.unwrap();
+    let silent = until(sluice, "a new leader calls it silent", 3, |check| check.has("critical replica_"));
+    assert!(silent.expect(3).has(&format!("unknown node_unreachable {name}")));
+    lab.fault(Fault::Thaw { node: name }).await.unwrap();
     until(sluice, "well after a freeze", 3, |check| check.done.code == Some(0));
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
+
+/// Why a node did not answer.
+fn unreached(check: &Check, name: &str) -> Value {
+    let nodes = check.seen()["nodes"].as_array().unwrap();
+    nodes.iter().find(|node| node["name"] == name).unwrap()["unreached"]["kind"].clone()
 }
 
 #[tokio::test]
 async fn replaced_under_its_name_and_under_a_new_one() {
     let lab = lab().await;
     let sluice = Sluice::on(&lab);
-    replaced_slowly(&lab, &sluice).await;
+    lab.load(Load { rate: 5_000, size: 12_000, count: Some(MESSAGES), no_consume: true }).await.unwrap();
+    until(&sluice, "well with data", 3, |check| check.done.code == Some(0));
+    // A fast machine may fill the store between two looks; then nothing was proved, and it is done again.
+    let mut lied = 0;
+    for _ in 0..3 {
+        lied += replaced_slowly(&lab, &sluice).await;
+        if lied > 0 {
+            break;
+        }
+    }
+    assert!(lied > 0, "the leader never called it current before the data was there");
 
     lab.fault(Fault::Replace { node: node(1), new_name: true, boot_delay: None }).await.unwrap();
     let name = lab.plan().node_name(1);
@@ -232,11 +257,11 @@ async fn replaced_under_its_name_and_under_a_new_one() {
     lab.down().unwrap();
 }
 
-/// The new server is empty, slow, and called current and healthy long before it has the data.
-async fn replaced_slowly(lab: &Lab, sluice: &Sluice) {
-    const MESSAGES: u64 = 6_000;
-    lab.load(Load { rate: 5_000, size: 12_000, count: Some(MESSAGES), no_consume: true }).await.unwrap();
-    until(sluice, "well with data", 3, |check| check.done.code == Some(0));
+/// Enough that a slow replica needs many looks to be filled.
+const MESSAGES: u64 = 6_000;
+
+/// The new server is empty, slow, and called current and healthy long before it has the data. How often that was seen.
+async fn replaced_slowly(lab: &Lab, sluice: &Sluice) -> u32 {
     lab.fault(Fault::Slow { node: node(2), duty: 0.03 }).await.unwrap();
     lab.fault(Fault::Replace { node: node(2), new_name: false, boot_delay: None }).await.unwrap();
     let began = Instant::now();
@@ -264,8 +289,9 @@ async fn replaced_slowly(lab: &Lab, sluice: &Sluice) {
         "{checks} checks of a slow replica over {:?}; in {lied} its leader called it current too early",
         began.elapsed()
     );
-    assert!(lied > 0, "the leader never called it current before the data was there, so nothing was proved");
+    lab.fault(Fault::Thaw { node: node(2) }).await.unwrap();
     lab.wait_healthy(PATIENCE).await.unwrap();
+    lied
 }
 
 /// Whether some replica of the stream was `current` in its leader's words, with less in its own store.

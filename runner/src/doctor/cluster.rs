@@ -122,15 +122,14 @@ async fn date(engine: &Engine, node: &Node) -> std::result::Result<Option<Timest
 }
 
 async fn identity(engine: &Engine, aws: &Aws) -> Tried {
-    let wanted = aws.account.as_deref().unwrap_or("any account");
+    let wanted = aws.account.as_ref().map_or_else(|| "any account".to_owned(), |account| format!("account {account}"));
     match timeout(AWS_PATIENCE, ask_identity(engine, aws)).await {
         Ok(Ok(output)) => {
             let text = |name: &str| output.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
             Tried::well("AWS", format!("{} in account {} ({})", text("arn"), text("account"), aws.region))
         }
         Ok(Err(error)) => {
-            let profile = aws.profile.as_ref().map(|name| format!(" --profile {name}")).unwrap_or_default();
-            let mend = format!("the inventory wants {wanted} in {}; log in: aws sso login{profile}", aws.region);
+            let mend = format!("the inventory wants {wanted} in {}", aws.region);
             Tried::wrong("AWS", error.message, mend)
         }
         Err(_) => Tried::wrong("AWS", format!("no answer within {}", text::duration(AWS_PATIENCE)), NETWORK),

@@ -10,7 +10,6 @@ use sluice_engine::runbook::load;
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Kind, Result};
 use crate::find;
-use crate::known::Known;
 use crate::screen::Tone;
 use crate::views;
 use crate::views::table::Table;
@@ -79,7 +78,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     if args.runbooks.is_empty() && inventory.is_none() && findings.is_empty() {
         return Err(CommandError::usage("there is nothing to check: no runbook was named and no inventory found"));
     }
-    let known = Known(context.registry()?);
+    let known = context.registry()?;
     let mut checked: Vec<String> = inventory.iter().map(|found| found.shown()).collect();
     for wanted in &args.runbooks {
         let found = match find::runbook(wanted, inventory.map(|found| found.folder())) {
@@ -90,7 +89,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
             found => found?,
         };
         checked.push(found.source.name().to_owned());
-        findings.extend(load(&found.source, &known).map_or_else(|found| found, |loaded| loaded.warnings));
+        findings.extend(load(&found.source, &*known).map_or_else(|found| found, |loaded| loaded.warnings));
     }
     let assumptions = args.assumptions.then(|| inventory.map(|found| assumed(&found.inventory)).unwrap_or_default());
     let valid = !findings.iter().any(Diagnostic::is_error);
@@ -140,7 +139,7 @@ fn show_assumptions(context: &Context, assumptions: &[Assumed]) -> Result<Exit> 
     if guesses > 0 {
         context.note(&format!(
             "{} in use: write the key into the inventory once you know",
-            views::text::many(guesses, "guess")
+            if guesses == 1 { "1 guess".to_owned() } else { format!("{guesses} guesses") }
         ));
     }
     Ok(Exit::DONE)

@@ -93,6 +93,8 @@ fn verdict(report: &Report) -> String {
 
 fn why(report: &Report) -> Vec<String> {
     let decided = report.decided_by.as_deref().and_then(|key| report.step(key));
+    // What its findings say at length above is not said again.
+    let decided = decided.filter(|step| !step.output.as_ref().is_some_and(findings::has_any));
     let mut lines: Vec<String> = decided.map(reason).into_iter().flatten().collect();
     if let Some(cancel) = &report.cancel {
         lines.push(format!("asked by {}: {}", cancel.by, cancel.because));
@@ -147,20 +149,6 @@ fn next(report: &Report) -> Vec<(&'static str, String)> {
 /// The command that starts the same run anew. Inputs of the inventory are given by name again.
 fn again(report: &Report) -> String {
     let runbook = if report.origin == "built in" { &report.runbook } else { &report.origin };
-    let mut command = format!("sluice run {}", quoted(runbook));
-    for (name, value) in report.inputs.as_object().into_iter().flatten() {
-        command.push_str(&format!(" -i {}", quoted(&format!("{name}={}", given(value)))));
-    }
-    command
-}
-
-pub(super) fn given(value: &Value) -> String {
-    let name = |value: &Value| value.get("name").and_then(Value::as_str).map(str::to_owned);
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) if !items.is_empty() && items.iter().all(|item| name(item).is_some()) => {
-            items.iter().filter_map(name).collect::<Vec<_>>().join(",")
-        }
-        other => name(other).unwrap_or_else(|| other.to_string()),
-    }
+    let inputs = report.given.iter().map(|pair| format!(" -i {}", quoted(pair)));
+    format!("sluice run {}{}", quoted(runbook), inputs.collect::<String>())
 }

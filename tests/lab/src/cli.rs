@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use serde_json::Value;
 
 use crate::background;
+use crate::bench;
 use crate::demo;
 use crate::error::{Context, Result};
 use crate::faults::Fault;
@@ -83,6 +84,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure the product beside its peers, built for release
+    Bench {
+        /// Passed on: ROW, --runs N, --json, --check
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     #[command(hide = true)]
     Daemon { lab: String, options: String },
 }
@@ -129,6 +136,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Verb::Demo { keep } => return demo::run(keep),
         Verb::Test { arguments } => return suite::run(&arguments),
+        Verb::Bench { arguments } => return bench::run(&arguments),
         Verb::Daemon { lab, options } => background::daemon(&lab, &options)?,
     }
     Ok(ExitCode::SUCCESS)

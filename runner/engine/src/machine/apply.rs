@@ -134,7 +134,9 @@ fn start(state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
 
 /// A new owner: waits begin anew (safe: only stricter), and what lived in the old process is gone.
 fn claim(runbook: &Checked, state: &mut State) {
-    if state.ended.take().is_some() {
+    // A process that died on its way out of an interrupted run leaves it as one that got there.
+    let left = state.interrupted && state.cancel.is_none();
+    if state.ended.take().is_some() || left {
         state.phase = Phase::Steps;
         state.finally = List::new(&runbook.finally);
         state.session = Slot::of_session();
@@ -380,16 +382,17 @@ fn in_list(
     let (Some(step), Some(slot)) = (steps.get(hop.at), list.slots.get_mut(hop.at)) else {
         return Err(not_next.clone());
     };
-    if !may_start && !matches!(slot.status, Status::Open | Status::Broken) {
+    if !may_start && !is_begun(slot) {
         return Err(not_next.clone());
     }
     match (hop.round, &mut slot.inside) {
         (Some(at), Inside::Rounds(rounds)) => {
             let width = step.for_each.as_ref().map_or(1, |each| each.at_most as usize);
-            if !rounds.may_start(at, width) {
+            let may_start = rounds.may_start(at, width);
+            let Some(round) = rounds.rounds.get_mut(at) else { return Err(not_next.clone()) };
+            if !may_start && !is_begun(&round.slot) {
                 return Err(not_next.clone());
             }
-            let Some(round) = rounds.rounds.get_mut(at) else { return Err(not_next.clone()) };
             in_slot(step, &mut round.slot, rest, not_next, at_leaf)?;
             let bad = round.slot.status.is_settled() && round.slot.status.is_bad();
             rounds.advance(at, bad && step.on_error == OnError::Stop);
@@ -402,6 +405,11 @@ fn in_list(
     let bad = slot.status.is_bad();
     list.advance(hop.at, bad && step.on_error == OnError::Stop);
     Ok(())
+}
+
+/// A group or loop that has begun, perhaps settled since: an act that was started in it ends when it ends.
+fn is_begun(slot: &Slot) -> bool {
+    matches!(slot.status, Status::Open | Status::Broken | Status::Complete)
 }
 
 fn in_slot(
@@ -468,8 +476,7 @@ impl Rounds {
     }
 
     fn may_start(&self, at: usize, width: usize) -> bool {
-        self.front.reaches(at, width, |place| {
-            self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled())
-        })
+        self.front
+            .reaches(at, width, |place| self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled()))
     }
 }

@@ -10,9 +10,9 @@ use sluice_plugin::{ActionName, Attempt, Effect, Problem, Timestamp};
 use crate::expr;
 use crate::journal::{CancelHow, Event, Item, Key, Outcome, Phase};
 use crate::machine::fill;
-use crate::machine::path::{Path, Root};
+use crate::machine::path::{Hop, Path, Root};
 use crate::machine::scope::StepScope;
-use crate::machine::state::{Inside, List, Slot, State, Status};
+use crate::machine::state::{Inside, List, Rounds, Slot, State, Status};
 use crate::runbook::checked::{Checked, Kind, Step};
 
 /// One thing that should be happening. Each ends in one or more events.
@@ -183,7 +183,8 @@ impl Walk<'_> {
         }
         let unsettled = |(_, slot): &(usize, &Slot)| !slot.status.is_settled();
         let places = list.slots.iter().enumerate().skip(list.front.cursor).filter(unsettled);
-        for (at, slot) in places.take(width) {
+        let late = self.late_steps(list, path);
+        for (at, slot) in places.take(width.saturating_sub(late)) {
             if let Some(step) = steps.get(at) {
                 self.step(step, slot, path.child(at, None));
             }
@@ -194,7 +195,8 @@ impl Walk<'_> {
         if self.flight.paths.contains(&path) {
             return self.leaf(step, slot, path);
         }
-        if matches!(slot.status, Status::Pending) && !self.may_begin(step, &path) {
+        let begun = slot.status != Status::Pending || self.has_in_flight(&path);
+        if !begun && !self.may_begin(step, &path) {
             return;
         }
         match &slot.inside {
@@ -202,17 +204,50 @@ impl Walk<'_> {
             Inside::Rounds(rounds) => {
                 let width = step.for_each.as_ref().map_or(1, |each| each.at_most as usize);
                 let unsettled = rounds.rounds.iter().enumerate().skip(rounds.front.cursor);
-                let unsettled = unsettled.filter(|(_, round)| !round.slot.status.is_settled()).take(width);
-                for (at, round) in unsettled {
-                    let mut path = path.clone();
-                    if let Some(hop) = path.hops.last_mut() {
-                        hop.round = Some(at);
-                    }
-                    self.body(step, &round.slot, path);
+                let unsettled = unsettled.filter(|(_, round)| !round.slot.status.is_settled());
+                let late = self.late_rounds(rounds, &path);
+                for (at, round) in unsettled.take(width.saturating_sub(late)) {
+                    self.body(step, &round.slot, path.in_round(at));
                 }
             }
             Inside::Leaf | Inside::List(_) => self.body(step, slot, path),
         }
+    }
+
+    /// How many settled places below `depth` hops of `path` have an act in flight: a failure beside it settled them, and
+    /// they are not over before it is. `settled` gives the place of a hop, if that is settled.
+    fn late(&self, path: &Path, depth: usize, settled: impl Fn(&Hop) -> Option<usize>) -> usize {
+        if self.flight.acts == 0 {
+            return 0;
+        }
+        let around = path.hops.get(..depth).unwrap_or_default();
+        let inside = self.flight.paths.iter().filter(|act| act.root == path.root && act.hops.starts_with(around));
+        let late = inside.filter(|act| act.hops.get(depth).and_then(&settled).is_some() && self.is_open_act(act));
+        late.filter_map(|act| act.hops.get(depth).and_then(&settled)).collect::<BTreeSet<_>>().len()
+    }
+
+    fn late_steps(&self, list: &List, path: &Path) -> usize {
+        let settled = |hop: &Hop| list.slots.get(hop.at)?.status.is_settled().then_some(hop.at);
+        self.late(path, path.hops.len(), settled)
+    }
+
+    fn late_rounds(&self, rounds: &Rounds, path: &Path) -> usize {
+        let own = path.hops.last().map(|hop| hop.at);
+        let settled = |hop: &Hop| {
+            let round = hop.round.filter(|_| own == Some(hop.at))?;
+            rounds.rounds.get(round)?.slot.status.is_settled().then_some(round)
+        };
+        self.late(path, path.hops.len().saturating_sub(1), settled)
+    }
+
+    fn is_open_act(&self, path: &Path) -> bool {
+        path.find(self.runbook, self.state).is_some_and(|(step, slot)| is_act(step) && !slot.status.is_settled())
+    }
+
+    /// A group has begun with the first step in it, before any event tells.
+    fn has_in_flight(&self, group: &Path) -> bool {
+        let mut after = self.flight.paths.range(group..);
+        after.next().is_some_and(|path| path.root == group.root && path.hops.starts_with(&group.hops))
     }
 
     /// Decides `needs` and `when`; emits the end of the step if it does not begin.
@@ -271,7 +306,9 @@ impl Walk<'_> {
 
     fn leaf(&mut self, step: &Step, slot: &Slot, path: Path) {
         let until = match &slot.status {
-            Status::Backoff { until, .. } if self.now < *until => return self.commands.push(Command::Wake(*until)),
+            Status::Backoff { until, .. } if self.now < *until && !self.flight.paths.contains(&path) => {
+                return self.commands.push(Command::Wake(*until));
+            }
             Status::Waiting { until } => Some(*until),
             _ => None,
         };

@@ -21,6 +21,9 @@ use crate::runbook::checked::Kind;
 /// How long to wait for news of other processes before asking the store again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// After so many steps that were over at once, others get a turn.
+const QUICK: u32 = 64;
+
 /// A run in flight, owned by this process.
 pub(super) struct Drive {
     engine: Engine,
@@ -29,7 +32,9 @@ pub(super) struct Drive {
     flight: InFlight,
     tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
     handles: BTreeMap<Path, AbortHandle>,
+    session: Option<AbortHandle>,
     gates: BTreeMap<Path, GateRun>,
+    quick: u32,
 }
 
 /// What a task brings back.
@@ -62,7 +67,9 @@ impl Drive {
             flight: InFlight::default(),
             tasks: FuturesUnordered::new(),
             handles: BTreeMap::new(),
+            session: None,
             gates: BTreeMap::new(),
+            quick: 0,
         }
     }
 
@@ -92,11 +99,16 @@ impl Drive {
             return Ok(Turn::Goes);
         }
         self.cut_what_is_gone(&commands);
+        let decided = self.log.ordinal();
         let mut wake = None::<Timestamp>;
         for command in commands {
             match command {
                 Command::Wake(at) => wake = Some(wake.map_or(at, |before| before.min(at))),
                 other => self.start(other, now).await?,
+            }
+            // A step that could not even start is an event: what else was wanted before it may be wanted no more.
+            if self.log.ordinal() != decided {
+                return Ok(Turn::Goes);
             }
         }
         self.wait(wake, signals).await?;
@@ -104,6 +116,9 @@ impl Drive {
     }
 
     fn cut_what_is_gone(&mut self, commands: &[Command]) {
+        if !commands.contains(&Command::Session) {
+            self.session.take().into_iter().for_each(|handle| handle.abort());
+        }
         if self.handles.is_empty() {
             return;
         }
@@ -146,6 +161,7 @@ impl Drive {
                 self.spawn(path, task, attempt.run(), !act, self.engine.clock.now());
                 Ok(())
             }
+            Err(problem) if renew => self.not_renewed(&path, problem).await,
             Err(problem) => self.failed(&path, problem).await,
         }
     }
@@ -177,14 +193,11 @@ impl Drive {
         self.flight.session = true;
         let sessions = self.engine.sessions.clone();
         let began = self.engine.clock.now();
-        let work = async move {
-            let answer = match request {
-                Ok(request) => sessions.run(request).await.map(Outcome::plain),
-                Err(problem) => Err(problem),
-            };
-            Finished { task: Task::Session, began, answer: Some(answer) }
-        };
-        self.tasks.push(work.boxed());
+        let (handle, registration) = AbortHandle::new_pair();
+        self.session = Some(handle);
+        let work = async move { sessions.run(request?).await.map(Outcome::plain) };
+        let work = Abortable::new(work, registration);
+        self.tasks.push(async move { Finished { task: Task::Session, began, answer: work.await.ok() } }.boxed());
         Ok(())
     }
 
@@ -236,6 +249,11 @@ impl Drive {
         }
         // Most steps are over at once: nothing else is asked before they are looked at.
         if let Some(Some(finished)) = self.tasks.next().now_or_never() {
+            self.quick = self.quick.wrapping_add(1);
+            if self.quick.is_multiple_of(QUICK) {
+                // Whoever hears of signals lives on the same thread.
+                tokio::task::yield_now().await;
+            }
             return self.finished(finished).await;
         }
         let clock = self.engine.clock.clone();
@@ -314,12 +332,15 @@ impl Drive {
         let (key, _) = self.attempt(path);
         match answer {
             Ok(outcome) => self.append(vec![Event::Renewed { key, output: outcome.output }]).await,
-            Err(problem) => {
-                // The step itself is done and stays done; whoever needed it fails.
-                let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
-                self.fail_whoever_needs(path, Problem { message, ..problem }).await
-            }
+            Err(problem) => self.not_renewed(path, problem).await,
         }
+    }
+
+    /// The step itself is done and stays done; whoever needed it fails.
+    async fn not_renewed(&mut self, path: &Path, problem: Problem) -> Result<(), RunError> {
+        let (key, _) = self.attempt(path);
+        let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
+        self.fail_whoever_needs(path, Problem { message, ..problem }).await
     }
 
     async fn fail_whoever_needs(&mut self, renewed: &Path, problem: Problem) -> Result<(), RunError> {

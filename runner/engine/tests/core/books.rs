@@ -96,7 +96,7 @@ fn text(steps: &[Draft], finally: &[Draft], session: Option<u8>) -> Book {
     writer.list(steps, 2, false);
     let sure: Vec<String> = writer.seen[0].iter().filter(|seen| seen.sure).map(|seen| seen.id.clone()).collect();
     if let Some(pick) = session {
-        let name = pick_of(pick, &sure).map(|id| format!("'{{{{ steps.{id}.yes }}}}'"));
+        let name = pick_of(pick, &sure).map(|id| format!("'{{{{ steps.{id}.yes | string }}}}'"));
         writeln!(writer.text, "session:\n  env: {{ IT: {} }}", name.unwrap_or("nothing".into())).unwrap();
     }
     if !finally.is_empty() {
@@ -213,7 +213,7 @@ impl Writer {
                 writeln!(self.text, "{pad}  passes: {{ every: 1s, within: 1m }}").unwrap();
             }
         } else if draft.retry > 0 {
-            let backoff = if draft.retry % 2 == 0 { ", backoff: double" } else { "" };
+            let backoff = if draft.retry.is_multiple_of(2) { ", backoff: double" } else { "" };
             let (attempts, delay) = (1 + draft.retry % 3, 1 + draft.retry % 4);
             writeln!(self.text, "{pad}  retry: {{ attempts: {attempts}, delay: {delay}s{backoff} }}").unwrap();
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_engine::expr::truth;
-use sluice_engine::journal::{CancelHow, Envelope, Event, Phase};
+use sluice_engine::journal::{CancelHow, Envelope, Event, Outcome, Phase};
 use sluice_engine::machine::path::{Level, Path, Root, locate};
 use sluice_engine::machine::scope::StepScope;
 use sluice_engine::machine::state::{Inside, List, Slot};
@@ -66,7 +66,7 @@ pub(super) fn nothing_began_after_a_cancel(cancelled: &State, late: &[Envelope])
         let begins = match &envelope.event {
             Event::Entered { phase } => *phase == Phase::Session,
             Event::Opened { .. } | Event::Skipped { .. } => cancelled.phase == Phase::Steps,
-            Event::Ended { .. } => abandoned,
+            Event::Ended { outcome } => abandoned && *outcome != Outcome::Abandoned,
             _ => false,
         };
         hold(!begins, || format!("I7: {:?} was accepted after a cancel", envelope.event))?;

@@ -106,3 +106,46 @@ steps:
         );
     }
 }
+
+#[test]
+fn an_act_beside_a_failure_ends_before_the_next_step_starts_and_is_written_down() {
+    check(
+        "
+steps:
+  - id: a
+    steps:
+      - id: b
+        on_error: continue
+        parallel:
+          - { id: c, uses: toy.read }
+          - { id: d, uses: toy.change }
+  - { id: e, uses: toy.read }
+",
+        &[FAIL, DONE],
+    );
+    check(
+        "
+steps:
+  - id: a
+    for_each: [x, y]
+    on_error: continue
+    parallel:
+      - { id: b, uses: toy.read }
+      - { id: c, uses: toy.change }
+",
+        &[FAIL, DONE],
+    );
+}
+
+#[test]
+fn an_interrupted_run_goes_on_although_its_process_died_in_finally() {
+    check(
+        "
+steps:
+  - { id: a, uses: toy.read }
+finally:
+  - { id: f, uses: toy.read }
+",
+        &[Move::Interrupt, Move::Crash],
+    );
+}

@@ -89,7 +89,7 @@ fn judged(key: Key) -> Event {
 pub(super) fn junk(sim: &Sim<'_>, pick: u16) -> Held {
     let keys = keys(sim);
     let pick = usize::from(pick);
-    for at in 0..6 {
+    for at in 0..3 {
         let (key, path) = &keys[(pick + at * 7) % keys.len()];
         let attempt = Attempt(u32::try_from((pick / 5 + at) % 3).unwrap_or(0));
         for event in events(key, attempt, pick + at) {
@@ -105,7 +105,7 @@ pub(super) fn junk(sim: &Sim<'_>, pick: u16) -> Held {
 fn events(key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
     let key = || key.clone();
     let item = |key: &str| Item { key: key.into(), value: json!(1) };
-    let problem = Problem { retryable: pick % 2 == 0, ..Problem::not_applied("junk", "junk") };
+    let problem = Problem { retryable: pick.is_multiple_of(2), ..Problem::not_applied("junk", "junk") };
     let phases = [Phase::Steps, Phase::Session, Phase::Finally, Phase::Ended];
     let outcomes = [
         Outcome::Done,

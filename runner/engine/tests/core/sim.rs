@@ -280,7 +280,7 @@ impl<'a> Sim<'a> {
                 let samples = Samples { count: 1, flips: 0, first: self.now, last: self.now };
                 Event::Judged { key, verdict, why: "as told".into(), samples, seen: output(what) }
             }
-            (_, 5 | 6) => Event::Failed { key, attempt, problem: problem.retryable() },
+            (_, 5) => Event::Failed { key, attempt, problem: problem.retryable() },
             _ => Event::Done { key, attempt, output: output(what) },
         };
         ends::a_cancel_commutes(self, &event, what)?;
@@ -301,6 +301,7 @@ impl<'a> Sim<'a> {
         }
         self.tally.count("renewing failed");
         let problem = Problem { retryable: how % 8 == 6, ..Problem::not_applied("toy", "it cannot be done again") };
+        let act = self.is_act(path);
         let needy = who_needs(&self.runbook, &self.state, self.now, &self.in_flight(), path);
         self.flight.remove(path);
         match needy {
@@ -313,6 +314,8 @@ impl<'a> Sim<'a> {
             None if self.state.phase == Phase::Session => {
                 self.own(Event::Failed { key: Key::session(), attempt: Attempt(1), problem })
             }
+            // An act is not cut when the one step that needed it has failed meanwhile.
+            None if act => Ok(()),
             None => Err(format!("I3: {key} is renewed, and nobody needs it")),
         }
     }
@@ -360,9 +363,14 @@ impl<'a> Sim<'a> {
             junk::nothing_after_the_end(self, &outcome)?;
             return Ok(true);
         }
-        if let Some(Move::Cancel(how)) = self.tape.next() {
+        let how = match self.tape.next() {
+            Some(Move::Cancel(how) | Move::Race(how, _)) => Some(*how),
+            Some(Move::Finish(_, 0..64, _)) => Some(CancelHow::Now),
+            _ => None,
+        };
+        if let Some(how) = how {
             self.tally.count("cancelled while ended");
-            self.take(None, Event::CancelAsked { how: *how, why: "no more".into() })?;
+            self.take(None, Event::CancelAsked { how, why: "no more".into() })?;
         }
         self.tally.count("reopened");
         self.claim()?;

@@ -37,7 +37,7 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => (hows(), 0..4_u8).prop_map(|(how, after)| Move::Race(how, after)),
         3 => Just(Move::Interrupt),
         8 => any::<u8>().prop_map(Move::Stale),
-        30 => any::<u16>().prop_map(Move::Junk),
+        16 => any::<u16>().prop_map(Move::Junk),
     ]
 }
 
@@ -59,7 +59,7 @@ pub(super) fn output(pick: u8) -> Value {
         8 => json!(-0.0),
         9 => json!(123_456_789.123_456_78),
         10 => json!(8.41e21),
-        11 => json!(2.225_073_858_507_201_1e-308),
+        11 => json!(2.225_073_858_507_201e-308),
         other => json!(f64::from(other) / 7.0),
     };
     let items = match pick % 4 {

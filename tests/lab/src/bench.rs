@@ -1,0 +1,77 @@
+//! `cargo lab bench`: builds the product and the program that measures it, for release, installs the peer it is compared
+//! with, and measures. It knows cargo and where things are; not what is measured.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use serde_json::Value;
+
+use crate::cli::teller;
+use crate::error::{Context, Error, Result};
+use crate::programs;
+
+/// One command for both, so that what they share is built once.
+const BUILD: [&str; 11] = [
+    "build",
+    "--release",
+    "--locked",
+    "--package",
+    "sluice",
+    "--bin",
+    "sluice",
+    "--package",
+    "acceptance",
+    "--example",
+    "speed",
+];
+
+/// `arguments` are those of the measuring program.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    let tell = teller();
+    let just = programs::just(&tell)?;
+    tell("building for release; the first time takes some minutes");
+    let built = build()?;
+    let path = |name: &str| built_path(&built, name).context(format!("cargo built no {name}"));
+    let (sluice, speed) = (path("sluice")?, path("speed")?);
+    let mut command = Command::new(&speed);
+    let status = command.arg("--sluice").arg(sluice).arg("--just").arg(just).args(arguments).status();
+    let status = status.context(speed.display())?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// What cargo says it built, one JSON document in a line.
+fn build() -> Result<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(BUILD).arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
+    let output = command.spawn().context("cargo")?.wait_with_output().context("cargo")?;
+    if !output.status.success() {
+        return Err(Error::new("the product does not build; see above"));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn built_path(messages: &str, name: &str) -> Option<PathBuf> {
+    let text = |document: &Value, pointer| document.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let documents = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut named = documents.filter(|document| text(document, "/target/name").as_deref() == Some(name));
+    named.find_map(|document| text(&document, "/executable")).map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_among_what_cargo_built() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"sluice"},"executable":null}"#,
+            "\nnot json\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"sluice"},"executable":"/t/sluice"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(built_path(messages, "sluice"), Some(PathBuf::from("/t/sluice")));
+        assert_eq!(built_path(messages, "speed"), None);
+    }
+}
