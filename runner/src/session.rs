@@ -108,6 +108,7 @@ impl TerminalSessions {
         let child = child.spawn().map_err(|error| cannot_start(argv, &error))?;
         let mut running = Running::new(child, alone, self.foreground.clone());
         let status = running.child.wait().await;
+        running.over = true;
         drop(running);
         drop(terminal);
         status.map_err(|error| Problem::maybe_applied("session_lost", format!("the session was lost: {error}")))
@@ -119,6 +120,8 @@ impl TerminalSessions {
 struct Running {
     child: Child,
     process: Option<SessionProcess>,
+    /// It ended by itself. What it started may go on then: that is its own affair.
+    over: bool,
     foreground: Arc<Foreground>,
 }
 
@@ -129,11 +132,7 @@ impl Running {
         if let Some(process) = process {
             foreground.enter(process);
         }
-        Self { child, process, foreground }
-    }
-
-    fn lives(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        Self { child, process, over: false, foreground }
     }
 
     /// A shell that is asked first keeps its history and ends its jobs. It does not listen to SIGTERM, but to SIGHUP.
@@ -141,12 +140,20 @@ impl Running {
         process.tell(Signal::SIGHUP);
         process.tell(Signal::SIGTERM);
         let started = Instant::now();
-        while self.lives() && started.elapsed() < TO_END {
+        while self.lives(process) && started.elapsed() < TO_END {
             thread::sleep(LOOK_EVERY);
         }
-        // Of a group, what the process has left behind goes too; a single one that has ended may be somebody else by now.
-        if matches!(process, SessionProcess::Alone(_)) || self.lives() {
+        if self.lives(process) {
             process.tell(Signal::SIGKILL);
+        }
+    }
+
+    /// Of a group, what the process has left behind counts too. A single one that has ended may be somebody else by now.
+    fn lives(&mut self, process: SessionProcess) -> bool {
+        let itself = matches!(self.child.try_wait(), Ok(None));
+        match process {
+            SessionProcess::OnTerminal(_) => itself,
+            SessionProcess::Alone(_) => itself || process.lives(),
         }
     }
 }
@@ -154,7 +161,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.foreground.leave();
-        if let Some(process) = self.process.filter(|_| self.lives()) {
+        let cut = !self.over || self.foreground.was_told();
+        if let Some(process) = self.process.filter(|_| cut) {
             self.end(process);
         }
     }

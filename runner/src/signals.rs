@@ -3,6 +3,7 @@
 //! A started act always ends by itself; everything here only says when to stop waiting.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::{Signal as Number, kill, killpg};
@@ -16,7 +17,10 @@ use crate::views::live::RunView;
 
 /// The process that runs the session, if there is one. On a terminal, Ctrl-C is for it and not for the run.
 #[derive(Default)]
-pub(crate) struct Foreground(Mutex<Option<SessionProcess>>);
+pub(crate) struct Foreground {
+    process: Mutex<Option<SessionProcess>>,
+    told: AtomicBool,
+}
 
 /// Whom to tell when the run is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,25 +33,39 @@ pub(crate) enum SessionProcess {
 
 impl Foreground {
     pub(crate) fn enter(&self, process: SessionProcess) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
     }
 
     pub(crate) fn leave(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether it was told to end.
+    pub(crate) fn was_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
     }
 
     fn process(&self) -> Option<SessionProcess> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SessionProcess {
     /// It may be gone already.
     pub(crate) fn tell(self, number: Number) {
-        let _ = match self {
+        let _ = self.send(Some(number));
+    }
+
+    /// It, or of a group any process.
+    pub(crate) fn lives(self) -> bool {
+        self.send(None).is_ok()
+    }
+
+    fn send(self, number: Option<Number>) -> nix::Result<()> {
+        match self {
             Self::OnTerminal(pid) => kill(pid, number),
             Self::Alone(pid) => killpg(pid, number),
-        };
+        }
     }
 }
 
@@ -87,7 +105,10 @@ impl Listener {
     fn take(&mut self, number: Number) {
         match (self.foreground.process(), number) {
             (Some(SessionProcess::OnTerminal(_)), Number::SIGINT | Number::SIGQUIT) => return,
-            (Some(process), _) => process.tell(number),
+            (Some(process), _) => {
+                self.foreground.told.store(true, Ordering::Relaxed);
+                process.tell(number);
+            }
             (None, _) => {}
         }
         let again = self.interrupted;
