@@ -1,7 +1,6 @@
 //! The house stays the house: arrows point down, there is one TLS stack, generated files are fresh.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
