@@ -4,8 +4,9 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sluice_engine::journal::Store;
 use sluice_engine::registry::Registry;
-use sluice_host::Redactor;
+use sluice_host::{Redactor, sweep};
 use sluice_store::SqliteStore;
 use tokio::runtime::Runtime;
 
@@ -14,24 +15,26 @@ use crate::inventory::{self, Found};
 use crate::screen::{Screen, Tone};
 use crate::trust::{self, Trust};
 use crate::verbs::Global;
-use crate::{owners, paths, plugins};
+use crate::{AroundStore, owners, paths, plugins, views};
 
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) screen: Screen,
     /// Of the whole process: what one run knows to be secret is kept out of every log line too.
     pub(crate) redactor: Arc<Redactor>,
+    around_store: AroundStore,
     found: OnceCell<Option<Found>>,
     trusted: OnceCell<bool>,
     registry: OnceCell<Arc<Registry>>,
 }
 
 impl Context {
-    pub(crate) fn new(global: Global, screen: Screen) -> Self {
+    pub(crate) fn new(global: Global, screen: Screen, around_store: AroundStore) -> Self {
         Self {
             global,
             screen,
             redactor: Arc::new(Redactor::new()),
+            around_store,
             found: OnceCell::new(),
             trusted: OnceCell::new(),
             registry: OnceCell::new(),
@@ -54,7 +57,11 @@ impl Context {
             let trusted = trust::safe(found).is_ok() && trust::state(found)? == Trust::Trusted;
             self.trusted.get_or_init(|| trusted);
             if !trusted {
-                self.note(&format!("the inventory {} is not trusted and not used; {}", found.shown(), trust::command(found)));
+                self.note(&format!(
+                    "the inventory {} is not trusted and not used; {}",
+                    found.shown(),
+                    trust::command(found)
+                ));
             }
         }
         Ok(self.trusted.get().is_some_and(|trusted| *trusted).then_some(found))
@@ -77,12 +84,28 @@ impl Context {
         }
     }
 
-    pub(crate) fn store(&self) -> Result<Arc<SqliteStore>> {
+    pub(crate) fn store(&self) -> Result<Arc<dyn Store>> {
+        self.sweep_private();
         let folder = self.store_folder()?;
         let store = SqliteStore::open(&folder).map_err(|error| {
-            CommandError::from(error).hint(format!("runs are kept in {}; `sluice doctor` looks closer", folder.display()))
+            CommandError::from(error)
+                .hint(format!("runs are kept in {}; `sluice doctor` looks closer", folder.display()))
         })?;
-        Ok(Arc::new(store))
+        Ok((self.around_store)(Arc::new(store)))
+    }
+
+    /// What killed processes left behind goes first, whatever was asked for.
+    fn sweep_private(&self) {
+        for base in paths::all_private() {
+            match sweep(&base) {
+                Ok(swept) if !swept.is_empty() => {
+                    let count = views::text::many(swept.len(), "run");
+                    self.note(&format!("removed the private files that {count} left behind when killed"));
+                }
+                Ok(_) => {}
+                Err(error) => self.note(&format!("private files of killed runs could not be removed: {error}")),
+            }
+        }
     }
 
     /// One thread: what is waited for is outside, and a store of SQLite is called inline.

@@ -135,7 +135,9 @@ impl From<StoreError> for CommandError {
 impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
         let hint = match &error {
-            RunError::Store(_) => "the run stays as its journal says; once the store works, `sluice resume last` goes on",
+            RunError::Store(_) => {
+                "the run stays as its journal says; once the store works, `sluice resume last` goes on"
+            }
             RunError::Journal { .. } => "the journal was not written by this version of Sluice, or was altered",
         };
         Self::failed(error.to_string()).hint(hint)
@@ -146,15 +148,21 @@ impl From<OpenError> for CommandError {
     fn from(error: OpenError) -> Self {
         let hint = match &error {
             OpenError::NoRun(_) => "`sluice runs` lists them".to_owned(),
-            OpenError::Over { run, .. } => format!("`sluice runs show {run}` tells how; start it anew with `sluice run`"),
+            OpenError::Over { run, .. } => {
+                format!("`sluice runs show {run}` tells how; start it anew with `sluice run`")
+            }
             OpenError::Owned { run, .. } => {
                 format!("watch it with `sluice runs follow {run}`, or end it with `sluice cancel {run} --because ...`")
             }
             OpenError::Changed { run, .. } => {
-                format!("resume it with the version that started it, or end it with `sluice cancel {run} --because ...`")
+                format!(
+                    "resume it with the version that started it, or end it with `sluice cancel {run} --because ...`"
+                )
             }
             OpenError::Runbook { run, .. } => {
-                format!("resume it with the version that started it, or end it with `sluice cancel {run} --because ...`")
+                format!(
+                    "resume it with the version that started it, or end it with `sluice cancel {run} --because ...`"
+                )
             }
             OpenError::Run(_) => String::new(),
         };

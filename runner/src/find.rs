@@ -31,7 +31,9 @@ pub(crate) fn runbook(wanted: &str, beside: Option<&Path>) -> Result<Found> {
         return at(Path::new(wanted));
     }
     if let Err(error) = RunbookName::parse(wanted) {
-        return Err(CommandError::usage(error.to_string()).hint("a runbook in a file is named by its path, with `.yaml`"));
+        return Err(
+            CommandError::usage(error.to_string()).hint("a runbook in a file is named by its path, with `.yaml`")
+        );
     }
     let file = beside.and_then(|folder| candidates(folder, wanted).into_iter().find(|path| path.is_file()));
     match (file, builtin::text(wanted)) {
@@ -90,7 +92,9 @@ fn unknown(wanted: &str, beside: Option<&Path>) -> CommandError {
             let folder = paths::shown(folder);
             format!("looked for runbooks/{wanted}.yaml and {wanted}.yaml in {folder}, then among the built-in ones")
         }
-        None => "no inventory was found from here upwards, so only built-in runbooks have names; give a path".to_owned(),
+        None => {
+            "no inventory was found from here upwards, so only built-in runbooks have names; give a path".to_owned()
+        }
     };
     error.hint(places).hint(format!("there are: {}", names.join(", ")))
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use sluice_engine::inventory::{Inventory, PluginEntry};
 use sluice_engine::run::Hosts;
-use sluice_host::{BadGrant, Grants, HostParts, HttpGrant, Origin, ReadingPath, Redactor, Shared, Sink, SystemClock, Vault};
+use sluice_host::{
+    BadGrant, Grants, HostParts, HttpGrant, Origin, ReadingPath, Redactor, Shared, Sink, SystemClock, Vault,
+};
 use sluice_plugin::{Call, Host, PluginName};
 
 use crate::error::{CommandError, Result};
@@ -69,7 +71,11 @@ fn grants(inventory: &Inventory) -> Result<BTreeMap<PluginName, Grants>> {
     let own: &mut Grants = grants.entry(monitoring).or_default();
     for node in inventory.clusters.values().flat_map(|entry| &entry.cluster.nodes) {
         // Nodes lie in private networks; naming them in the inventory is what grants them.
-        own.http.push(HttpGrant { origin: Origin::parse(&node.monitor_url()).map_err(bad)?, private: true, read: Vec::new() });
+        own.http.push(HttpGrant {
+            origin: Origin::parse(&node.monitor_url()).map_err(bad)?,
+            private: true,
+            read: Vec::new(),
+        });
     }
     Ok(grants)
 }

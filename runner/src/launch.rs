@@ -2,15 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sluice_engine::ids::RunId;
-use sluice_engine::journal::Trigger;
+use sluice_engine::journal::{Store, Trigger};
 use sluice_engine::machine::State;
 use sluice_engine::run::{Alive, Clock as _, Ending, Engine, Order, Plan, Signals};
 use sluice_engine::runbook::Checked;
-use sluice_host::sweep;
-use sluice_store::SqliteStore;
 use tokio::time::{Instant, interval_at};
 
 use crate::clock::WallClock;
@@ -19,7 +18,6 @@ use crate::error::{CommandError, Exit, Result};
 use crate::hosts::RunHosts;
 use crate::known::recheck;
 use crate::owners::Processes;
-use crate::paths;
 use crate::prepare::Prepared;
 use crate::report::Report;
 use crate::session::TerminalSessions;
@@ -40,24 +38,25 @@ pub(crate) struct Launch<'a> {
     json: Option<Json>,
     /// Standard output belongs to the command of the session.
     out_is_commands: bool,
+    outputs_shown: Arc<AtomicBool>,
 }
 
 impl<'a> Launch<'a> {
     /// `command` is what came after `--`.
     pub(crate) fn new(
         context: &'a Context,
-        store: Arc<SqliteStore>,
+        store: Arc<dyn Store>,
         run: &RunId,
         json: Option<Json>,
         command: Vec<String>,
     ) -> Result<Self> {
-        sweep_private(context);
         let view = live::view(&context.screen, json);
         let watcher = Arc::new(Watcher(view.clone()));
         let inventory = context.trusted_inventory()?.map(|found| &found.inventory);
         let hosts = Arc::new(RunHosts::new(run.as_str(), inventory, context.redactor.clone(), watcher.clone())?);
         let foreground = Arc::new(Foreground::default());
         let out_is_commands = !command.is_empty() && json.is_none();
+        let outputs_shown = Arc::new(AtomicBool::new(false));
         let sessions = TerminalSessions {
             given: command,
             interactive: context.screen.input && context.screen.err.terminal,
@@ -65,6 +64,8 @@ impl<'a> Launch<'a> {
             redactor: context.redactor.clone(),
             view: view.clone(),
             foreground: foreground.clone(),
+            screen: context.screen.err,
+            outputs_shown: outputs_shown.clone(),
         };
         let engine = Engine {
             registry: context.registry()?,
@@ -76,20 +77,15 @@ impl<'a> Launch<'a> {
             observer: watcher,
             actor: context.actor(),
         };
-        Ok(Self { context, engine, hosts, view, foreground, json, out_is_commands })
+        Ok(Self { context, engine, hosts, view, foreground, json, out_is_commands, outputs_shown })
     }
 
     /// Begins the run and shows it to its end.
     pub(crate) async fn start(self, run: RunId, prepared: Prepared) -> Result<Exit> {
         let Prepared { runbook, origin, inputs } = prepared;
         let mut signals = self.listen(&run)?;
-        let order = Order {
-            run: run.clone(),
-            runbook: runbook.clone(),
-            origin: origin.clone(),
-            inputs,
-            trigger: Trigger::Cli,
-        };
+        let order =
+            Order { run: run.clone(), runbook: runbook.clone(), origin: origin.clone(), inputs, trigger: Trigger::Cli };
         let driven = self.ticking(self.engine.start(order, &mut signals)).await;
         self.tidy();
         let (ending, state) = driven?;
@@ -146,7 +142,11 @@ impl<'a> Launch<'a> {
                 .hint(format!("`sluice runs follow {run}` shows how it goes on")));
         };
         let report = Report::new(run, origin, runbook, state, Alive::Yes);
-        show(self.context, &report, self.json, self.out_is_commands)?;
+        if self.outputs_shown.load(Ordering::Relaxed) {
+            eprint!("{}", outcome::ending(&report, &self.context.screen.err));
+        } else {
+            show(self.context, &report, self.json, self.out_is_commands)?;
+        }
         Ok(Exit(ended.exit()))
     }
 }
@@ -177,17 +177,4 @@ pub(crate) fn new_run() -> Result<RunId> {
     read.map_err(|error| CommandError::failed(format!("cannot read /dev/urandom: {error}")))?;
     let now = u64::try_from(WallClock.now().0).unwrap_or(0);
     Ok(RunId::new(now, random))
-}
-
-/// What killed processes left behind goes first.
-fn sweep_private(context: &Context) {
-    let swept = paths::private().map(|base| sweep(&base));
-    match swept {
-        Ok(Ok(swept)) if !swept.is_empty() => {
-            let count = views::text::many(swept.len(), "run");
-            context.note(&format!("removed the private files that {count} left behind when killed"));
-        }
-        Ok(Err(error)) => context.note(&format!("private files of killed runs could not be removed: {error}")),
-        Ok(Ok(_)) | Err(_) => {}
-    }
 }

@@ -28,21 +28,31 @@ mod verbs;
 mod views;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
+use sluice_engine::journal::Store;
 
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::screen::Screen;
 
+/// Makes the store that is used of the one that was opened.
+pub type AroundStore = fn(Arc<dyn Store>) -> Arc<dyn Store>;
+
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    main_around(|store| store)
+}
+
+/// The same with something around the store: how a program of the tests sees, and disturbs, what is journaled.
+pub fn main_around(store: AroundStore) -> ExitCode {
     let command = match verbs::Command::try_parse() {
         Ok(command) => command,
         Err(error) => return usage(&error),
     };
     let screen = Screen::of_process(command.global.color);
-    let context = Context::new(command.global, screen);
+    let context = Context::new(command.global, screen, store);
     logging::start(&context);
     let done = command.verb.run(&context);
     match done {

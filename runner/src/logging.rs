@@ -16,7 +16,8 @@ pub(crate) fn start(context: &Context) {
     let filter = match EnvFilter::try_new(&wanted) {
         Ok(filter) => filter,
         Err(error) => {
-            context.note(&format!("SLUICE_LOG is not understood and ignored: {error}; `SLUICE_LOG=sluice=debug` works"));
+            context
+                .note(&format!("SLUICE_LOG is not understood and ignored: {error}; `SLUICE_LOG=sluice=debug` works"));
             return;
         }
     };

@@ -16,11 +16,29 @@ pub(crate) fn state() -> Result<PathBuf> {
 
 /// Where runs keep what must not outlive them: in memory where the system offers that, else beside the state.
 pub(crate) fn private() -> Result<PathBuf> {
-    let mine = |path: &PathBuf| path.metadata().is_ok_and(|found| found.uid() == nix::unistd::geteuid().as_raw());
-    match absolute("XDG_RUNTIME_DIR").filter(mine) {
+    match runtime_folder() {
         Some(base) => Ok(base.join("sluice")),
-        None => Ok(state()?.join("private")),
+        None => beside_state(),
     }
+}
+
+/// Everywhere that a run of this user may have kept them: a login has a runtime folder, a job of cron has none.
+pub(crate) fn all_private() -> Vec<PathBuf> {
+    let of_login = PathBuf::from(format!("/run/user/{}", nix::unistd::geteuid()));
+    let mut bases: Vec<PathBuf> =
+        runtime_folder().into_iter().chain([of_login]).map(|base| base.join("sluice")).collect();
+    bases.extend(beside_state());
+    bases.dedup();
+    bases
+}
+
+fn runtime_folder() -> Option<PathBuf> {
+    let mine = |path: &PathBuf| path.metadata().is_ok_and(|found| found.uid() == nix::unistd::geteuid().as_raw());
+    absolute("XDG_RUNTIME_DIR").filter(mine)
+}
+
+fn beside_state() -> Result<PathBuf> {
+    Ok(state()?.join("private"))
 }
 
 /// `~` and `~/..` as the shell understands them; what is relative is relative to `base`.

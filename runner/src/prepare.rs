@@ -16,7 +16,6 @@ use sluice_engine::{thresholds, yaml};
 use crate::context::Context;
 use crate::error::{CommandError, Result};
 use crate::find::{self, Found};
-use crate::known::Known;
 use crate::{builtin, paths, safety, trust};
 
 /// Everything a run is started from.
@@ -83,7 +82,7 @@ pub(crate) fn find(context: &Context, wanted: &str) -> Result<Found> {
 
 /// Reads and checks it; warnings are shown.
 pub(crate) fn check(context: &Context, found: &Found) -> Result<Checked> {
-    let loaded = load(&found.source, &Known(context.registry()?))
+    let loaded = load(&found.source, &*context.registry()?)
         .map_err(|diagnostics| CommandError::invalid(&format!("the runbook {}", found.source.name()), diagnostics))?;
     for warning in &loaded.warnings {
         eprintln!("{}", render(warning, context.screen.err.engine_paint()));

@@ -9,12 +9,11 @@ use serde_json::{Map, Value};
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::{Outcome, Owner, Samples, Trigger};
 use sluice_engine::machine::fill;
-use sluice_engine::machine::scope::StepScope;
 use sluice_engine::machine::state::{Inside, List, Slot};
 use sluice_engine::machine::{State, Status};
 use sluice_engine::run::{Alive, Loaded};
 use sluice_engine::runbook::Checked;
-use sluice_engine::runbook::checked::{Kind, Step};
+use sluice_engine::runbook::checked::{Input, InputKind, Kind, Step};
 use sluice_plugin::{Problem, Timestamp};
 
 /// One run, as `sluice run --json`, `sluice resume --json` and `sluice runs show --json` print it.
@@ -28,6 +27,9 @@ pub(crate) struct Report {
     pub(crate) origin: String,
     /// Values the run was started with; a cluster or node is whole.
     pub(crate) inputs: Value,
+    /// What would have to be typed to give the same inputs again.
+    #[serde(skip)]
+    pub(crate) given: Vec<String>,
     /// What started it: `cli`, ...
     pub(crate) trigger: String,
     /// Who started it: `ana@laptop`.
@@ -153,6 +155,7 @@ impl Report {
             runbook: runbook.name.to_string(),
             origin: origin.to_owned(),
             inputs: state.inputs().clone(),
+            given: given(runbook, state.inputs()),
             trigger: started.map_or("", |started| trigger(started.trigger)).to_owned(),
             by: started.map(|started| started.by.clone()).unwrap_or_default(),
             started: started.map(|started| time(started.at)),
@@ -168,7 +171,7 @@ impl Report {
             steps: list(&runbook.steps, &state.steps, ""),
             finally: list(&runbook.finally, &state.finally, ""),
             session: runbook.session.as_ref().map(|session| session_report(session.summary.clone(), &state.session)),
-            outputs: (status == RunStatus::Done).then(|| outputs(runbook, state)),
+            outputs: (status == RunStatus::Done).then(|| fill::outputs(runbook, state)),
             owner: state.owner.as_ref().map(|owner| owner_report(owner, alive)),
         }
     }
@@ -228,6 +231,28 @@ pub(crate) fn status(outcome: Option<&Outcome>, alive: Alive) -> RunStatus {
     }
 }
 
+/// `name=value` of each input that is not its default; clusters and nodes by their names.
+pub(crate) fn given(runbook: &Checked, inputs: &Value) -> Vec<String> {
+    let one = |(name, input): (&String, &Input)| {
+        let value = inputs.get(name).filter(|value| input.default.as_ref() != Some(*value))?;
+        let text = match &input.kind {
+            InputKind::Cluster | InputKind::Node { .. } => named(value)?,
+            InputKind::Nodes { .. } => value.as_array()?.iter().filter_map(named).collect::<Vec<_>>().join(","),
+            // A whole file stands in the place of its path.
+            InputKind::Thresholds => return None,
+            InputKind::Duration | InputKind::Plain(_) => {
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            }
+        };
+        Some(format!("{name}={text}"))
+    };
+    runbook.inputs.iter().filter_map(one).collect()
+}
+
+fn named(thing: &Value) -> Option<String> {
+    thing.get("name").and_then(Value::as_str).map(str::to_owned)
+}
+
 /// RFC 3339 with milliseconds, UTC.
 pub(crate) fn time(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| format!("{at:.3}"))
@@ -261,15 +286,6 @@ fn owner_report(owner: &Owner, alive: Alive) -> OwnerReport {
 }
 
 /// An output that cannot be evaluated says why in its place: the run is done all the same.
-fn outputs(runbook: &Checked, state: &State) -> Map<String, Value> {
-    let scope = StepScope::at_end(runbook, state);
-    let value = |tree| match fill::tree(tree, &scope) {
-        Ok(value) => value,
-        Err(error) => serde_json::json!({ "error": error.to_string() }),
-    };
-    runbook.outputs.iter().map(|(name, tree)| (name.clone(), value(tree))).collect()
-}
-
 fn list(steps: &[Step], list: &List, above: &str) -> Vec<StepReport> {
     steps.iter().zip(&list.slots).map(|(step, slot)| whole(step, slot, above)).collect()
 }
@@ -278,9 +294,8 @@ fn whole(step: &Step, slot: &Slot, above: &str) -> StepReport {
     let key = if above.is_empty() { step.id.to_string() } else { format!("{above}/{}", step.id) };
     match &slot.inside {
         Inside::Rounds(rounds) => {
-            let round = |round: &sluice_engine::machine::state::Round| {
-                part(step, &round.slot, format!("{key}[{}]", round.key))
-            };
+            let round =
+                |round: &sluice_engine::machine::state::Round| part(step, &round.slot, format!("{key}[{}]", round.key));
             let rounds = rounds.rounds.iter().map(round).collect();
             StepReport { kind: StepKind::Loop, steps: rounds, output: None, ..part(step, slot, key) }
         }
@@ -346,12 +361,7 @@ fn problem_report(problem: &Problem) -> ProblemReport {
 }
 
 fn samples(samples: &Samples) -> SamplesReport {
-    SamplesReport {
-        count: samples.count,
-        flips: samples.flips,
-        first: time(samples.first),
-        last: time(samples.last),
-    }
+    SamplesReport { count: samples.count, flips: samples.flips, first: time(samples.first), last: time(samples.last) }
 }
 
 #[cfg(test)]

@@ -4,24 +4,31 @@
 //! and its exit code is all that is known of it.
 
 use std::env;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
-use nix::unistd::{getpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgrp, tcsetpgrp};
 use serde_json::{Value, json};
 use sluice_engine::diagnostic::visible;
 use sluice_engine::run::{SessionRequest, Sessions};
 use sluice_host::{EnvValue, Redactor, command};
 use sluice_plugin::{Applied, Problem};
+use tokio::process::Child;
 
-use crate::signals::Foreground;
+use crate::screen::Stream;
+use crate::signals::{Foreground, SessionProcess};
 use crate::views::live::RunView;
+use crate::views::outcome::outputs_of;
 
 /// Passed on beside what the session lists: a shell works with these, and none of them is a secret.
 const PASSED_ON: &[&str] =
@@ -37,7 +44,15 @@ pub(crate) struct TerminalSessions {
     pub(crate) redactor: Arc<Redactor>,
     pub(crate) view: Arc<dyn RunView>,
     pub(crate) foreground: Arc<Foreground>,
+    /// Of standard error.
+    pub(crate) screen: Stream,
+    /// Set when a person has seen what the runbook gives, before the shell.
+    pub(crate) outputs_shown: Arc<AtomicBool>,
 }
+
+/// How long a session that was told to end may take for it.
+const TO_END: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 #[async_trait]
 impl Sessions for TerminalSessions {
@@ -50,10 +65,18 @@ impl Sessions for TerminalSessions {
         }
         let argv = if is_shell { vec![shell()] } else { argv };
         self.view.clear();
+        if is_shell {
+            eprint!("{}", outputs_of(&session.outputs, &self.screen));
+            self.outputs_shown.store(true, Ordering::Relaxed);
+        }
         if let Some(banner) = session.banner.filter(|_| self.interactive) {
             banner.lines().for_each(|line| self.view.say(&visible(line)));
         }
         let status = self.child(&argv, &session.env).await?;
+        if status.signal().is_some() && self.interactive {
+            // The terminal has written `^C` where our next line begins.
+            eprintln!();
+        }
         let exit = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         // A shell ends with the code of whatever was last typed in it: that is no failure of the run.
         if !is_shell && exit != 0 {
@@ -68,27 +91,86 @@ impl Sessions for TerminalSessions {
 impl TerminalSessions {
     async fn child(&self, argv: &[String], listed: &[(String, String)]) -> Result<ExitStatus, Problem> {
         let passed = PASSED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)));
-        let env: Vec<_> = passed.chain(listed.iter().cloned()).map(|(name, value)| (name, EnvValue::Plain(value))).collect();
+        let env: Vec<_> =
+            passed.chain(listed.iter().cloned()).map(|(name, value)| (name, EnvValue::Plain(value))).collect();
         let mut child = command(&self.redactor, argv, &env)?;
-        child.stdin(Stdio::inherit()).stdout(if self.out_is_taken { Stdio::from(io::stderr()) } else { Stdio::inherit() });
+        child.stdin(Stdio::inherit()).stdout(if self.out_is_taken {
+            Stdio::from(io::stderr())
+        } else {
+            Stdio::inherit()
+        });
         let terminal = Terminal::remember();
-        let mut child = child.spawn().map_err(|error| cannot_start(argv, &error))?;
-        self.foreground.enter(child.id().unwrap_or(0));
-        let left = Leaving(&self.foreground);
-        let status = child.wait().await;
-        drop(left);
+        let alone = !has_terminal();
+        if alone {
+            // Nobody but us can end what it starts, and a group can be ended as a whole.
+            child.process_group(0);
+        }
+        let child = child.spawn().map_err(|error| cannot_start(argv, &error))?;
+        let mut running = Running::new(child, alone, self.foreground.clone());
+        let status = running.child.wait().await;
+        running.over = true;
+        drop(running);
         drop(terminal);
         status.map_err(|error| Problem::maybe_applied("session_lost", format!("the session was lost: {error}")))
     }
 }
 
-/// However the session ends, Ctrl-C is the run's again.
-struct Leaving<'a>(&'a Foreground);
+/// The session's process. However the session ends, Ctrl-C is the run's again, and where the run ends first, the process
+/// does too, before the run's files are removed.
+struct Running {
+    child: Child,
+    process: Option<SessionProcess>,
+    /// It ended by itself. What it started may go on then: that is its own affair.
+    over: bool,
+    foreground: Arc<Foreground>,
+}
 
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.0.leave();
+impl Running {
+    fn new(child: Child, alone: bool, foreground: Arc<Foreground>) -> Self {
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
+        let process = pid.map(if alone { SessionProcess::Alone } else { SessionProcess::OnTerminal });
+        if let Some(process) = process {
+            foreground.enter(process);
+        }
+        Self { child, process, over: false, foreground }
     }
+
+    /// A shell that is asked first keeps its history and ends its jobs. It does not listen to SIGTERM, but to SIGHUP.
+    fn end(&mut self, process: SessionProcess) {
+        process.tell(Signal::SIGHUP);
+        process.tell(Signal::SIGTERM);
+        let started = Instant::now();
+        while self.lives(process) && started.elapsed() < TO_END {
+            thread::sleep(LOOK_EVERY);
+        }
+        if self.lives(process) {
+            process.tell(Signal::SIGKILL);
+        }
+    }
+
+    /// Of a group, what the process has left behind counts too. A single one that has ended may be somebody else by now.
+    fn lives(&mut self, process: SessionProcess) -> bool {
+        let itself = matches!(self.child.try_wait(), Ok(None));
+        match process {
+            SessionProcess::OnTerminal(_) => itself,
+            SessionProcess::Alone(_) => itself || process.lives(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.foreground.leave();
+        let cut = !self.over || self.foreground.was_told();
+        if let Some(process) = self.process.filter(|_| cut) {
+            self.end(process);
+        }
+    }
+}
+
+/// Whether there is a terminal that could tell a child of Ctrl-C.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 /// The terminal's settings before the session. A program that was killed may leave it without echo, or in the hands of a

@@ -1,12 +1,12 @@
-//! What a person or the system does to the process of a run: Ctrl-C, an ended terminal, an ended service.
+//! What a person or the system does to the process of a run: Ctrl-C, Ctrl-\, an ended terminal, an ended service.
 //!
 //! A started act always ends by itself; everything here only says when to stop waiting.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use nix::sys::signal::{Signal as Number, kill};
+use nix::sys::signal::{Signal as Number, kill, killpg};
 use nix::unistd::Pid;
 use sluice_engine::ids::RunId;
 use sluice_engine::run::{Signal, Signals};
@@ -15,21 +15,57 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::views::live::RunView;
 
-/// The child that has the terminal, if there is one: Ctrl-C is for it and not for the run.
+/// The process that runs the session, if there is one. On a terminal, Ctrl-C is for it and not for the run.
 #[derive(Default)]
-pub(crate) struct Foreground(AtomicU32);
+pub(crate) struct Foreground {
+    process: Mutex<Option<SessionProcess>>,
+    told: AtomicBool,
+}
+
+/// Whom to tell when the run is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionProcess {
+    /// In our process group: the terminal tells it of Ctrl-C itself.
+    OnTerminal(Pid),
+    /// The leader of a group of its own, which nobody but us tells anything.
+    Alone(Pid),
+}
 
 impl Foreground {
-    pub(crate) fn enter(&self, pid: u32) {
-        self.0.store(pid, Ordering::SeqCst);
+    pub(crate) fn enter(&self, process: SessionProcess) {
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
     }
 
     pub(crate) fn leave(&self) {
-        self.0.store(0, Ordering::SeqCst);
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn child(&self) -> Option<Pid> {
-        i32::try_from(self.0.load(Ordering::SeqCst)).ok().filter(|pid| *pid > 0).map(Pid::from_raw)
+    /// Whether it was told to end.
+    pub(crate) fn was_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    fn process(&self) -> Option<SessionProcess> {
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SessionProcess {
+    /// It may be gone already.
+    pub(crate) fn tell(self, number: Number) {
+        let _ = self.send(Some(number));
+    }
+
+    /// It, or of a group any process.
+    pub(crate) fn lives(self) -> bool {
+        self.send(None).is_ok()
+    }
+
+    fn send(self, number: Option<Number>) -> nix::Result<()> {
+        match self {
+            Self::OnTerminal(pid) => kill(pid, number),
+            Self::Alone(pid) => killpg(pid, number),
+        }
     }
 }
 
@@ -40,12 +76,15 @@ pub(crate) fn listen(run: &RunId, view: Arc<dyn RunView>, foreground: Arc<Foregr
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    // Left to itself it would write a core file, with every secret of the run in it.
+    let mut quit = signal(SignalKind::quit())?;
     tokio::spawn(async move {
         loop {
             let number = tokio::select! {
                 Some(()) = interrupt.recv() => Number::SIGINT,
                 Some(()) = terminate.recv() => Number::SIGTERM,
                 Some(()) = hangup.recv() => Number::SIGHUP,
+                Some(()) = quit.recv() => Number::SIGQUIT,
                 else => return,
             };
             listener.take(number);
@@ -64,18 +103,21 @@ struct Listener {
 
 impl Listener {
     fn take(&mut self, number: Number) {
-        if let Some(child) = self.foreground.child() {
-            if number == Number::SIGINT {
-                return;
+        match (self.foreground.process(), number) {
+            (Some(SessionProcess::OnTerminal(_)), Number::SIGINT | Number::SIGQUIT) => return,
+            (Some(process), _) => {
+                self.foreground.told.store(true, Ordering::Relaxed);
+                process.tell(number);
             }
-            // It may be gone already.
-            let _ = kill(child, number);
+            (None, _) => {}
         }
         let again = self.interrupted;
         self.interrupted = true;
         // Services are ended by one SIGTERM and then SIGKILL; only a person's second Ctrl-C gives the run up.
         let (signal, said) = match (number, again) {
-            (Number::SIGINT, true) => (Signal::Abandon, "abandoned: the run ends now, and `finally` does not run".to_owned()),
+            (Number::SIGINT, true) => {
+                (Signal::Abandon, "abandoned: the run ends now, and `finally` does not run".to_owned())
+            }
             (_, true) => return,
             (_, false) => (Signal::Interrupt, self.interrupting(number)),
         };

@@ -22,7 +22,9 @@ pub(crate) enum Trust {
     /// Nobody ever looked at it.
     New,
     /// It is not what somebody looked at; this is the text they saw.
-    Changed { before: String },
+    Changed {
+        before: String,
+    },
 }
 
 /// What is written down of a trusted inventory.
@@ -38,20 +40,14 @@ struct Pin {
 /// Fails unless the inventory is trusted as it is now, and safe from others. `what` is what needs it.
 pub(crate) fn require(found: &Found, what: &str) -> Result<()> {
     safe(found)?;
-    match state(found)? {
-        Trust::Trusted => Ok(()),
-        Trust::New => Err(refusal(found, format!("{what} needs the inventory {}, which is not trusted", found.shown()))
-            .hint(format!("look at what it asks and trust it: {}", command(found)))),
-        Trust::Changed { .. } => {
-            let message = format!("{what} needs the inventory {}, which has changed since it was trusted", found.shown());
-            Err(refusal(found, message).hint(format!("look at the change and trust it: {}", command(found))))
-        }
-    }
-}
-
-fn refusal(found: &Found, message: String) -> CommandError {
-    CommandError::refused(message)
-        .hint(format!("without a terminal, after reading the file: {} --digest {}", command(found), found.digest))
+    let (state, look) = match state(found)? {
+        Trust::Trusted => return Ok(()),
+        Trust::New => ("is not trusted", "look at what it asks and trust it"),
+        Trust::Changed { .. } => ("has changed since it was trusted", "look at the change and trust it"),
+    };
+    Err(CommandError::refused(format!("{what} needs the inventory {}, which {state}", found.shown()))
+        .hint(format!("{look}: {}", command(found)))
+        .hint(format!("without a terminal, after reading the file: {} --digest {}", command(found), found.digest)))
 }
 
 /// Fails when somebody else could have written it.
@@ -87,7 +83,11 @@ pub(crate) fn pin(found: &Found) -> Result<()> {
     let text = serde_json::to_vec_pretty(&pin)
         .map_err(|error| CommandError::failed(format!("the inventory's path cannot be written down: {error}")))?;
     let folder = folder()?;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| cannot("make", &folder, &error))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|error| cannot("make", &folder, &error))?;
     let new = file.with_extension("new");
     let write = || {
         let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
@@ -106,7 +106,11 @@ pub(crate) fn command(found: &Found) -> String {
 /// For a shell, as it is where that needs nothing.
 pub(crate) fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=,[]".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 fn folder() -> Result<PathBuf> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use jsonschema::Validator;
 use serde_json::Value;
-use sluice_plugin::{ActionName, ActionSpec, Plugin, PluginName};
+use sluice_plugin::{ActionName, ActionSpec, Plugin, PluginName, Problem};
 
 use crate::fit::plainly_fits;
 use crate::ids::Sha256;
@@ -76,6 +76,10 @@ impl Actions for Registry {
 
     fn names(&self) -> Vec<ActionName> {
         self.plugins().flat_map(|plugin| plugin.describe().actions.iter().map(|spec| spec.name.clone())).collect()
+    }
+
+    fn check(&self, name: &ActionName, with: &Value) -> Vec<Problem> {
+        self.action(name).map_or_else(Vec::new, |action| action.plugin.check(name.operation(), with))
     }
 }
 

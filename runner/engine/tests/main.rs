@@ -7,6 +7,7 @@ mod actions;
 mod cases;
 mod checked;
 mod clock;
+mod core;
 mod hostile;
 mod inputs;
 mod inventory;

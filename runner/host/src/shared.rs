@@ -222,7 +222,11 @@ impl Host for CallHost {
     }
 
     fn private_file(&self, name: &str, content: &Secret) -> Result<PathBuf, Problem> {
-        self.shared.vault.redactor().add(name, content.expose());
+        // A creds file is a secret as a whole, and so are its lines. A name or an address in a file of its own is none:
+        // redacting it would garble every path and every message that holds it.
+        if self.shared.vault.redactor().finds(content.expose()) {
+            self.shared.vault.redactor().add(name, content.expose());
+        }
         let written = self.shared.private_file(name, content);
         written.map_err(|error| self.clean(Problem::not_applied("private_file", error.to_string())))
     }

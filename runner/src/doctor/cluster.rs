@@ -76,9 +76,11 @@ async fn port(node: &Node, port: u16, what: &str) -> Tried {
     let place = format!("{}:{port}", node.host);
     match timeout(PATIENCE, TcpStream::connect((node.host.as_str(), port))).await {
         Ok(Ok(_)) => Tried::well(what, format!("{place} answers")),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            Tried::wrong(what, format!("{place} refuses connections"), "the machine is up and nothing listens: is nats-server running there?")
-        }
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => Tried::wrong(
+            what,
+            format!("{place} refuses connections"),
+            "the machine is up and nothing listens: is nats-server running there?",
+        ),
         Ok(Err(error)) => Tried::wrong(what, format!("{place} cannot be reached: {error}"), NETWORK),
         Err(_) => Tried::wrong(what, format!("{place} gave no answer within {}", text::duration(PATIENCE)), NETWORK),
     }
@@ -109,8 +111,8 @@ async fn clock(engine: &Engine, node: &Node) -> Tried {
 }
 
 async fn date(engine: &Engine, node: &Node) -> std::result::Result<Option<Timestamp>, Problem> {
-    let plugin = PluginName::parse(plugins::MONITORING)
-        .map_err(|error| Problem::not_applied("bad_name", error.to_string()))?;
+    let plugin =
+        PluginName::parse(plugins::MONITORING).map_err(|error| Problem::not_applied("bad_name", error.to_string()))?;
     let host = engine.hosts.host(&plugin, &call(Value::Null));
     let request = HttpRequest { timeout: PATIENCE, ..HttpRequest::get(format!("{}/healthz", node.monitor_url())) };
     let response = host.http(request).await?;
@@ -120,15 +122,14 @@ async fn date(engine: &Engine, node: &Node) -> std::result::Result<Option<Timest
 }
 
 async fn identity(engine: &Engine, aws: &Aws) -> Tried {
-    let wanted = aws.account.as_deref().unwrap_or("any account");
+    let wanted = aws.account.as_ref().map_or_else(|| "any account".to_owned(), |account| format!("account {account}"));
     match timeout(AWS_PATIENCE, ask_identity(engine, aws)).await {
         Ok(Ok(output)) => {
             let text = |name: &str| output.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
             Tried::well("AWS", format!("{} in account {} ({})", text("arn"), text("account"), aws.region))
         }
         Ok(Err(error)) => {
-            let profile = aws.profile.as_ref().map(|name| format!(" --profile {name}")).unwrap_or_default();
-            let mend = format!("the inventory wants {wanted} in {}; log in: aws sso login{profile}", aws.region);
+            let mend = format!("the inventory wants {wanted} in {}", aws.region);
             Tried::wrong("AWS", error.message, mend)
         }
         Err(_) => Tried::wrong("AWS", format!("no answer within {}", text::duration(AWS_PATIENCE)), NETWORK),
@@ -147,5 +148,12 @@ async fn ask_identity(engine: &Engine, aws: &Aws) -> Result<Value> {
 
 fn call(with: Value) -> Call {
     let deadline = Some(WallClock.now().plus(AWS_PATIENCE));
-    Call { run: "doctor".to_owned(), step: "doctor".to_owned(), attempt: Attempt(1), purpose: Purpose::Read, deadline, with }
+    Call {
+        run: "doctor".to_owned(),
+        step: "doctor".to_owned(),
+        attempt: Attempt(1),
+        purpose: Purpose::Read,
+        deadline,
+        with,
+    }
 }

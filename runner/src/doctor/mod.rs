@@ -95,10 +95,17 @@ fn inventory(context: &Context) -> (Vec<Tried>, bool) {
     let read = Tried::well("inventory", format!("{} is valid", found.shown()));
     let (trust, trusted) = match trust::safe(found).and_then(|()| trust::state(found)) {
         Ok(Trust::Trusted) => (Tried::well("trust", "it is trusted as it is"), true),
-        Ok(Trust::New) => (Tried::wrong("trust", "it is not trusted", format!("look at it: {}", trust::command(found))), false),
-        Ok(Trust::Changed { .. }) => {
-            (Tried::wrong("trust", "it has changed since it was trusted", format!("look at the change: {}", trust::command(found))), false)
+        Ok(Trust::New) => {
+            (Tried::wrong("trust", "it is not trusted", format!("look at it: {}", trust::command(found))), false)
         }
+        Ok(Trust::Changed { .. }) => (
+            Tried::wrong(
+                "trust",
+                "it has changed since it was trusted",
+                format!("look at the change: {}", trust::command(found)),
+            ),
+            false,
+        ),
         Err(error) => (Tried::error("trust", &error), false),
     };
     (vec![read, trust], trusted)

@@ -10,7 +10,6 @@ use sluice_engine::runbook::load;
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Kind, Result};
 use crate::find;
-use crate::known::Known;
 use crate::screen::Tone;
 use crate::views;
 use crate::views::table::Table;
@@ -79,7 +78,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     if args.runbooks.is_empty() && inventory.is_none() && findings.is_empty() {
         return Err(CommandError::usage("there is nothing to check: no runbook was named and no inventory found"));
     }
-    let known = Known(context.registry()?);
+    let known = context.registry()?;
     let mut checked: Vec<String> = inventory.iter().map(|found| found.shown()).collect();
     for wanted in &args.runbooks {
         let found = match find::runbook(wanted, inventory.map(|found| found.folder())) {
@@ -90,7 +89,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
             found => found?,
         };
         checked.push(found.source.name().to_owned());
-        findings.extend(load(&found.source, &known).map_or_else(|found| found, |loaded| loaded.warnings));
+        findings.extend(load(&found.source, &*known).map_or_else(|found| found, |loaded| loaded.warnings));
     }
     let assumptions = args.assumptions.then(|| inventory.map(|found| assumed(&found.inventory)).unwrap_or_default());
     let valid = !findings.iter().any(Diagnostic::is_error);
@@ -102,7 +101,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     show(context, &checked, findings, assumptions)
 }
 
-fn show(context: &Context, checked: &[String], found: Vec<Diagnostic>, assumptions: Option<Vec<Assumed>>) -> Result<Exit> {
+fn show(
+    context: &Context,
+    checked: &[String],
+    found: Vec<Diagnostic>,
+    assumptions: Option<Vec<Assumed>>,
+) -> Result<Exit> {
     let err = &context.screen.err;
     if found.iter().any(Diagnostic::is_error) {
         return Err(CommandError::invalid("what was checked", found));
@@ -129,33 +133,36 @@ fn show_assumptions(context: &Context, assumptions: &[Assumed]) -> Result<Exit> 
         vec![one.cluster.clone(), one.key.to_owned(), one.value.clone(), one.basis.to_owned(), one.why.to_owned()]
     };
     let head = ["cluster", "key", "taken instead", "basis", "why"].map(str::to_owned).to_vec();
-    let tone = |row: usize, _: usize| {
-        assumptions.get(row).filter(|one| one.basis == "guess").map(|_| Tone::Warn)
-    };
+    let tone = |row: usize, _: usize| assumptions.get(row).filter(|one| one.basis == "guess").map(|_| Tone::Warn);
     views::out(&Table { head, rows: assumptions.iter().map(cells).collect(), tone: &tone }.show(out, 0))?;
     let guesses = assumptions.iter().filter(|one| one.basis == "guess").count();
     if guesses > 0 {
-        context.note(&format!("{} in use: write the key into the inventory once you know", views::text::many(guesses, "guess")));
+        context.note(&format!(
+            "{} in use: write the key into the inventory once you know",
+            if guesses == 1 { "1 guess".to_owned() } else { format!("{guesses} guesses") }
+        ));
     }
     Ok(Exit::DONE)
 }
 
 fn assumed(inventory: &Inventory) -> Vec<Assumed> {
-    let one = |(cluster, one): (&sluice_engine::inventory::ClusterName, &sluice_engine::inventory::Assumption)| Assumed {
-        cluster: cluster.to_string(),
-        key: one.key,
-        value: one.value.clone(),
-        basis: match one.basis {
-            Basis::Documented => "documented",
-            Basis::Guess => "guess",
-        },
-        why: one.why,
-    };
+    let one =
+        |(cluster, one): (&sluice_engine::inventory::ClusterName, &sluice_engine::inventory::Assumption)| Assumed {
+            cluster: cluster.to_string(),
+            key: one.key,
+            value: one.value.clone(),
+            basis: match one.basis {
+                Basis::Documented => "documented",
+                Basis::Guess => "guess",
+            },
+            why: one.why,
+        };
     inventory.assumptions().map(one).collect()
 }
 
 fn finding(found: &Diagnostic) -> Finding {
-    let place = found.source.as_ref().zip(found.labels.first()).map(|(source, label)| source.position(label.span.start));
+    let place =
+        found.source.as_ref().zip(found.labels.first()).map(|(source, label)| source.position(label.span.start));
     Finding {
         code: found.code.as_str(),
         severity: if found.is_error() { "error" } else { "warning" },

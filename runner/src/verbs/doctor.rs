@@ -1,5 +1,7 @@
 //! `sluice doctor`: what of the world this machine reaches, and what mends the rest.
 
+use sluice_engine::diagnostic::visible;
+
 use crate::context::Context;
 use crate::doctor;
 use crate::error::{Exit, Result};
@@ -45,8 +47,12 @@ fn shown(tried: &[doctor::Tried], out: &Stream) -> String {
     let mut shown = String::new();
     for one in tried {
         let sign = if one.well { Sign::Done } else { Sign::Failed };
-        shown.push_str(&format!("{} {}  {}\n", sign.on(out), text::pad(&one.what, width), one.seen));
-        for line in one.mend.iter().flat_map(|mend| text::wrap(mend, out.width.saturating_sub(width + 6))) {
+        let room = out.width.saturating_sub(width + 6).max(30);
+        let mut seen = text::wrap(&visible(&one.seen), room).into_iter();
+        let first = seen.next().unwrap_or_default();
+        shown.push_str(&format!("{} {}  {first}\n", sign.on(out), text::pad(&one.what, width)));
+        seen.for_each(|line| shown.push_str(&format!("{:1$}{line}\n", "", width + 4)));
+        for line in one.mend.iter().flat_map(|mend| text::wrap(mend, room)) {
             shown.push_str(&format!("{:1$}{2}\n", "", width + 4, out.paint(Tone::Accent, &line)));
         }
     }

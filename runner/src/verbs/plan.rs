@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::{Exit, Result};
 use crate::launch::{Launch, new_run};
 use crate::prepare::{Pair, prepare};
+use crate::report::given;
 use crate::views;
 use crate::views::plan;
 
@@ -41,7 +42,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let plan = context.runtime()?.block_on(launch.plan(&prepared));
     match args.json {
         true => views::json(&plan)?,
-        false => views::out(&plan::show(&plan, from.as_deref(), &context.screen.out))?,
+        false => views::out(&plan::show(
+            &plan,
+            &given(&prepared.runbook, &plan.inputs),
+            from.as_deref(),
+            &context.screen.out,
+        ))?,
     }
     let bad = |what: &What| matches!(what, What::Failed { .. } | What::Refused { .. });
     Ok(if plan.steps.iter().any(|step| bad(&step.what)) { Exit::FOUND } else { Exit::DONE })

@@ -1,6 +1,8 @@
 //! `sluice schema`
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde_json::Value;
 use sluice_engine::inventory::inventory_schema;
 use sluice_engine::runbook::runbook_schema;
@@ -9,6 +11,7 @@ use crate::context::Context;
 use crate::error::{Exit, Result};
 use crate::report::Report;
 use crate::views;
+use crate::views::live::EventLine;
 
 const AFTER: &str = "\
 An editor that knows YAML schemas completes and checks a runbook as you type:
@@ -34,6 +37,8 @@ enum What {
     Inventory,
     /// What `run`, `resume` and `runs show` print with --json
     Run,
+    /// One line of --json=events
+    Events,
 }
 
 pub(crate) fn run(_: &Context, args: Args) -> Result<Exit> {
@@ -45,11 +50,12 @@ fn schema(what: What) -> Value {
     match what {
         What::Runbook => runbook_schema(),
         What::Inventory => inventory_schema(),
-        What::Run => run_schema(),
+        What::Run => of::<Report>(),
+        What::Events => of::<EventLine>(),
     }
 }
 
-/// A step holds steps, so this one has references.
-fn run_schema() -> Value {
-    schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Report>().to_value()
+/// A step holds steps, so these have references.
+fn of<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value()
 }

@@ -39,7 +39,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let found = context.inventory()?.ok_or_else(|| {
-        CommandError::usage("there is no inventory from here upwards").hint("name one with --inventory or SLUICE_INVENTORY")
+        CommandError::usage("there is no inventory from here upwards")
+            .hint("name one with --inventory or SLUICE_INVENTORY")
     })?;
     if args.print_digest {
         views::out(&format!("{}\n", found.digest))?;
@@ -62,16 +63,23 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
 
 fn by_digest(found: &Found, digest: &str) -> Result<()> {
     if Sha256::from_hex(digest) != Some(found.digest) {
-        return Err(CommandError::refused(format!("the inventory's SHA-256 is {}, not {}", found.digest, visible(digest)))
-            .hint("it is another file than the one that was looked at, or it has changed"));
+        return Err(CommandError::refused(format!(
+            "the inventory's SHA-256 is {}, not {}",
+            found.digest,
+            visible(digest)
+        ))
+        .hint("it is another file than the one that was looked at, or it has changed"));
     }
     trust::pin(found)
 }
 
 fn by_person(context: &Context, found: &Found) -> Result<()> {
     if !(context.screen.input && context.screen.err.terminal) {
-        return Err(CommandError::refused("there is no terminal to ask on")
-            .hint(format!("after reading the file: {} --digest {}", trust::command(found), found.digest)));
+        return Err(CommandError::refused("there is no terminal to ask on").hint(format!(
+            "after reading the file: {} --digest {}",
+            trust::command(found),
+            found.digest
+        )));
     }
     let yes = ask::yes("Trust this inventory?").map_err(|error| CommandError::failed(format!("no answer: {error}")))?;
     if !yes {
@@ -82,7 +90,8 @@ fn by_person(context: &Context, found: &Found) -> Result<()> {
 
 /// What the inventory asks, and what changed since somebody looked.
 fn shown(found: &Found, state: &Trust, out: &Stream) -> String {
-    let mut text = format!("{}\nSHA-256 {}\n", out.paint(Tone::Strong, &found.path.display().to_string()), found.digest);
+    let mut text =
+        format!("{}\nSHA-256 {}\n", out.paint(Tone::Strong, &found.path.display().to_string()), found.digest);
     for (title, lines) in asks(found) {
         if !lines.is_empty() {
             text.push_str(&format!("\n{}\n", out.paint(Tone::Strong, title)));
@@ -108,8 +117,14 @@ fn asks(found: &Found) -> Vec<(&'static str, Vec<String>)> {
     let inventory = &found.inventory;
     vec![
         ("clusters it acts on", inventory.clusters.values().flat_map(|entry| cluster(&entry.cluster)).collect()),
-        ("secrets it fetches", inventory.secrets.iter().map(|(name, at)| format!("{name} from {}", place(at))).collect()),
-        ("what plugins may do", inventory.plugins.iter().flat_map(|(name, entry)| grants(name.as_str(), entry)).collect()),
+        (
+            "secrets it fetches",
+            inventory.secrets.iter().map(|(name, at)| format!("{name} from {}", place(at))).collect(),
+        ),
+        (
+            "what plugins may do",
+            inventory.plugins.iter().flat_map(|(name, entry)| grants(name.as_str(), entry)).collect(),
+        ),
         ("services it talks to", endpoints(inventory)),
         ("who may confirm", policy(inventory)),
         ("where runs are kept", vec![store(found)]),
@@ -126,7 +141,10 @@ fn cluster(cluster: &Cluster) -> Vec<String> {
             format!("account {account} in {}{profile}{role}", aws.region)
         }
     };
-    let hosts = cluster.nodes.iter().map(|node| format!("  {} at {} (ports {}, {})", node.name, node.host, node.ports.client, node.ports.monitor));
+    let hosts = cluster
+        .nodes
+        .iter()
+        .map(|node| format!("  {} at {} (ports {}, {})", node.name, node.host, node.ports.client, node.ports.monitor));
     std::iter::once(format!("{}: {}, {account}", cluster.name, views::text::many(cluster.nodes.len(), "node")))
         .chain(hosts)
         .collect()
@@ -167,8 +185,15 @@ fn policy(inventory: &Inventory) -> Vec<String> {
         let labels: Vec<String> = rule.when.iter().map(|(key, value)| format!("{key}: {value}")).collect();
         let people = views::text::many(rule.confirm.people as usize, "person").replace("persons", "people");
         let who = if rule.confirm.requester { "the requester included" } else { "not the requester" };
-        let groups = if rule.confirm.groups.is_empty() { String::new() } else { format!(", of {}", rule.confirm.groups.join(", ")) };
-        format!("where {}: {people}, {who}{groups}", if labels.is_empty() { "nothing else fits".to_owned() } else { labels.join(", ") })
+        let groups = if rule.confirm.groups.is_empty() {
+            String::new()
+        } else {
+            format!(", of {}", rule.confirm.groups.join(", "))
+        };
+        format!(
+            "where {}: {people}, {who}{groups}",
+            if labels.is_empty() { "nothing else fits".to_owned() } else { labels.join(", ") }
+        )
     };
     inventory.policy.iter().map(rule).collect()
 }

@@ -20,17 +20,23 @@ pub(crate) async fn run(store: &dyn Store, wanted: &str) -> Result<RunId> {
 fn choose(wanted: &str, mut runs: Vec<RunId>) -> Result<RunId> {
     runs.sort();
     if wanted == "last" {
-        return runs.pop().ok_or_else(|| CommandError::usage("nothing was ever run here").hint("start with `sluice run hello`"));
+        return runs
+            .pop()
+            .ok_or_else(|| CommandError::usage("nothing was ever run here").hint("start with `sluice run hello`"));
     }
     let fits = |char: char| char.is_ascii_hexdigit() || char == '-';
     if wanted.len() < SHORTEST || !wanted.chars().all(fits) {
-        return Err(CommandError::usage(format!("`{wanted}` is no run"))
-            .hint(format!("give `last`, a run's id, or at least its first {SHORTEST} characters; `sluice runs` lists them")));
+        return Err(CommandError::usage(format!("`{wanted}` is no run")).hint(format!(
+            "give `last`, a run's id, or at least its first {SHORTEST} characters; `sluice runs` lists them"
+        )));
     }
     let found: Vec<&RunId> = runs.iter().filter(|run| run.as_str().starts_with(wanted)).collect();
     match found.as_slice() {
         [one] => Ok((*one).clone()),
-        [] => Err(CommandError::usage(format!("there is no run that begins with {wanted}")).hint("`sluice runs` lists them")),
+        [] => {
+            Err(CommandError::usage(format!("there is no run that begins with {wanted}"))
+                .hint("`sluice runs` lists them"))
+        }
         several => {
             let ids: Vec<&str> = several.iter().take(5).map(|run| run.as_str()).collect();
             Err(CommandError::usage(format!("{} runs begin with {wanted}", several.len()))
@@ -45,7 +51,11 @@ mod tests {
 
     #[test]
     fn a_run_is_found_by_its_beginning() {
-        let ids = ["0198c1f2-0000-7000-8000-000000000001", "0198c1f2-0000-7000-8000-000000000002", "0198c1f3-aaaa-7000-8000-000000000000"];
+        let ids = [
+            "0198c1f2-0000-7000-8000-000000000001",
+            "0198c1f2-0000-7000-8000-000000000002",
+            "0198c1f3-aaaa-7000-8000-000000000000",
+        ];
         let check = |wanted: &str, expect: std::result::Result<usize, &str>| {
             let runs = ids.iter().rev().map(|id| RunId::parse(id).unwrap()).collect();
             match (choose(wanted, runs), expect) {

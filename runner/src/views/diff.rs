@@ -72,7 +72,8 @@ fn middle<'a>(gone: &[&'a str], new: &[&'a str]) -> Vec<(Change, &'a str)> {
 }
 
 fn shorten<'a>(all: Vec<(Change, &'a str)>) -> Vec<(Change, &'a str)> {
-    let changed: Vec<usize> = all.iter().enumerate().filter(|(_, line)| line.0 != Change::Same).map(|(at, _)| at).collect();
+    let changed: Vec<usize> =
+        all.iter().enumerate().filter(|(_, line)| line.0 != Change::Same).map(|(at, _)| at).collect();
     let near = |at: usize| changed.iter().any(|change| change.abs_diff(at) <= CONTEXT);
     let mut kept: Vec<(Change, &'a str)> = Vec::new();
     for (at, line) in all.into_iter().enumerate() {

@@ -6,13 +6,18 @@
 use serde_json::{Map, Value};
 use sluice_engine::diagnostic::visible;
 
-use super::important::plain;
+use super::important::{bare_name, measured, plain};
 use super::table::Table;
 use super::text;
 use crate::screen::{Stream, Tone};
 
 /// Columns of a table of nodes at most; what follows is in `--json`.
 const COLUMNS: usize = 9;
+
+/// True when there is at least one finding to show.
+pub(crate) fn has_any(output: &Value) -> bool {
+    output.get("findings").and_then(Value::as_array).is_some_and(|findings| !findings.is_empty())
+}
 
 /// `None` when the output has no findings to show, not even an empty list of them.
 pub(crate) fn show(output: &Value, stream: &Stream) -> Option<String> {
@@ -58,7 +63,9 @@ fn one(finding: &Value, stream: &Stream) -> String {
     let mut shown = stream.paint(tone(word), &format!("{:<8}", visible(word)));
     shown.push_str(&format!("  {}\n", stream.paint(Tone::Strong, &field("subject").unwrap_or_default())));
     let label_width = 10;
-    for (label, name) in [("seen", "seen"), ("expected", "threshold"), ("why", "why"), ("do", "todo"), ("page", "wording")] {
+    for (label, name) in
+        [("seen", "seen"), ("expected", "threshold"), ("why", "why"), ("do", "todo"), ("page", "wording")]
+    {
         let Some(text) = field(name) else { continue };
         let room = stream.width.saturating_sub(label_width + 12).max(20);
         for (at, line) in text::wrap(&text, room).iter().enumerate() {
@@ -86,22 +93,26 @@ fn said(value: &Value) -> Option<String> {
 }
 
 /// A table of flat objects: their plain fields, as many as there is room for.
-fn rows_table(rows: &[Value], stream: &Stream) -> Option<String> {
+pub(super) fn rows_table(rows: &[Value], stream: &Stream) -> Option<String> {
     let objects: Vec<&Map<String, Value>> = rows.iter().filter_map(Value::as_object).collect();
     let first = objects.first()?;
     let worth = |name: &&String| {
-        let told = |row: &&Map<String, Value>| row.get(*name).and_then(|value| cell(name, value));
-        let news = |row: &&Map<String, Value>| told(row).is_some() && (*name == "name" || row.get(*name) != row.get("name"));
-        !name.ends_with("_id") && objects.iter().any(|row| news(row))
+        let told = |row: &&Map<String, Value>| row.get(*name).and_then(|value| measured(name, value));
+        let news =
+            |row: &&Map<String, Value>| told(row).is_some() && (*name == "name" || row.get(*name) != row.get("name"));
+        !name.ends_with("_id") && objects.iter().any(news)
     };
     let mut columns: Vec<&String> = first.keys().filter(worth).take(COLUMNS).collect();
     let table = |columns: &[&String]| {
         let value = |row: &&Map<String, Value>, name: &&String| {
-            row.get(*name).and_then(|value| cell(name, value)).unwrap_or_else(|| "-".to_owned())
+            row.get(*name).and_then(|value| measured(name, value)).unwrap_or_else(|| "-".to_owned())
         };
         (
-            columns.iter().map(|name| heading(name)).collect::<Vec<_>>(),
-            objects.iter().map(|row| columns.iter().map(|name| value(row, name)).collect::<Vec<_>>()).collect::<Vec<_>>(),
+            columns.iter().map(|name| bare_name(name)).collect::<Vec<_>>(),
+            objects
+                .iter()
+                .map(|row| columns.iter().map(|name| value(row, name)).collect::<Vec<_>>())
+                .collect::<Vec<_>>(),
         )
     };
     while columns.len() > 2 && natural_width(&table(&columns)) > stream.width {
@@ -122,30 +133,6 @@ fn natural_width((head, rows): &(Vec<String>, Vec<Vec<String>>)) -> usize {
         cells.map(|cell| text::width(cell)).max().unwrap_or(0) + 2
     };
     (0..head.len()).map(column).sum::<usize>().saturating_sub(2)
-}
-
-/// `uptime_seconds` is read as `uptime`: the unit stands with the number.
-fn heading(name: &str) -> String {
-    let bare = ["_seconds", "_bytes", "_percent", "_ms"].into_iter().find_map(|unit| name.strip_suffix(unit));
-    bare.unwrap_or(name).replace('_', " ")
-}
-
-fn cell(name: &str, value: &Value) -> Option<String> {
-    let number = value.as_f64();
-    let unit = |suffix: &str| number.filter(|_| name.ends_with(suffix));
-    if let Some(seconds) = unit("_seconds") {
-        return std::time::Duration::try_from_secs_f64(seconds).ok().map(text::duration);
-    }
-    if let Some(count) = unit("_bytes") {
-        return Some(text::bytes(count));
-    }
-    if let Some(percent) = unit("_percent") {
-        return Some(format!("{percent:.0} %"));
-    }
-    if let Some(millis) = unit("_ms") {
-        return Some(format!("{millis:.0} ms"));
-    }
-    plain(value)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The one line of an output that a person wants to see when the step is over.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 use sluice_engine::diagnostic::visible;
 use sluice_plugin::SECRET_KEY;
@@ -13,17 +15,50 @@ const LONGEST_FIELD: usize = 60;
 /// Its `summary`, else its first plain fields; empty when there is nothing short to say. Text from outside is escaped.
 pub(crate) fn line(output: &Value) -> String {
     match output {
-        Value::Object(object) => match object.get("summary").and_then(Value::as_str) {
-            Some(summary) => visible(summary).into_owned(),
-            None => fields(object),
-        },
+        Value::Object(object) => summary(output).unwrap_or_else(|| fields(object)),
         other => plain(other).unwrap_or_default(),
     }
 }
 
 fn fields(object: &Map<String, Value>) -> String {
-    let shown = object.iter().filter_map(|(key, value)| Some(format!("{} {}", visible(key), plain(value)?)));
-    shown.take(FIELDS).collect::<Vec<_>>().join(", ")
+    if let Some(value) = object.get("value").filter(|_| object.len() == 1) {
+        return plain(value).unwrap_or_default();
+    }
+    let one =
+        |(name, value): (&String, &Value)| Some(format!("{} {}", visible(&bare_name(name)), measured(name, value)?));
+    object.iter().filter_map(one).take(FIELDS).collect::<Vec<_>>().join(", ")
+}
+
+/// `uptime_seconds` is read as `uptime`: the unit stands with the number.
+pub(crate) fn bare_name(name: &str) -> String {
+    let bare = ["_seconds", "_bytes", "_percent", "_ms"].into_iter().find_map(|unit| name.strip_suffix(unit));
+    bare.unwrap_or(name).replace('_', " ")
+}
+
+/// As [`plain`], with the unit that the field's name ends in.
+pub(crate) fn measured(name: &str, value: &Value) -> Option<String> {
+    let unit = |suffix: &str| value.as_f64().filter(|_| name.ends_with(suffix));
+    if let Some(seconds) = unit("_seconds") {
+        return Duration::try_from_secs_f64(seconds).ok().map(text::duration);
+    }
+    if let Some(count) = unit("_bytes") {
+        return Some(text::bytes(count));
+    }
+    if let Some(percent) = unit("_percent") {
+        return Some(format!("{percent:.0} %"));
+    }
+    match plain(value) {
+        Some(number) if unit("_ms").is_some() => Some(format!("{number} ms")),
+        other => other,
+    }
+}
+
+/// Its `summary`, where it has one.
+pub(crate) fn summary(output: &Value) -> Option<String> {
+    let summary = output.get("summary").and_then(Value::as_str)?;
+    // Findings are shown below with the whole of it.
+    let first = || summary.split_once("; ").map_or(summary, |(first, _)| first);
+    Some(visible(if output.get("findings").is_some() { first() } else { summary }).into_owned())
 }
 
 /// A value that fits into a line. `None` of null, of lists and of objects.
@@ -47,9 +82,12 @@ mod tests {
     fn the_important_part_is_short_and_safe() {
         let check = |output: Value, expect: &str| assert_eq!(line(&output), expect);
         check(json!({ "summary": "3 of 3 nodes answer", "nodes": [] }), "3 of 3 nodes answer");
+        check(json!({ "summary": "healthy; all answer", "findings": [] }), "healthy");
         check(json!({ "summary": "a\u{1b}[2Jb" }), "a\\u{1b}[2Jb");
         check(json!({ "status": 200, "bytes": 12345, "ok": true, "more": 1 }), "status 200, bytes 12,345, ok yes");
         check(json!({ "jwt": { "$secret": "steps.a#/jwt" } }), "jwt (secret)");
+        check(json!({ "waited_ms": 1002, "size_bytes": 4_200_000 }), "waited 1,002 ms, size 4.2 MB");
+        check(json!({ "value": "hello" }), "hello");
         check(json!("hello"), "hello");
         check(json!(null), "");
         check(json!([1, 2]), "");

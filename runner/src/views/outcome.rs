@@ -18,24 +18,41 @@ pub(crate) fn results(report: &Report, stream: &Stream) -> String {
         parts.extend(step.output.as_ref().and_then(|output| findings::show(output, stream)));
     }
     if let Some(outputs) = report.outputs.as_ref().filter(|outputs| !outputs.is_empty()) {
-        parts.push(fields(outputs, stream));
+        parts.push(outputs_of(outputs, stream));
     }
     parts.join("\n")
 }
 
-fn fields(outputs: &Map<String, Value>, stream: &Stream) -> String {
-    let width = outputs.keys().map(|key| text::width(key)).max().unwrap_or(0);
-    let mut shown = String::new();
+/// A line for each output, and a table for each that is a list of objects.
+pub(crate) fn outputs_of(outputs: &Map<String, Value>, stream: &Stream) -> String {
+    let table = |value: &Value| match value {
+        Value::Array(rows) => findings::rows_table(rows, stream),
+        _ => None,
+    };
+    let width = outputs.iter().filter(|(_, value)| table(value).is_none()).map(|(key, _)| text::width(key));
+    let width = width.max().unwrap_or(0);
+    let (mut lines, mut tables) = (String::new(), String::new());
     for (name, value) in outputs {
-        let name = stream.paint(Tone::Dim, &text::pad(name, width));
-        shown.push_str(&format!("{name}  {}\n", one(value)));
+        match table(value) {
+            Some(table) => {
+                tables.push_str(&format!("\n{}\n{table}", stream.paint(Tone::Strong, &name.replace('_', " "))))
+            }
+            None => {
+                let name = stream.paint(Tone::Dim, &text::pad(name, width));
+                lines.push_str(&format!("{name}  {}\n", one(value)));
+            }
+        }
     }
-    shown
+    lines + &tables
 }
 
 fn one(value: &Value) -> String {
     match value {
         Value::String(text) => visible(text).into_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            items.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
         other => plain(other).unwrap_or_else(|| visible(&other.to_string()).into_owned()),
     }
 }
@@ -52,7 +69,11 @@ pub(crate) fn ending(report: &Report, stream: &Stream) -> String {
         }
     }
     for (what, command) in next(report) {
-        shown.push_str(&format!("  {} {}\n", stream.paint(Tone::Dim, &format!("{what}:")), stream.paint(Tone::Accent, &command)));
+        shown.push_str(&format!(
+            "  {} {}\n",
+            stream.paint(Tone::Dim, &format!("{what}:")),
+            stream.paint(Tone::Accent, &command)
+        ));
     }
     shown
 }
@@ -72,6 +93,8 @@ fn verdict(report: &Report) -> String {
 
 fn why(report: &Report) -> Vec<String> {
     let decided = report.decided_by.as_deref().and_then(|key| report.step(key));
+    // What its findings say at length above is not said again.
+    let decided = decided.filter(|step| !step.output.as_ref().is_some_and(findings::has_any));
     let mut lines: Vec<String> = decided.map(reason).into_iter().flatten().collect();
     if let Some(cancel) = &report.cancel {
         lines.push(format!("asked by {}: {}", cancel.by, cancel.because));
@@ -82,7 +105,8 @@ fn why(report: &Report) -> Vec<String> {
     }
     let far = report.owner.as_ref().filter(|owner| owner.alive.is_none() && report.ended.is_none());
     if let Some(owner) = far {
-        lines.push(format!("its process {} is on {}; whether it lives cannot be told from here", owner.pid, owner.host));
+        lines
+            .push(format!("its process {} is on {}; whether it lives cannot be told from here", owner.pid, owner.host));
     }
     if report.status == RunStatus::Abandoned {
         lines.push("nothing was tidied up: `finally` did not run".to_owned());
@@ -114,10 +138,9 @@ fn next(report: &Report) -> Vec<(&'static str, String)> {
             ("watch it", format!("sluice runs follow {run}")),
             ("or end it", format!("sluice cancel {run} --because '...'")),
         ],
-        RunStatus::Failed | RunStatus::Stopped => vec![
-            ("look closer", format!("sluice runs show {run}")),
-            ("once it is mended, run it again", again(report)),
-        ],
+        RunStatus::Failed | RunStatus::Stopped => {
+            vec![("look closer", format!("sluice runs show {run}")), ("once it is mended, run it again", again(report))]
+        }
         RunStatus::Abandoned => vec![("look what was done", format!("sluice runs show {run}"))],
         RunStatus::Done | RunStatus::Cancelled => Vec::new(),
     }
@@ -126,20 +149,6 @@ fn next(report: &Report) -> Vec<(&'static str, String)> {
 /// The command that starts the same run anew. Inputs of the inventory are given by name again.
 fn again(report: &Report) -> String {
     let runbook = if report.origin == "built in" { &report.runbook } else { &report.origin };
-    let mut command = format!("sluice run {}", quoted(runbook));
-    for (name, value) in report.inputs.as_object().into_iter().flatten() {
-        command.push_str(&format!(" -i {}", quoted(&format!("{name}={}", given(value)))));
-    }
-    command
-}
-
-pub(super) fn given(value: &Value) -> String {
-    let name = |value: &Value| value.get("name").and_then(Value::as_str).map(str::to_owned);
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) if !items.is_empty() && items.iter().all(|item| name(item).is_some()) => {
-            items.iter().filter_map(name).collect::<Vec<_>>().join(",")
-        }
-        other => name(other).unwrap_or_else(|| other.to_string()),
-    }
+    let inputs = report.given.iter().map(|pair| format!(" -i {}", quoted(pair)));
+    format!("sluice run {}{}", quoted(runbook), inputs.collect::<String>())
 }

@@ -6,22 +6,19 @@ use sluice_engine::run::{Plan, Planned, What};
 use sluice_plugin::{Effect, Verdict};
 
 use super::important;
-use super::outcome::given;
 use super::text;
 use crate::screen::{Stream, Tone};
 
-/// `inventory` is where the trusted one was found.
-pub(crate) fn show(plan: &Plan, inventory: Option<&str>, stream: &Stream) -> String {
+/// `given` are the inputs as typed, `inventory` is where the trusted one was found.
+pub(crate) fn show(plan: &Plan, given: &[String], inventory: Option<&str>, stream: &Stream) -> String {
     let from = inventory.map_or_else(|| "no inventory".to_owned(), |path| format!("inventory {path}"));
     let mut shown = format!(
         "{}  {}\n",
         stream.paint(Tone::Strong, &format!("plan of {}", plan.runbook)),
         stream.paint(Tone::Dim, &visible(&format!("{}, {from}", plan.origin)))
     );
-    let inputs: Vec<String> =
-        plan.inputs.as_object().into_iter().flatten().map(|(name, value)| format!("{name}={}", given(value))).collect();
-    if !inputs.is_empty() {
-        shown.push_str(&format!("{}\n", stream.paint(Tone::Dim, &visible(&inputs.join(" ")))));
+    if !given.is_empty() {
+        shown.push_str(&format!("{}\n", stream.paint(Tone::Dim, &visible(&given.join(" ")))));
     }
     shown.push('\n');
     let width = plan.steps.iter().map(|step| text::width(step.key.as_str())).max().unwrap_or(0).min(40);
@@ -62,7 +59,9 @@ fn one(step: &Planned, width: usize, stream: &Stream) -> String {
 
 fn said(what: &What) -> (Option<Tone>, String) {
     match what {
-        What::Loop { items } => (None, visible(&format!("{}: {}", text::many(items.len(), "item"), items.join(", "))).into_owned()),
+        What::Loop { items } => {
+            (None, visible(&format!("{}: {}", text::many(items.len(), "item"), items.join(", "))).into_owned())
+        }
         What::Read { output } => (None, important::line(output)),
         What::Sample { verdict: Verdict::Pass, why, .. } => (Some(Tone::Good), format!("passes now: {}", visible(why))),
         What::Sample { verdict, why, .. } => (Some(Tone::Bad), format!("{verdict} now: {}", visible(why))),
@@ -101,7 +100,8 @@ fn lines(value: &Value) -> Vec<String> {
 }
 
 fn counted(plan: &Plan) -> String {
-    let acts = plan.steps.iter().filter(|step| matches!(step.what, What::Would { .. } | What::WouldCall { .. })).count();
+    let acts =
+        plan.steps.iter().filter(|step| matches!(step.what, What::Would { .. } | What::WouldCall { .. })).count();
     match acts {
         0 => "nothing would be changed".to_owned(),
         acts => format!("{} would change something; nothing was changed now", text::many(acts, "step")),

@@ -18,7 +18,14 @@ pub(crate) fn show(schema: &Value, stream: &Stream, indent: usize) -> String {
     if shown.is_empty() { format!("{:indent$}nothing\n", "") } else { shown }
 }
 
-fn object(schema: &Value, fields: &Map<String, Value>, stream: &Stream, indent: usize, depth: usize, shown: &mut String) {
+fn object(
+    schema: &Value,
+    fields: &Map<String, Value>,
+    stream: &Stream,
+    indent: usize,
+    depth: usize,
+    shown: &mut String,
+) {
     let required: Vec<&str> =
         schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let width = fields.keys().map(|name| text::width(name)).max().unwrap_or(0);

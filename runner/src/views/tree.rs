@@ -3,10 +3,9 @@
 use sluice_engine::diagnostic::visible;
 
 use super::important;
-use super::outcome::given;
 use super::sign::Sign;
 use super::text;
-use crate::report::{Report, StepReport};
+use crate::report::{Report, RunStatus, StepReport};
 use crate::screen::{Stream, Tone};
 
 /// Rounds of one loop shown at most when all of them are well.
@@ -15,27 +14,34 @@ const ROUNDS: usize = 20;
 pub(crate) fn steps(report: &Report, stream: &Stream) -> String {
     let mut shown = String::new();
     let width = widest(&report.steps, 0).max(widest(&report.finally, 0)).min(40);
-    report.steps.iter().for_each(|step| show(step, 0, width, stream, &mut shown));
-    report.session.iter().for_each(|step| show(step, 0, width, stream, &mut shown));
+    let live = report.status == RunStatus::Running;
+    let add = |step: &StepReport, shown: &mut String| show(step, 0, (width, live), stream, shown);
+    report.steps.iter().for_each(|step| add(step, &mut shown));
+    report.session.iter().for_each(|step| add(step, &mut shown));
     if !report.finally.is_empty() {
         shown.push_str(&format!("{}\n", stream.paint(Tone::Dim, "finally")));
-        report.finally.iter().for_each(|step| show(step, 0, width, stream, &mut shown));
+        report.finally.iter().for_each(|step| add(step, &mut shown));
     }
     shown
 }
 
-fn show(step: &StepReport, depth: usize, width: usize, stream: &Stream, shown: &mut String) {
+fn show(step: &StepReport, depth: usize, (width, live): (usize, bool), stream: &Stream, shown: &mut String) {
     let name = name(step);
     let text = said(step);
-    let sign = Sign::of(&step.status);
+    // Nothing waits in a run that nobody runs.
+    let sign = match Sign::of(&step.status) {
+        Sign::Running | Sign::Again if !live => Sign::Pending,
+        sign => sign,
+    };
     let word = if matches!(sign, Sign::Done) { String::new() } else { stream.paint(sign.tone(), &step.status) };
     let gap = if word.is_empty() || text.is_empty() { "" } else { ": " };
-    let line = format!("{:depth$}{} {}  {word}{gap}{text}", "", sign.on(stream), text::pad(name, width.saturating_sub(depth)));
+    let line =
+        format!("{:depth$}{} {}  {word}{gap}{text}", "", sign.on(stream), text::pad(name, width.saturating_sub(depth)));
     shown.push_str(line.trim_end());
     shown.push('\n');
     let calm = step.steps.iter().all(|inner| inner.status == "done");
     let most = if calm { ROUNDS } else { usize::MAX };
-    step.steps.iter().take(most).for_each(|inner| self::show(inner, depth + 2, width, stream, shown));
+    step.steps.iter().take(most).for_each(|inner| self::show(inner, depth + 2, (width, live), stream, shown));
     if step.steps.len() > most {
         shown.push_str(&format!("{:depth$}    and {} more, all done\n", "", step.steps.len() - most));
     }
@@ -63,15 +69,14 @@ fn widest(steps: &[StepReport], depth: usize) -> usize {
 
 /// What was run, with what, by whom and when.
 pub(crate) fn head(report: &Report, stream: &Stream) -> String {
-    let mut shown = format!("{}  {}\n", stream.paint(Tone::Strong, &report.runbook), stream.paint(Tone::Dim, &report.origin));
+    let mut shown =
+        format!("{}  {}\n", stream.paint(Tone::Strong, &report.runbook), stream.paint(Tone::Dim, &report.origin));
     let mut line = |label: &str, text: String| {
         shown.push_str(&format!("{}{}\n", stream.paint(Tone::Dim, &text::pad(label, 9)), visible(&text)));
     };
     line("run", report.run.clone());
-    let inputs: Vec<String> =
-        report.inputs.as_object().into_iter().flatten().map(|(name, value)| format!("{name}={}", given(value))).collect();
-    if !inputs.is_empty() {
-        line("inputs", inputs.join(" "));
+    if !report.given.is_empty() {
+        line("inputs", report.given.join(" "));
     }
     line("started", format!("{} by {} ({})", report.started.as_deref().unwrap_or("?"), report.by, report.trigger));
     if let Some(ended) = &report.ended {

@@ -27,17 +27,18 @@ pub(crate) struct Parameters(pub(crate) Arc<Clients>);
 #[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Output {
-    /// By key: text, a secret for the keys under `secret`, null for an optional one that is not there.
-    #[schemars(schema_with = "leaves")]
-    values: BTreeMap<String, Value>,
+    /// By key, those not listed under `secret`: the text; null for an optional one that is not there.
+    values: BTreeMap<String, Option<String>>,
+    /// By key, those listed under `secret`: the sealed secret; null for an optional one that is not there.
+    #[schemars(schema_with = "sealed")]
+    secrets: BTreeMap<String, Value>,
     /// By key: the parameter's version, for those that are there.
     versions: BTreeMap<String, i64>,
 }
 
-/// Only the branch that is a secret says so: the plain values of the same map may be used like any text.
-fn leaves(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+/// Apart from the plain values, so that those may be used like any text.
+fn sealed(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "object", "additionalProperties": { "anyOf": [
-        { "type": "string" },
         { "type": "null" },
         {
             "type": "object", "x-secret": true, "required": ["$secret"], "additionalProperties": false,
@@ -125,13 +126,14 @@ impl Output {
     ) -> Self {
         let mut output = Self::default();
         for (key, name) in names {
-            let leaf = match found.get(name) {
-                None => Value::Null,
-                Some(found) if input.is_secret(key) => host.seal(&pointer(key), found.value.clone()),
-                Some(found) => Value::from(found.value.expose()),
-            };
-            output.values.insert((*key).to_owned(), leaf);
-            output.versions.extend(found.get(name).map(|found| ((*key).to_owned(), found.version)));
+            let (key, found) = ((*key).to_owned(), found.get(name));
+            if input.is_secret(&key) {
+                let seal = |found: &Found| host.seal(&pointer(&key), found.value.clone());
+                output.secrets.insert(key.clone(), found.map_or(Value::Null, seal));
+            } else {
+                output.values.insert(key.clone(), found.map(|found| found.value.expose().to_owned()));
+            }
+            output.versions.extend(found.map(|found| (key, found.version)));
         }
         output
     }
@@ -139,7 +141,7 @@ impl Output {
 
 /// Where the leaf of `key` stands in the output, as a JSON pointer.
 fn pointer(key: &str) -> String {
-    format!("/values/{}", key.replace('~', "~0").replace('/', "~1"))
+    format!("/secrets/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn example() -> Example {
@@ -158,10 +160,10 @@ fn example() -> Example {
             "kinds": { "nats_host": "text", "jwt": "jwt", "seed": "seed", "system_jwt": "jwt" },
         }),
         output: json!({
-            "values": {
-                "nats_host": "nats://nats-staging-node-1.nats-staging.internal:4222",
-                "jwt": { "$secret": "steps.creds#/values/jwt" },
-                "seed": { "$secret": "steps.creds#/values/seed" },
+            "values": { "nats_host": "nats://nats-staging-node-1.nats-staging.internal:4222" },
+            "secrets": {
+                "jwt": { "$secret": "steps.creds#/secrets/jwt" },
+                "seed": { "$secret": "steps.creds#/secrets/seed" },
                 "system_jwt": null,
             },
             "versions": { "nats_host": 1, "jwt": 3, "seed": 3 },

@@ -48,6 +48,8 @@ struct Output {
     context: String,
     /// For `--server`: one URL or a comma list.
     url: String,
+    /// One line for a person.
+    summary: String,
 }
 
 #[async_trait]
@@ -59,7 +61,8 @@ impl Action for Context {
         });
         let output = r#"{
             "creds": "/run/user/1000/sluice/0192/nats-pivot/user.creds", "config_home": "/run/user/1000/sluice/0192/nats-pivot",
-            "context": "pivot", "url": "nats://nats-staging-node-1.nats-staging.internal:4222"
+            "context": "pivot", "url": "nats://nats-staging-node-1.nats-staging.internal:4222",
+            "summary": "creds file and context `pivot`, private to this run"
         }"#;
         let summary = "Write a creds file and a private context for the nats command";
         let spec = common::reads::<Input, Output>(
@@ -83,7 +86,9 @@ impl Action for Context {
         let selected = host.private_file(&format!("{folder}/nats/context.txt"), &Secret::new(name))?;
         let config_home =
             selected.parent().and_then(Path::parent).map(|path| path.display().to_string()).unwrap_or_default();
-        common::plain(&Output { creds: creds_path.display().to_string(), config_home, context: name.to_owned(), url })
+        let summary = format!("creds file and context `{name}`, private to this run");
+        let (creds, context) = (creds_path.display().to_string(), name.to_owned());
+        common::plain(&Output { creds, config_home, context, url, summary })
     }
 }
 

@@ -52,6 +52,8 @@ struct Output {
     report: Report,
     /// What these credentials may not ask, or what was not answered.
     denied: Vec<String>,
+    /// One line for a person.
+    summary: String,
 }
 
 /// A stream as its leader tells it.
@@ -128,16 +130,37 @@ impl Action for StreamList {
             missing: Vec::new(),
             report: report(host, &link, &input.nodes).await,
             denied: Vec::new(),
+            summary: String::new(),
         };
         output.list(&link).await;
         for name in &names {
             output.info(&link, name).await;
         }
+        output.summary = output.sum_up();
         common::plain(&output)
     }
 }
 
 impl Output {
+    fn sum_up(&self) -> String {
+        let streams = match &self.streams {
+            None => "these credentials may not list streams".to_owned(),
+            Some(names) if names.is_empty() => "no streams".to_owned(),
+            Some(names) => format!("streams {}", names.join(", ")),
+        };
+        let missing =
+            if self.missing.is_empty() { String::new() } else { format!("; missing: {}", self.missing.join(", ")) };
+        let servers = self.report.servers.len();
+        let report = match self.report.source {
+            None => "no JetStream report".to_owned(),
+            Some(Source::System) => format!("JetStream report of {servers} servers"),
+            Some(Source::Monitoring | Source::JetstreamApi) => {
+                format!("JetStream report of {servers} servers, from the nodes")
+            }
+        };
+        format!("{streams}{missing}; {report}")
+    }
+
     async fn list(&mut self, link: &Link) {
         match jetstream::stream_names(link).await {
             Ok(streams) => self.streams = Some(streams),

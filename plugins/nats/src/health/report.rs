@@ -85,8 +85,9 @@ pub(crate) fn judge(sample: &Sample, thresholds: &[Threshold]) -> Report {
     let nodes = node::views(sample);
     let counts = Counts::of(&findings);
     let totals = totals(sample, &nodes, &streams, &consumers);
+    let voters = quorum::voters(&votes);
     Report {
-        summary: summary(sample, &findings, counts, totals, &meta.view),
+        summary: summary(sample, &findings, (counts, totals), &nodes, &voters, &meta.view),
         findings,
         counts,
         nodes,
@@ -94,7 +95,7 @@ pub(crate) fn judge(sample: &Sample, thresholds: &[Threshold]) -> Report {
         consumers,
         meta: meta.view,
         totals,
-        voters: quorum::voters(&votes),
+        voters,
         not_judged: thresholds.iter().filter(|row| row.elsewhere()).map(|row| row.id.clone()).collect(),
     }
 }
@@ -161,7 +162,14 @@ fn totals(sample: &Sample, nodes: &[ServerView], streams: &[StreamView], consume
     }
 }
 
-fn summary(sample: &Sample, findings: &[Finding], counts: Counts, totals: Totals, meta: &MetaView) -> String {
+fn summary(
+    sample: &Sample,
+    findings: &[Finding],
+    (counts, totals): (Counts, Totals),
+    nodes: &[ServerView],
+    voters: &Voters,
+    meta: &MetaView,
+) -> String {
     let worst = findings.first();
     let verdict = match worst.map(|finding| finding.severity) {
         None => "healthy".to_owned(),
@@ -169,11 +177,16 @@ fn summary(sample: &Sample, findings: &[Finding], counts: Counts, totals: Totals
         Some(Severity::Unknown) => format!("not known: {} could not be seen", counts.unknown),
         Some(Severity::Critical) => format!("not healthy: {} critical, {} unknown", counts.critical, counts.unknown),
     };
+    let silent: Vec<&str> = nodes.iter().filter(|node| !node.reachable).map(|node| node.name.as_str()).collect();
+    let silent = if silent.is_empty() { String::new() } else { format!(" (not {})", silent.join(", ")) };
     let leader = meta.group.leader.as_deref().unwrap_or("none");
     let state = format!(
-        "{} of {} nodes answer, meta leader {leader}, {}, {}, {}",
+        "{} of {} nodes answer{silent}, {} of {} voters left and {} needed, meta leader {leader}, {}, {}, {}",
         totals.nodes_answering,
         totals.nodes,
+        voters.left,
+        voters.total,
+        voters.majority,
         many(totals.streams, "stream"),
         many(totals.consumers, "consumer"),
         many(totals.connections, "connection"),

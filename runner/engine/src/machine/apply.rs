@@ -2,12 +2,14 @@
 //!
 //! Pure. The same function serves live runs, resume, display and replay; what it refuses has no effect at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
 
 use crate::journal::{CancelHow, Envelope, Epoch, Event, Item, Key, Outcome, Phase, Samples};
+use crate::machine::next::outcome_of;
 use crate::machine::path::{Hop, Root, locate};
 use crate::machine::state::{Cancel, Front, Inside, List, Round, Rounds, Slot, Started, State, Status};
 use crate::runbook::checked::{Checked, Kind, OnError, Step};
@@ -88,19 +90,18 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
             state.interrupted = true;
             Ok(())
         }
-        Event::Entered { phase } => enter(state, *phase),
-        Event::Ended { outcome } => end(state, outcome, at),
+        Event::Entered { phase } => enter(runbook, state, *phase),
+        // Nothing new starts once the run is to end.
+        Event::Opened { .. } | Event::Skipped { .. } if state.phase == Phase::Steps && is_ending(state) => wrong_phase,
+        Event::Ended { outcome } => end(runbook, state, outcome, at),
         Event::Opened { key, items } => on_step(runbook, state, key, "opened", |step, slot| open(step, slot, items)),
-        Event::Skipped { key } => on_step(runbook, state, key, "skipped", |_, slot| {
-            settle(slot, Status::Skipped, at);
-            true
-        }),
+        Event::Skipped { key } => on_step(runbook, state, key, "skipped", |_, slot| skip(slot, at)),
         Event::Waiting { key, until } => on_step(runbook, state, key, "waiting", |step, slot| wait(step, slot, *until)),
-        Event::Done { key, output, .. } if *key == Key::session() => {
-            end_session(state, Status::Done(Arc::new(output.clone())), at)
+        Event::Done { key, attempt, output } if *key == Key::session() => {
+            end_session(state, "done", *attempt, Status::Done(Arc::new(output.clone())), at)
         }
-        Event::Failed { key, problem, .. } if *key == Key::session() => {
-            end_session(state, Status::Failed(problem.clone()), at)
+        Event::Failed { key, attempt, problem } if *key == Key::session() => {
+            end_session(state, "failed", *attempt, Status::Failed(problem.clone()), at)
         }
         Event::Done { key, attempt, output } => {
             on_step(runbook, state, key, "done", |step, slot| done(step, slot, *attempt, output, at))
@@ -133,7 +134,9 @@ fn start(state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
 
 /// A new owner: waits begin anew (safe: only stricter), and what lived in the old process is gone.
 fn claim(runbook: &Checked, state: &mut State) {
-    if state.ended.take().is_some() {
+    // A process that died on its way out of an interrupted run leaves it as one that got there.
+    let left = state.interrupted && state.cancel.is_none();
+    if state.ended.take().is_some() || left {
         state.phase = Phase::Steps;
         state.finally = List::new(&runbook.finally);
         state.session = Slot::of_session();
@@ -173,12 +176,13 @@ fn ask_cancel(state: &mut State, wish: Cancel) {
     }
 }
 
-fn enter(state: &mut State, phase: Phase) -> Result<(), Illegal> {
-    let ending = state.steps.is_settled() || state.cancel.is_some() || state.interrupted;
+fn enter(runbook: &Checked, state: &mut State, phase: Phase) -> Result<(), Illegal> {
+    let ending = is_ending(state);
+    let session = runbook.session.is_some() && state.steps.front.broken.is_none();
     let legal = match (state.phase, phase) {
-        (Phase::Steps, Phase::Session) => state.steps.is_settled() && state.steps.front.broken.is_none(),
-        (Phase::Steps, Phase::Finally) => ending,
-        (Phase::Session, Phase::Finally) => state.session.status.is_settled() || ending,
+        (Phase::Steps, Phase::Session) => session && !ending && state.steps.is_settled(),
+        (Phase::Steps, Phase::Finally) => ending || (state.steps.is_settled() && !session),
+        (Phase::Session, Phase::Finally) => ending || state.session.status.is_settled(),
         _ => false,
     };
     if !legal {
@@ -188,11 +192,19 @@ fn enter(state: &mut State, phase: Phase) -> Result<(), Illegal> {
     Ok(())
 }
 
-fn end(state: &mut State, outcome: &Outcome, at: Timestamp) -> Result<(), Illegal> {
-    let abandoned =
-        *outcome == Outcome::Abandoned && state.cancel.as_ref().is_some_and(|c| c.how == CancelHow::Abandon);
+fn is_ending(state: &State) -> bool {
+    state.cancel.is_some() || state.interrupted
+}
+
+/// The outcome is the one that follows from the state: an end that was decided before a cancel does not count.
+fn end(runbook: &Checked, state: &mut State, outcome: &Outcome, at: Timestamp) -> Result<(), Illegal> {
+    let abandoned = state.cancel.as_ref().is_some_and(|cancel| cancel.how == CancelHow::Abandon);
     let over = state.phase == Phase::Finally && state.finally.is_settled();
-    if !(abandoned || over) {
+    let legal = match outcome {
+        Outcome::Abandoned => abandoned,
+        other => over && !abandoned && *other == outcome_of(runbook, state),
+    };
+    if !legal {
         return Err(Illegal::Phase { kind: "ended" });
     }
     state.phase = Phase::Ended;
@@ -200,16 +212,24 @@ fn end(state: &mut State, outcome: &Outcome, at: Timestamp) -> Result<(), Illega
     Ok(())
 }
 
-fn end_session(state: &mut State, status: Status, at: Timestamp) -> Result<(), Illegal> {
-    if state.phase != Phase::Session || state.session.status.is_settled() {
-        return Err(Illegal::Misfit { kind: "done", key: Key::session() });
+fn end_session(
+    state: &mut State,
+    kind: &'static str,
+    attempt: Attempt,
+    status: Status,
+    at: Timestamp,
+) -> Result<(), Illegal> {
+    let slot = &state.session;
+    if state.phase != Phase::Session || slot.status.is_settled() || attempt.0 != slot.attempts + 1 {
+        return Err(Illegal::Misfit { kind, key: Key::session() });
     }
     settle(&mut state.session, status, at);
     Ok(())
 }
 
 fn open(step: &Step, slot: &mut Slot, items: &[Item]) -> bool {
-    if step.for_each.is_none() || !matches!(slot.inside, Inside::Closed) {
+    let keys: BTreeSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
+    if step.for_each.is_none() || !matches!(slot.inside, Inside::Closed) || keys.len() != items.len() {
         return false;
     }
     let round =
@@ -220,8 +240,18 @@ fn open(step: &Step, slot: &mut Slot, items: &[Item]) -> bool {
     true
 }
 
+/// Only what has not begun is skipped.
+fn skip(slot: &mut Slot, at: Timestamp) -> bool {
+    let fits = slot.status == Status::Pending;
+    if fits {
+        settle(slot, Status::Skipped, at);
+    }
+    fits
+}
+
+/// The deadline of a gate is fixed once.
 fn wait(step: &Step, slot: &mut Slot, until: Timestamp) -> bool {
-    let fits = matches!(step.kind, Kind::Gate(_)) && is_leaf(slot);
+    let fits = matches!(step.kind, Kind::Gate(_)) && is_leaf(slot) && slot.status == Status::Pending;
     if fits {
         slot.status = Status::Waiting { until };
     }
@@ -237,7 +267,9 @@ fn done(step: &Step, slot: &mut Slot, attempt: Attempt, output: &Value, at: Time
 }
 
 fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, at: Timestamp) -> bool {
-    if attempt.0 != slot.attempts + 1 {
+    // A group or loop fails before it begins; after that only what is in it does.
+    let fits = is_leaf(slot) || slot.status == Status::Pending;
+    if !fits || attempt.0 != slot.attempts + 1 {
         return false;
     }
     match &step.kind {
@@ -350,16 +382,17 @@ fn in_list(
     let (Some(step), Some(slot)) = (steps.get(hop.at), list.slots.get_mut(hop.at)) else {
         return Err(not_next.clone());
     };
-    if !may_start && !matches!(slot.status, Status::Open | Status::Broken) {
+    if !may_start && !is_begun(slot) {
         return Err(not_next.clone());
     }
     match (hop.round, &mut slot.inside) {
         (Some(at), Inside::Rounds(rounds)) => {
             let width = step.for_each.as_ref().map_or(1, |each| each.at_most as usize);
-            if !rounds.may_start(at, width) {
+            let may_start = rounds.may_start(at, width);
+            let Some(round) = rounds.rounds.get_mut(at) else { return Err(not_next.clone()) };
+            if !may_start && !is_begun(&round.slot) {
                 return Err(not_next.clone());
             }
-            let Some(round) = rounds.rounds.get_mut(at) else { return Err(not_next.clone()) };
             in_slot(step, &mut round.slot, rest, not_next, at_leaf)?;
             let bad = round.slot.status.is_settled() && round.slot.status.is_bad();
             rounds.advance(at, bad && step.on_error == OnError::Stop);
@@ -372,6 +405,11 @@ fn in_list(
     let bad = slot.status.is_bad();
     list.advance(hop.at, bad && step.on_error == OnError::Stop);
     Ok(())
+}
+
+/// A group or loop that has begun, perhaps settled since: an act that was started in it ends when it ends.
+fn is_begun(slot: &Slot) -> bool {
+    matches!(slot.status, Status::Open | Status::Broken | Status::Complete)
 }
 
 fn in_slot(
@@ -401,6 +439,12 @@ impl Front {
         }
     }
 
+    /// The place that ended the whole gives nobody a turn: what follows it had none before, and has none now.
+    fn reaches(self, at: usize, width: usize, settled: impl Fn(usize) -> bool) -> bool {
+        let open = |place: &usize| !settled(*place) || self.broken == Some(*place);
+        at >= self.cursor && (self.cursor..at).filter(open).count() < width
+    }
+
     /// `settled` tells of each place whether it is settled.
     fn advance(&mut self, at: usize, breaks: bool, settled: impl Fn(usize) -> bool) {
         if breaks {
@@ -420,8 +464,8 @@ impl List {
     }
 
     /// Is this place one of the first `width` that are not settled?
-    pub(super) fn may_start(&self, at: usize, width: usize) -> bool {
-        within(at, self.front.cursor, width, |place| self.slots.get(place).is_some_and(|slot| slot.status.is_settled()))
+    fn may_start(&self, at: usize, width: usize) -> bool {
+        self.front.reaches(at, width, |place| self.slots.get(place).is_some_and(|slot| slot.status.is_settled()))
     }
 }
 
@@ -432,12 +476,7 @@ impl Rounds {
     }
 
     fn may_start(&self, at: usize, width: usize) -> bool {
-        within(at, self.front.cursor, width, |place| {
-            self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled())
-        })
+        self.front
+            .reaches(at, width, |place| self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled()))
     }
-}
-
-fn within(at: usize, cursor: usize, width: usize, settled: impl Fn(usize) -> bool) -> bool {
-    at >= cursor && (cursor..at).filter(|place| !settled(*place)).count() < width
 }

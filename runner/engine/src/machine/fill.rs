@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use sluice_plugin::Problem;
 
 use crate::expr::{self, EvalError, Key, Scope, Template};
-use crate::runbook::checked::{Kind, Session, Step, Tree};
+use crate::machine::scope::StepScope;
+use crate::machine::state::State;
+use crate::runbook::checked::{Checked, Kind, Session, Step, Tree};
 
 /// The value of a tree of templates.
 pub fn tree(tree: &Tree, scope: &dyn Scope) -> Result<Value, EvalError> {
@@ -32,6 +34,16 @@ pub fn text(template: &Template, scope: &dyn Scope) -> Result<String, EvalError>
         Value::String(text) => text,
         other => other.to_string(),
     })
+}
+
+/// What the runbook gives, once its steps are over. One that cannot be made says why in its place.
+pub fn outputs(runbook: &Checked, state: &State) -> Map<String, Value> {
+    let scope = StepScope::at_end(runbook, state);
+    let value = |tree| match self::tree(tree, &scope) {
+        Ok(value) => value,
+        Err(error) => serde_json::json!({ "error": error.to_string() }),
+    };
+    runbook.outputs.iter().map(|(name, tree)| (name.clone(), value(tree))).collect()
 }
 
 /// A failed evaluation as the failure of the step.

@@ -10,5 +10,5 @@ pub mod scope;
 pub mod state;
 
 pub use apply::{Illegal, apply};
-pub use next::{Command, InFlight, first_open, is_act, next, remaining_actions};
+pub use next::{Command, InFlight, is_act, next, remaining_actions, who_needs};
 pub use state::{State, Status};

@@ -10,9 +10,9 @@ use sluice_plugin::{ActionName, Attempt, Effect, Problem, Timestamp};
 use crate::expr;
 use crate::journal::{CancelHow, Event, Item, Key, Outcome, Phase};
 use crate::machine::fill;
-use crate::machine::path::{Path, Root};
+use crate::machine::path::{Hop, Path, Root};
 use crate::machine::scope::StepScope;
-use crate::machine::state::{Inside, List, Slot, State, Status};
+use crate::machine::state::{Inside, List, Rounds, Slot, State, Status};
 use crate::runbook::checked::{Checked, Kind, Step};
 
 /// One thing that should be happening. Each ends in one or more events.
@@ -43,14 +43,25 @@ pub struct InFlight {
 
 /// The desired set. Once it is empty, or holds only `Wake`, nothing goes on by itself.
 pub fn next(runbook: &Checked, state: &State, now: Timestamp, flight: &InFlight) -> Vec<Command> {
+    walk(runbook, state, now, flight).commands
+}
+
+/// The step that waits for `renewed` to be done again; `None` when it is the session, or nobody any more.
+pub fn who_needs(runbook: &Checked, state: &State, now: Timestamp, flight: &InFlight, renewed: &Path) -> Option<Path> {
+    let waiting = walk(runbook, state, now, flight).waiting;
+    waiting.into_iter().find_map(|(path, stale)| (stale == *renewed).then_some(path))
+}
+
+fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a InFlight) -> Walk<'a> {
+    let mut walk = Walk { runbook, state, now, flight, commands: Vec::new(), waiting: Vec::new() };
     if state.started.is_none() || state.phase == Phase::Ended {
-        return Vec::new();
+        return walk;
     }
     let how = state.cancel.as_ref().map(|cancel| cancel.how);
     if how == Some(CancelHow::Abandon) {
-        return vec![Command::Emit(Event::Ended { outcome: Outcome::Abandoned })];
+        walk.emit(Event::Ended { outcome: Outcome::Abandoned });
+        return walk;
     }
-    let mut walk = Walk { runbook, state, now, flight, commands: Vec::new() };
     let cut = state.interrupted || how == Some(CancelHow::Now);
     let ending = cut || how == Some(CancelHow::AfterStep);
     match state.phase {
@@ -72,16 +83,16 @@ pub fn next(runbook: &Checked, state: &State, now: Timestamp, flight: &InFlight)
         Phase::Finally => {
             walk.list(&runbook.finally, &state.finally, 1, &Path::root(Root::Finally));
             if state.finally.is_settled() && flight.acts == 0 {
-                walk.emit(Event::Ended { outcome: outcome(runbook, state) });
+                walk.emit(Event::Ended { outcome: outcome_of(runbook, state) });
             }
         }
         Phase::Ended => {}
     }
-    walk.commands
+    walk
 }
 
 /// How the run has gone; complete only when `finally` is settled, whose failures never hide those of the steps.
-fn outcome(runbook: &Checked, state: &State) -> Outcome {
+pub(super) fn outcome_of(runbook: &Checked, state: &State) -> Outcome {
     if state.cancel.is_some() {
         return Outcome::Cancelled;
     }
@@ -130,6 +141,8 @@ struct Walk<'a> {
     now: Timestamp,
     flight: &'a InFlight,
     commands: Vec<Command>,
+    /// Steps that cannot start before a stale one is done again, each with that one.
+    waiting: Vec<(Path, Path)>,
 }
 
 impl Walk<'_> {
@@ -170,7 +183,8 @@ impl Walk<'_> {
         }
         let unsettled = |(_, slot): &(usize, &Slot)| !slot.status.is_settled();
         let places = list.slots.iter().enumerate().skip(list.front.cursor).filter(unsettled);
-        for (at, slot) in places.take(width) {
+        let late = self.late_steps(list, path);
+        for (at, slot) in places.take(width.saturating_sub(late)) {
             if let Some(step) = steps.get(at) {
                 self.step(step, slot, path.child(at, None));
             }
@@ -181,7 +195,8 @@ impl Walk<'_> {
         if self.flight.paths.contains(&path) {
             return self.leaf(step, slot, path);
         }
-        if matches!(slot.status, Status::Pending) && !self.may_begin(step, &path) {
+        let begun = slot.status != Status::Pending || self.has_in_flight(&path);
+        if !begun && !self.may_begin(step, &path) {
             return;
         }
         match &slot.inside {
@@ -189,24 +204,57 @@ impl Walk<'_> {
             Inside::Rounds(rounds) => {
                 let width = step.for_each.as_ref().map_or(1, |each| each.at_most as usize);
                 let unsettled = rounds.rounds.iter().enumerate().skip(rounds.front.cursor);
-                let unsettled = unsettled.filter(|(_, round)| !round.slot.status.is_settled()).take(width);
-                for (at, round) in unsettled {
-                    let mut path = path.clone();
-                    if let Some(hop) = path.hops.last_mut() {
-                        hop.round = Some(at);
-                    }
-                    self.body(step, &round.slot, path);
+                let unsettled = unsettled.filter(|(_, round)| !round.slot.status.is_settled());
+                let late = self.late_rounds(rounds, &path);
+                for (at, round) in unsettled.take(width.saturating_sub(late)) {
+                    self.body(step, &round.slot, path.in_round(at));
                 }
             }
             Inside::Leaf | Inside::List(_) => self.body(step, slot, path),
         }
     }
 
+    /// How many settled places below `depth` hops of `path` have an act in flight: a failure beside it settled them, and
+    /// they are not over before it is. `settled` gives the place of a hop, if that is settled.
+    fn late(&self, path: &Path, depth: usize, settled: impl Fn(&Hop) -> Option<usize>) -> usize {
+        if self.flight.acts == 0 {
+            return 0;
+        }
+        let around = path.hops.get(..depth).unwrap_or_default();
+        let inside = self.flight.paths.iter().filter(|act| act.root == path.root && act.hops.starts_with(around));
+        let late = inside.filter(|act| act.hops.get(depth).and_then(&settled).is_some() && self.is_open_act(act));
+        late.filter_map(|act| act.hops.get(depth).and_then(&settled)).collect::<BTreeSet<_>>().len()
+    }
+
+    fn late_steps(&self, list: &List, path: &Path) -> usize {
+        let settled = |hop: &Hop| list.slots.get(hop.at)?.status.is_settled().then_some(hop.at);
+        self.late(path, path.hops.len(), settled)
+    }
+
+    fn late_rounds(&self, rounds: &Rounds, path: &Path) -> usize {
+        let own = path.hops.last().map(|hop| hop.at);
+        let settled = |hop: &Hop| {
+            let round = hop.round.filter(|_| own == Some(hop.at))?;
+            rounds.rounds.get(round)?.slot.status.is_settled().then_some(round)
+        };
+        self.late(path, path.hops.len().saturating_sub(1), settled)
+    }
+
+    fn is_open_act(&self, path: &Path) -> bool {
+        path.find(self.runbook, self.state).is_some_and(|(step, slot)| is_act(step) && !slot.status.is_settled())
+    }
+
+    /// A group has begun with the first step in it, before any event tells.
+    fn has_in_flight(&self, group: &Path) -> bool {
+        let mut after = self.flight.paths.range(group..);
+        after.next().is_some_and(|path| path.root == group.root && path.hops.starts_with(&group.hops))
+    }
+
     /// Decides `needs` and `when`; emits the end of the step if it does not begin.
     fn may_begin(&mut self, step: &Step, path: &Path) -> bool {
         let scope = StepScope::new(self.runbook, self.state, path);
-        let refused =
-            step.needs.iter().find(|id| scope.step(id.as_str()).is_some_and(|(_, slot)| slot.status.is_bad()));
+        let passed = |id: &str| scope.step(id).is_some_and(|(_, gate)| has_passed(gate));
+        let refused = step.needs.iter().find(|id| !passed(id.as_str()));
         if let Some(id) = refused {
             let problem = Problem::not_applied("needs", format!("gate `{id}` did not pass, and this step needs it"));
             self.fail(path, problem);
@@ -258,7 +306,9 @@ impl Walk<'_> {
 
     fn leaf(&mut self, step: &Step, slot: &Slot, path: Path) {
         let until = match &slot.status {
-            Status::Backoff { until, .. } if self.now < *until => return self.commands.push(Command::Wake(*until)),
+            Status::Backoff { until, .. } if self.now < *until && !self.flight.paths.contains(&path) => {
+                return self.commands.push(Command::Wake(*until));
+            }
             Status::Waiting { until } => Some(*until),
             _ => None,
         };
@@ -266,6 +316,7 @@ impl Walk<'_> {
             let scope = StepScope::new(self.runbook, self.state, &path);
             let stale = self.stale_among(fill::names_in_step(step), &scope);
             if !stale.is_empty() {
+                self.waiting.extend(stale.iter().map(|stale| (path.clone(), stale.clone())));
                 return self.renew(stale);
             }
         }
@@ -300,6 +351,14 @@ impl Walk<'_> {
             }
         }
         stale
+    }
+}
+
+/// A gate that was skipped is no obstacle; one that was never judged is. Of a loop, every round must have passed.
+fn has_passed(gate: &Slot) -> bool {
+    match (&gate.status, &gate.inside) {
+        (Status::Complete, Inside::Rounds(rounds)) => rounds.rounds.iter().all(|round| has_passed(&round.slot)),
+        (status, _) => status.is_settled() && !status.is_bad(),
     }
 }
 
@@ -379,18 +438,6 @@ impl Command {
 /// Whether a command may be cut: an act never is.
 pub fn is_act(step: &Step) -> bool {
     step.effect() != Effect::Read
-}
-
-/// The first step that has begun or could begin now; what a failure outside any step is put on.
-pub fn first_open(runbook: &Checked, state: &State) -> Option<Path> {
-    let commands = |epoch_free: &State| {
-        let nothing = InFlight::default();
-        next(runbook, epoch_free, Timestamp(i64::MAX), &nothing)
-    };
-    // Without stale outputs the answer names the step that wants to go on.
-    let mut fresh = state.clone();
-    fresh.epoch = crate::journal::Epoch(1);
-    commands(&fresh).iter().find_map(|command| command.path().cloned())
 }
 
 /// The actions of steps that are not settled.

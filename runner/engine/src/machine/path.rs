@@ -38,6 +38,14 @@ impl Path {
         Self { root: self.root, hops }
     }
 
+    /// The same step, in this round of it.
+    #[must_use]
+    pub fn in_round(&self, round: usize) -> Self {
+        let mut path = self.clone();
+        path.hops.last_mut().into_iter().for_each(|hop| hop.round = Some(round));
+        path
+    }
+
     /// The lists from the outermost in, each with the hop taken in it.
     pub fn levels<'a>(&'a self, runbook: &'a Checked, state: &'a State) -> Vec<Level<'a>> {
         let (mut steps, mut list) = root_of(self.root, runbook, state);

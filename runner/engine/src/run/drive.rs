@@ -15,11 +15,14 @@ use super::{Ending, Engine, RunError, Sample, SessionRequest, Signal, Signals, W
 use crate::journal::{CancelHow, Durability, Envelope, Epoch, Event, Key};
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
-use crate::machine::{Command, InFlight, fill, is_act, next};
+use crate::machine::{Command, InFlight, fill, is_act, next, who_needs};
 use crate::runbook::checked::Kind;
 
 /// How long to wait for news of other processes before asking the store again.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// After so many steps that were over at once, others get a turn.
+const QUICK: u32 = 64;
 
 /// A run in flight, owned by this process.
 pub(super) struct Drive {
@@ -29,7 +32,9 @@ pub(super) struct Drive {
     flight: InFlight,
     tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
     handles: BTreeMap<Path, AbortHandle>,
+    session: Option<AbortHandle>,
     gates: BTreeMap<Path, GateRun>,
+    quick: u32,
 }
 
 /// What a task brings back.
@@ -62,7 +67,9 @@ impl Drive {
             flight: InFlight::default(),
             tasks: FuturesUnordered::new(),
             handles: BTreeMap::new(),
+            session: None,
             gates: BTreeMap::new(),
+            quick: 0,
         }
     }
 
@@ -92,11 +99,16 @@ impl Drive {
             return Ok(Turn::Goes);
         }
         self.cut_what_is_gone(&commands);
+        let decided = self.log.ordinal();
         let mut wake = None::<Timestamp>;
         for command in commands {
             match command {
                 Command::Wake(at) => wake = Some(wake.map_or(at, |before| before.min(at))),
                 other => self.start(other, now).await?,
+            }
+            // A step that could not even start is an event: what else was wanted before it may be wanted no more.
+            if self.log.ordinal() != decided {
+                return Ok(Turn::Goes);
             }
         }
         self.wait(wake, signals).await?;
@@ -104,6 +116,9 @@ impl Drive {
     }
 
     fn cut_what_is_gone(&mut self, commands: &[Command]) {
+        if !commands.contains(&Command::Session) {
+            self.session.take().into_iter().for_each(|handle| handle.abort());
+        }
         if self.handles.is_empty() {
             return;
         }
@@ -146,6 +161,7 @@ impl Drive {
                 self.spawn(path, task, attempt.run(), !act, self.engine.clock.now());
                 Ok(())
             }
+            Err(problem) if renew => self.not_renewed(&path, problem).await,
             Err(problem) => self.failed(&path, problem).await,
         }
     }
@@ -177,14 +193,11 @@ impl Drive {
         self.flight.session = true;
         let sessions = self.engine.sessions.clone();
         let began = self.engine.clock.now();
-        let work = async move {
-            let answer = match request {
-                Ok(request) => sessions.run(request).await.map(Outcome::plain),
-                Err(problem) => Err(problem),
-            };
-            Finished { task: Task::Session, began, answer: Some(answer) }
-        };
-        self.tasks.push(work.boxed());
+        let (handle, registration) = AbortHandle::new_pair();
+        self.session = Some(handle);
+        let work = async move { sessions.run(request?).await.map(Outcome::plain) };
+        let work = Abortable::new(work, registration);
+        self.tasks.push(async move { Finished { task: Task::Session, began, answer: work.await.ok() } }.boxed());
         Ok(())
     }
 
@@ -201,6 +214,7 @@ impl Drive {
                     .map(|(name, value)| Ok((name.clone(), text(value)?)))
                     .collect::<Result<_, Problem>>()?,
                 banner: session.banner.as_ref().map(text).transpose()?,
+                outputs: fill::outputs(&self.log.runbook, &self.log.state),
             })
         };
         Some(request())
@@ -235,6 +249,11 @@ impl Drive {
         }
         // Most steps are over at once: nothing else is asked before they are looked at.
         if let Some(finished) = self.next_finished() {
+            self.quick = self.quick.wrapping_add(1);
+            if self.quick.is_multiple_of(QUICK) {
+                // Whoever hears of signals lives on the same thread.
+                tokio::task::yield_now().await;
+            }
             return self.finished(finished).await;
         }
         let clock = self.engine.clock.clone();
@@ -269,34 +288,39 @@ impl Drive {
         }
     }
 
-    /// A task that has ended by now.
+    /// A task that is over by now.
     fn next_finished(&mut self) -> Option<Finished> {
         self.tasks.next().now_or_never().flatten()
     }
 
-    /// What several tasks brought at the same time goes into one append.
+    /// What several steps bring at the same time goes into one append.
     async fn finished(&mut self, first: Finished) -> Result<(), RunError> {
-        let mut all = vec![first];
-        while let Some(finished) = self.next_finished() {
-            all.push(finished);
-        }
-        let (mut events, mut again) = (Vec::with_capacity(all.len()), Vec::new());
-        for Finished { task, began, answer } in all {
+        let (mut events, mut again) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(Finished { task, began, answer }) = next {
             match &task {
                 Task::Call(path) | Task::Renew(path) | Task::Sample(path) => self.landed(path),
                 Task::Session => self.flight.session = false,
             }
-            let Some(answer) = answer else { continue };
-            match task {
-                Task::Call(path) => events.push(self.called(&path, answer)),
-                Task::Renew(path) => events.push(self.renewed(&path, answer)),
-                Task::Sample(path) => {
-                    let (event, next) = self.sampled(&path, answer, began);
-                    events.extend(event);
-                    again.extend(next.map(|at| (path, at)));
+            match (task, answer) {
+                (_, None) => {}
+                (Task::Call(path), Some(answer)) => {
+                    let (key, attempt) = self.attempt(&path);
+                    events.push(ended(key, attempt, answer));
                 }
-                Task::Session => events.push(ended(Key::session(), Number(1), answer)),
+                (Task::Sample(path), Some(answer)) => {
+                    let (event, at) = self.sampled(&path, answer, began);
+                    events.extend(event);
+                    again.extend(at.map(|at| (path, at)));
+                }
+                (Task::Session, Some(answer)) => events.push(ended(Key::session(), Number(1), answer)),
+                // Whom its failure concerns follows from the state, with all that was before it.
+                (Task::Renew(path), Some(answer)) => {
+                    self.append(std::mem::take(&mut events)).await?;
+                    self.renewed(&path, answer).await?;
+                }
             }
+            next = self.next_finished();
         }
         self.append(events).await?;
         let now = self.engine.clock.now();
@@ -313,32 +337,29 @@ impl Drive {
         self.flight.acts = self.flight.acts.saturating_sub(usize::from(act));
     }
 
-    fn called(&mut self, path: &Path, answer: Result<Outcome, Problem>) -> Event {
-        let (key, attempt) = self.attempt(path);
-        ended(key, attempt, answer)
-    }
-
-    fn renewed(&mut self, path: &Path, answer: Result<Outcome, Problem>) -> Event {
+    async fn renewed(&mut self, path: &Path, answer: Result<Outcome, Problem>) -> Result<(), RunError> {
         let (key, _) = self.attempt(path);
         match answer {
-            Ok(outcome) => Event::Renewed { key, output: outcome.output },
-            Err(problem) => {
-                // The step itself is done and stays done; whoever needed it fails.
-                let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
-                self.failure_of_whoever_needs(Problem { message, ..problem })
-            }
+            Ok(outcome) => self.append(vec![Event::Renewed { key, output: outcome.output }]).await,
+            Err(problem) => self.not_renewed(path, problem).await,
         }
     }
 
-    fn failure_of_whoever_needs(&mut self, problem: Problem) -> Event {
-        let open = crate::machine::first_open(&self.log.runbook, &self.log.state);
-        match open {
-            Some(path) => {
-                self.gates.remove(&path);
-                let (key, attempt) = self.attempt(&path);
-                Event::Failed { key, attempt, problem }
+    /// The step itself is done and stays done; whoever needed it fails.
+    async fn not_renewed(&mut self, path: &Path, problem: Problem) -> Result<(), RunError> {
+        let (key, _) = self.attempt(path);
+        let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
+        self.fail_whoever_needs(path, Problem { message, ..problem }).await
+    }
+
+    async fn fail_whoever_needs(&mut self, renewed: &Path, problem: Problem) -> Result<(), RunError> {
+        let now = self.engine.clock.now();
+        match who_needs(&self.log.runbook, &self.log.state, now, &self.flight, renewed) {
+            Some(path) => self.failed(&path, problem).await,
+            None => {
+                let failed = Event::Failed { key: Key::session(), attempt: Number(1), problem };
+                self.append(vec![failed]).await
             }
-            None => Event::Failed { key: Key::session(), attempt: Number(1), problem },
         }
     }
 

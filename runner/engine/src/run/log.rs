@@ -98,7 +98,7 @@ impl Log {
             return Ok(false);
         }
         match decode(&records, self.version) {
-            Ok(_) => self.fold(&records).await?,
+            Ok(_) => drop(self.fold(&records).await?),
             // What this process believed to be the end is not in the store: only the store is right.
             Err(_) => self.reload().await?,
         }
@@ -110,11 +110,12 @@ impl Log {
         self.state = State::new(&self.runbook);
         self.version = Version::START;
         let records = self.store.read(&self.run, 0).await?;
-        self.fold(&records).await
+        self.fold(&records).await.map(drop)
     }
 
-    /// Adds records that were read.
-    pub(super) async fn fold(&mut self, records: &[Record]) -> Result<(), RunError> {
+    /// Adds records that were read, and gives their events as they were meant, large values in place.
+    pub(super) async fn fold(&mut self, records: &[Record]) -> Result<Vec<Envelope>, RunError> {
+        let mut envelopes = Vec::with_capacity(records.len());
         for (mut envelope, record) in decode(records, self.version)?.into_iter().zip(records) {
             self.expand(&mut envelope.event).await?;
             apply(&self.runbook, &mut self.state, &envelope).map_err(|illegal| RunError::Journal {
@@ -123,8 +124,9 @@ impl Log {
                 why: illegal.to_string(),
             })?;
             self.version = version_of(record);
+            envelopes.push(envelope);
         }
-        Ok(())
+        Ok(envelopes)
     }
 
     async fn is_written(&self, records: &[Record]) -> Result<bool, RunError> {
@@ -134,11 +136,14 @@ impl Log {
 
     async fn record(&self, envelope: &Envelope, version: Version) -> Result<Record, RunError> {
         let record = encode(envelope, version)?;
-        if record.bytes.len() <= LARGE {
+        let large = record.bytes.len() > LARGE;
+        // A value that looks like a reference would be read as one: it is kept as a blob, whatever its size.
+        let key = BLOB_KEY.as_bytes();
+        if !large && !record.bytes.windows(key.len()).any(|bytes| bytes == key) {
             return Ok(record);
         }
         let mut small = envelope.clone();
-        if let Some(value) = large_value(&mut small.event) {
+        if let Some(value) = large_value(&mut small.event).filter(|value| large || blob_hash(value).is_some()) {
             let bytes = serde_json::to_vec(value).map_err(|error| StoreError::Corrupt(error.to_string()))?;
             let hash = self.store.put_blob(&bytes).await?;
             *value = serde_json::json!({ BLOB_KEY: hash });

@@ -88,6 +88,8 @@ pub struct SessionRequest {
     pub command: Vec<String>,
     pub env: Vec<(String, String)>,
     pub banner: Option<String>,
+    /// What the runbook gives, for a person to see before the terminal is theirs.
+    pub outputs: serde_json::Map<String, Value>,
 }
 
 /// Watches a run, for a screen. Must be quick.

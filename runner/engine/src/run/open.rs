@@ -160,8 +160,8 @@ impl Engine {
 
     async fn open(&self, run: &RunId, recheck: Recheck<'_>) -> Result<(Log, Snapshot, Vec<Envelope>), OpenError> {
         let records = self.store.read(run, 0).await?;
-        let envelopes = decode(&records, Version::START)?;
-        let Some(Event::Started { snapshot, .. }) = envelopes.first().map(|envelope| &envelope.event) else {
+        let first = decode(records.get(..1).unwrap_or_default(), Version::START)?;
+        let Some(Event::Started { snapshot, .. }) = first.first().map(|envelope| &envelope.event) else {
             return Err(OpenError::NoRun(run.clone()));
         };
         let bytes = self.store.get_blob(snapshot).await?;
@@ -170,7 +170,7 @@ impl Engine {
             .map_err(|error| StoreError::Corrupt(format!("the snapshot of run {run} cannot be read: {error}")))?;
         let runbook = recheck(&snapshot).map_err(|why| OpenError::Runbook { run: run.clone(), why })?;
         let mut log = Log::new(run.clone(), Arc::new(runbook), self.store.clone());
-        log.fold(&records).await?;
+        let envelopes = log.fold(&records).await?;
         Ok((log, snapshot, envelopes))
     }
 

@@ -152,7 +152,8 @@ impl Planner<'_> {
                 if self.state.phase != Phase::Session {
                     return;
                 }
-                self.apply(Event::Entered { phase: Phase::Finally });
+                // A person's part cannot be planned: it is taken as done.
+                self.apply(Event::Done { key: Key::session(), attempt: Number(1), output: Value::Null });
                 continue;
             }
             let engine = self.engine;

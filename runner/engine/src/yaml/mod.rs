@@ -97,6 +97,19 @@ impl Node {
         }
     }
 
+    /// The value at a JSON pointer, or the nearest one above it.
+    pub fn at(&self, pointer: &str) -> &Self {
+        pointer.split('/').skip(1).fold(self, |node, part| {
+            let name = part.replace("~1", "/").replace("~0", "~");
+            let inner = match &node.kind {
+                Kind::Map(map) => map.get(&name).map(|entry| &entry.value),
+                Kind::Seq(items) => name.parse::<usize>().ok().and_then(|at| items.get(at)),
+                Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Text(_) | Kind::Broken => None,
+            };
+            inner.unwrap_or(node)
+        })
+    }
+
     /// What it is, for "expected a list, found ...".
     pub fn describe(&self) -> &'static str {
         match &self.kind {

@@ -149,6 +149,29 @@ pub(super) const CASES: &[Case] = &[
         ends: "a done, c failed",
     },
     Case {
+        name: "a step that cannot even start, and an act beside it",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { value: { b: 1 } } }
+              - id: p
+                parallel:
+                  - { id: c, uses: toy.read, with: { value: '{{ steps.a.value.nothing }}' } }
+                  - { id: d, uses: toy.change }",
+        outcome: "failed",
+        ends: "a done, p failed, p/c failed, p/d pending",
+    },
+    Case {
+        name: "an output that looks like the engine's own reference",
+        steps: "
+            steps:
+              - id: a
+                uses: toy.echo
+                with: { value: { $blob: '0000000000000000000000000000000000000000000000000000000000000000' } }
+              - { id: b, uses: toy.read, with: { value: '{{ steps.a }}' } }",
+        outcome: "done",
+        ends: "a done, b done",
+    },
+    Case {
         name: "a secret",
         steps: "
             steps:

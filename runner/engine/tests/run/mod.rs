@@ -4,6 +4,7 @@ mod cases;
 mod crash;
 mod race;
 mod stores;
+mod ways;
 mod world;
 
 use std::sync::Arc;

@@ -28,6 +28,11 @@ impl Diary {
         changes.map(|(step, with)| format!("{step} {}", with["value"])).collect()
     }
 
+    /// Something else that happened.
+    pub(super) fn note(&self, what: &str) {
+        self.0.lock().unwrap().push((what.to_owned(), json!({ "is": "change", "value": null })));
+    }
+
     fn times(&self, step: &str) -> usize {
         self.0.lock().unwrap().iter().filter(|(written, _)| written == step).count()
     }
@@ -38,7 +43,8 @@ impl Diary {
     }
 }
 
-/// `toy.read`, `toy.change`, `toy.gate`, `toy.secret`, `toy.take`, `toy.destroy`.
+/// `toy.read`, `toy.change`, `toy.gate`, `toy.secret`, `toy.take`, `toy.destroy`, `toy.echo` (its output is its input),
+/// `toy.token` (ephemeral: its output tells how often it was called).
 struct Toy {
     operation: &'static str,
     diary: Diary,
@@ -81,11 +87,11 @@ impl Action for Toy {
             },
             idempotent: self.operation != "destroy",
             gate: (self.operation == "gate").then_some(GateClass::Data),
-            ephemeral: self.operation == "secret",
+            ephemeral: matches!(self.operation, "secret" | "token"),
             input,
             output: match self.operation {
                 "secret" => secret,
-                "gate" => open,
+                "gate" | "echo" => open,
                 _ => any,
             },
             abilities: Abilities::default(),
@@ -121,6 +127,11 @@ impl Action for Toy {
                 };
                 Ok(Outcome::judged(json!({ "value": value, "letter": letter.to_string() }), verdict, "as told"))
             }
+            "echo" => Ok(Outcome::plain(value)),
+            "token" => {
+                let times = format!("n{}", self.diary.times(&call.step));
+                Ok(Outcome::plain(json!({ "value": { times: value } })))
+            }
             _ => Ok(Outcome::plain(json!({ "value": value }))),
         }
     }
@@ -139,7 +150,7 @@ pub(super) fn registry(diary: &Diary) -> Registry {
     };
     let make = move || -> Arc<dyn sluice_plugin::Plugin> {
         let toy = |operation| -> Box<dyn Action> { Box::new(Toy { operation, diary: diary.clone() }) };
-        let toys = ["read", "change", "gate", "secret", "take", "destroy"].map(toy);
+        let toys = ["read", "change", "gate", "secret", "take", "destroy", "echo", "token"].map(toy);
         Arc::new(NativePlugin::new(spec.clone(), toys.into()))
     };
     registry.add(name, make).unwrap();

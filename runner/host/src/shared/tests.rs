@@ -55,7 +55,19 @@ fn private_files_live_until_the_run_ends() {
     assert!(!path.exists());
     let late = host.private_file("a", &Secret::new("x")).unwrap_err();
     assert_eq!(late.message, "the run has ended and its private files are gone");
-    assert_eq!(bench.shared.redactor().text("the-creds-itself"), "[redacted nats/admin.creds]");
+}
+
+#[test]
+fn a_private_file_is_a_secret_when_it_holds_one() {
+    let bench = bench(vec![], &[]);
+    bench.vault.keep("seed", Secret::new("correct-horse"), crate::Bound::Granted);
+    let host = bench.reading();
+    let check = |content: &str, said: &str, expect: &str| {
+        host.private_file("nats/file", &Secret::new(content)).unwrap();
+        assert_eq!(bench.shared.redactor().text(said), expect);
+    };
+    check("sluice", "/run/sluice/1", "/run/sluice/1");
+    check("seed: correct-horse", "seed: correct-horse", "[redacted nats/file]");
 }
 
 #[tokio::test]

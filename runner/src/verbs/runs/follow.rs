@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_engine::journal::Journal as _;
 use sluice_engine::run::{Alive, Loaded, Watched};
 
 use crate::context::Context;

@@ -1,11 +1,12 @@
 //! `sluice runs list`
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use sluice_engine::ids::RunId;
-use sluice_engine::journal::{Filter, Index as _, IndexEntry, Page};
+use sluice_engine::journal::{Filter, IndexEntry, Page, Store};
 use sluice_engine::run::{Clock as _, index_entry};
 use sluice_plugin::Timestamp;
-use sluice_store::SqliteStore;
 
 use crate::clock::WallClock;
 use crate::context::Context;
@@ -68,12 +69,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     Ok(Exit::DONE)
 }
 
-async fn rows(context: &Context, store: &std::sync::Arc<SqliteStore>, args: &Args) -> Result<Vec<Row>> {
+async fn rows(context: &Context, store: &Arc<dyn Store>, args: &Args) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let take = args.limit.clamp(1, 1000);
     let mut skip = 0;
     let filter = Filter { runbook: args.runbook.clone(), open: None };
-    for run in unlisted(store, take).await? {
+    for run in unlisted(&**store, take).await? {
         let entry = looked_at(context, store, &run).await?;
         if args.runbook.as_ref().is_none_or(|name| *name == entry.runbook) {
             rows.push(row(entry));
@@ -100,7 +101,7 @@ async fn rows(context: &Context, store: &std::sync::Arc<SqliteStore>, args: &Arg
 }
 
 /// Runs whose process died before it could list them.
-async fn unlisted(store: &SqliteStore, take: u32) -> Result<Vec<RunId>> {
+async fn unlisted(store: &dyn Store, take: u32) -> Result<Vec<RunId>> {
     let mut runs = store.journals().await?;
     runs.sort_by(|left, right| right.cmp(left));
     let mut missing = Vec::new();
@@ -113,7 +114,7 @@ async fn unlisted(store: &SqliteStore, take: u32) -> Result<Vec<RunId>> {
 }
 
 /// The entry as the journal tells it, with the process asked. A run that this version cannot read says so.
-async fn looked_at(context: &Context, store: &std::sync::Arc<SqliteStore>, run: &RunId) -> Result<IndexEntry> {
+async fn looked_at(context: &Context, store: &Arc<dyn Store>, run: &RunId) -> Result<IndexEntry> {
     let engine = Launch::new(context, store.clone(), run, Some(Json::Document), Vec::new())?.engine;
     let loaded = match engine.load(run, &recheck(&engine.registry)).await {
         Ok(loaded) => loaded,

@@ -139,10 +139,13 @@ impl Course {
     /// `✓ greet     hello, world  0.3 s`
     pub(super) fn show(&self, line: &Line, stream: &Stream) -> String {
         let text = match line.sign {
-            Sign::Failed | Sign::Stopped | Sign::Again | Sign::Skipped | Sign::Note => stream.paint(line.sign.tone(), &line.text),
+            Sign::Failed | Sign::Stopped | Sign::Again | Sign::Skipped | Sign::Note => {
+                stream.paint(line.sign.tone(), &line.text)
+            }
             Sign::Done | Sign::Running | Sign::Pending => line.text.clone(),
         };
-        let took = line.took.map(|took| stream.paint(Tone::Dim, &format!("  {}", text::duration(took)))).unwrap_or_default();
+        let took =
+            line.took.map(|took| stream.paint(Tone::Dim, &format!("  {}", text::duration(took)))).unwrap_or_default();
         let key = if line.key.is_empty() { String::new() } else { text::pad(&line.key, self.width) + "  " };
         format!("{} {key}{text}{took}", line.sign.on(stream)).trim_end().to_owned()
     }
@@ -182,7 +185,10 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
             }
             None => (Sign::Failed, failure(problem)),
         },
-        Event::Judged { verdict: Verdict::Pass, why, .. } => (Sign::Done, visible(why).into_owned()),
+        // What was seen tells more than that it was as expected.
+        Event::Judged { verdict: Verdict::Pass, why, seen, .. } => {
+            (Sign::Done, important::summary(seen).unwrap_or_else(|| visible(why).into_owned()))
+        }
         Event::Judged { verdict, why, .. } => (Sign::Stopped, format!("{verdict}: {}", visible(why))),
         Event::Opened { items, .. } => (Sign::Note, opened(items)),
         Event::CancelAsked { how, why } => {
@@ -196,7 +202,9 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
         Event::Claimed { epoch, owner } if epoch.0 > 1 => {
             (Sign::Note, format!("resumed by process {} on {}", owner.pid, visible(&owner.host)))
         }
-        Event::Entered { phase: Phase::Finally } if !watched.runbook.finally.is_empty() => (Sign::Note, "finally".to_owned()),
+        Event::Entered { phase: Phase::Finally } if !watched.runbook.finally.is_empty() => {
+            (Sign::Note, "finally".to_owned())
+        }
         Event::Started { .. }
         | Event::Claimed { .. }
         | Event::Entered { .. }

@@ -19,7 +19,7 @@ use sluice_plugin::{Level, Progress};
 
 use crate::screen::{Screen, Stream};
 
-pub(crate) use ndjson::line as event_line;
+pub(crate) use ndjson::{EventLine, line as event_line};
 
 /// A screen of one run. Everything here must be quick and must not fail: a closed terminal ends no run.
 pub(crate) trait RunView: Send + Sync {

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write as _};
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::Envelope;
 use sluice_engine::run::Watched;
@@ -32,16 +34,37 @@ impl RunView for Ndjson {
     }
 }
 
-/// One event: the run, the circumstances, `kind` and `body` as the journal has them.
-pub(crate) fn line(run: &RunId, envelope: &Envelope) -> Value {
+/// One event of a run, as `--json=events` prints it on a line.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct EventLine {
+    /// The run's id.
+    run: String,
+    /// Counts from 1 within the run.
+    ordinal: u64,
+    /// RFC 3339, UTC.
+    at: String,
+    /// Raised each time another process takes the run over; null for what came from outside (`cancel_asked`).
+    epoch: Option<u32>,
+    /// Who: `ana@laptop`. The machine's word, no proof of identity.
+    actor: String,
+    /// `started`, `claimed`, `entered`, `opened`, `skipped`, `waiting`, `done`, `renewed`, `failed`, `judged`,
+    /// `cancel_asked`, `interrupted` or `ended`.
+    kind: String,
+    /// What belongs to this kind; null when nothing does. Most have the step's address as `key`.
+    body: Value,
+}
+
+/// The line for one event, `kind` and `body` as the journal has them.
+pub(crate) fn line(run: &RunId, envelope: &Envelope) -> String {
     let event = serde_json::to_value(&envelope.event).unwrap_or_default();
-    json!({
-        "run": run.as_str(),
-        "ordinal": envelope.ordinal,
-        "at": time(envelope.at),
-        "epoch": envelope.epoch,
-        "actor": envelope.actor,
-        "kind": envelope.event.kind(),
-        "body": event.get("body").cloned().unwrap_or(Value::Null),
-    })
+    let line = EventLine {
+        run: run.to_string(),
+        ordinal: envelope.ordinal,
+        at: time(envelope.at),
+        epoch: envelope.epoch.map(|epoch| epoch.0),
+        actor: envelope.actor.clone(),
+        kind: envelope.event.kind().to_owned(),
+        body: event.get("body").cloned().unwrap_or(Value::Null),
+    };
+    serde_json::to_string(&line).unwrap_or_default()
 }

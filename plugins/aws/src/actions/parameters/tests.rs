@@ -63,22 +63,26 @@ async fn plain_ones_are_text_and_secret_ones_are_sealed_in_one_call() {
             "names": {
                 "host": "/lab/nats_host", "jwt": "/lab/jwt", "a/b~c": "/lab/seed:3", "none": "/lab/none",
                 "same": "/lab/nats_host", "shown": "/lab/encrypted_host",
+                "absent": "/lab/none",
             },
             "secret": ["jwt", "a/b~c", "none"],
-            "optional": ["none"],
+            "optional": ["none", "absent"],
             "kinds": { "jwt": "jwt", "a/b~c": "seed", "shown": "text" },
         }),
         Expect::Output(json!({
             "values": {
                 "host": "nats://a:4222,nats://b:4222", "same": "nats://a:4222,nats://b:4222", "shown": "nats://a:4222",
-                "jwt": { "$secret": "steps.creds#/values/jwt" },
-                "a/b~c": { "$secret": "steps.creds#/values/a~1b~0c" }, "none": null,
+                "absent": null,
+            },
+            "secrets": {
+                "jwt": { "$secret": "steps.creds#/secrets/jwt" },
+                "a/b~c": { "$secret": "steps.creds#/secrets/a~1b~0c" }, "none": null,
             },
             "versions": { "host": 3, "same": 3, "jwt": 3, "a/b~c": 3, "shown": 3 },
         })),
     )
     .await;
-    let expect = [("/values/a~1b~0c".to_owned(), SEED.to_owned()), ("/values/jwt".to_owned(), JWT.to_owned())];
+    let expect = [("/secrets/a~1b~0c".to_owned(), SEED.to_owned()), ("/secrets/jwt".to_owned(), JWT.to_owned())];
     assert_eq!(sealed, BTreeMap::from(expect));
 }
 
@@ -93,7 +97,7 @@ async fn names_go_in_batches_of_ten_each_once_and_decrypted() {
     let named = |key: usize| (format!("k{key:02}"), json!(format!("/p/{:02}", key % 23)));
     let names: serde_json::Map<_, _> = (0..30).map(named).collect();
     let versions: serde_json::Map<_, _> = names.keys().map(|key| (key.clone(), json!(3))).collect();
-    let expect = Expect::Output(json!({ "values": names, "versions": versions }));
+    let expect = Expect::Output(json!({ "values": names, "secrets": {}, "versions": versions }));
     check(&stand_in, "parameters", asks(json!({ "names": names })), expect).await;
     let bodies = stand_in.asked().into_iter().filter(|request| request.operation == "GetParameters");
     let bodies: Vec<Value> = bodies.map(|request| serde_json::from_str(&request.body).unwrap()).collect();
@@ -161,7 +165,7 @@ async fn a_throttled_read_is_asked_again() {
         _ => store(request, &parameters()),
     })
     .await;
-    let expect = json!({ "values": { "h": "nats://a:4222,nats://b:4222" }, "versions": { "h": 3 } });
+    let expect = json!({ "values": { "h": "nats://a:4222,nats://b:4222" }, "secrets": {}, "versions": { "h": 3 } });
     check(&stand_in, "parameters", asks(json!({ "names": { "h": "/lab/nats_host" } })), Expect::Output(expect)).await;
     assert_eq!(stand_in.counts()["GetParameters"], 3);
 }

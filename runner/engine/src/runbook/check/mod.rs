@@ -2,6 +2,7 @@
 //! kept. Finds everything that is wrong at once. It evaluates nothing and calls no action.
 
 mod ends;
+mod gate;
 mod inputs;
 mod leaf;
 mod names;

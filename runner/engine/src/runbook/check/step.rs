@@ -1,13 +1,9 @@
 //! The steps: each against its action's contract, in the order in which they see each other.
 
-use std::time::Duration;
+use sluice_plugin::{ActionName, ActionSpec, Effect};
 
-use sluice_plugin::{ActionName, ActionSpec, Effect, GateClass};
-
-use super::super::checked::{
-    Expect, Gate, Group, Hold, Kind, Loop, OnError, Order, Passes, Progress, Retry, Step, Tree, Use,
-};
-use super::super::model::{GateModel, KindModel, PassesModel, RetryModel, StepModel, UseModel, WithGiven};
+use super::super::checked::{Group, Kind, Loop, OnError, Order, Retry, Step, Tree, Use};
+use super::super::model::{KindModel, RetryModel, StepModel, UseModel, WithGiven};
 use super::super::names::StepId;
 use super::names::{Level, Visible};
 use super::{Check, leaf, shown, with};
@@ -294,7 +290,7 @@ impl Check<'_> {
     }
 
     /// The fields of the step over the runbook's defaults for this action, against the action's schema.
-    fn with(&mut self, action: &Spanned<ActionName>, model: &WithGiven, spec: &ActionSpec) -> Option<Tree> {
+    pub(super) fn with(&mut self, action: &Spanned<ActionName>, model: &WithGiven, spec: &ActionSpec) -> Option<Tree> {
         let mut map = match model {
             WithGiven::Absent => Map::default(),
             WithGiven::Wrong => return None,
@@ -318,106 +314,8 @@ impl Check<'_> {
         let Some(constant) = tree.constant() else { return };
         let node = Node { span: action.span, kind: NodeKind::Map(map.clone()) };
         for problem in self.actions.check(&action.value, constant) {
-            let at = with::find(&node, problem.path.as_deref().unwrap_or_default());
+            let at = node.at(problem.path.as_deref().unwrap_or_default());
             self.findings.error(Code::BadField, at.span, problem.message, "");
-        }
-    }
-
-    fn gate(&mut self, step: &StepModel, model: &GateModel) -> Option<(Gate, Ty)> {
-        let action = model.action.as_ref()?;
-        let spec = self.spec(action)?;
-        if spec.effect != Effect::Read {
-            let message = format!("`{}` is `{}`: a gate only looks", spec.name, spec.effect);
-            self.findings.helped(
-                Code::GateMustRead,
-                action.span,
-                message,
-                "use it as a step, and judge in a gate after it",
-            );
-        }
-        if spec.gate.is_none() && model.expect.is_empty() {
-            let message = format!("`{}` gives no verdict, so the gate could not fail", spec.name);
-            self.findings.helped(Code::GateWithoutVerdict, step.span, message, "say what must hold with `expect`");
-        }
-        let with = self.with(action, &model.with, &spec);
-        let output = Ty::from_schema(&spec.output);
-        let expect = self.expect(model, &output);
-        let passes =
-            model.passes.as_ref().map_or_else(|| Some(Passes::default()), |passes| self.passes(passes, &output));
-        let gate = Gate {
-            class: self.class(model, &spec),
-            judges: spec.gate.is_some(),
-            action: spec.name,
-            with: with.unwrap_or(Tree::Constant(serde_json::Value::Null)),
-            expect: expect.unwrap_or_default(),
-            passes: passes.unwrap_or_default(),
-            timeout: model.timeout.as_ref().map(|time| time.value),
-        };
-        Some((gate, output))
-    }
-
-    fn class(&mut self, model: &GateModel, spec: &ActionSpec) -> GateClass {
-        let own = spec.gate.unwrap_or(GateClass::Data);
-        let Some(wanted) = &model.class else { return own };
-        if own == GateClass::Evidence && wanted.value == GateClass::Data {
-            let message = format!("`{}` gives evidence, and a runbook cannot make it data", spec.name);
-            let help = "a class may be lowered to `evidence`, never raised; leave `class` out";
-            self.findings.helped(Code::ClassRaised, wanted.span, message, help);
-        }
-        wanted.value
-    }
-
-    fn expect(&mut self, model: &GateModel, output: &Ty) -> Option<Vec<Expect>> {
-        let (names, findings) = self.here(Some(output));
-        let mut all = Vec::new();
-        for expect in &model.expect {
-            let that = leaf::condition(&expect.that, "`that`", &names, findings);
-            let otherwise = expect.otherwise.as_ref().map(|node| leaf::template(node, "`else`", &names, findings));
-            let otherwise = otherwise.map_or(Some(None), |template| template.map(|(template, _)| Some(template)));
-            all.push(that.zip(otherwise).map(|(that, otherwise)| Expect { that, otherwise }));
-        }
-        all.into_iter().collect()
-    }
-
-    fn passes(&mut self, model: &PassesModel, output: &Ty) -> Option<Passes> {
-        let hold = match (&model.lasting, &model.consecutive) {
-            (Some(time), _) => Hold::For(time.value),
-            (None, consecutive) => Hold::Consecutive(consecutive.as_ref().map_or(1, |count| count.value)),
-        };
-        let every = model.every.as_ref().map_or(Passes::EVERY, |time| time.value);
-        let within = model.within.as_ref()?;
-        self.can_pass(model, hold, every, within);
-        let (names, findings) = self.here(Some(output));
-        let fail_if = model.fail_if.as_ref().map(|node| leaf::condition(node, "`fail_if`", &names, findings));
-        let progress = model.progress.as_ref().map(|node| {
-            let (value, ty) = leaf::value(node, "`progress`", &names, findings)?;
-            leaf::fits(node, "`progress`", &ty, &Ty::number().or_null(), findings)?;
-            Some(Progress { value, stalled: model.stalled.as_ref().map(|time| time.value) })
-        });
-        Some(Passes {
-            hold,
-            every,
-            within: within.value,
-            fail_if: fail_if.map_or(Some(None), |expr| expr.map(Some))?,
-            progress: progress.map_or(Some(None), |progress| progress.map(Some))?,
-        })
-    }
-
-    /// A gate that cannot pass in the time it is given is a mistake, however healthy the world is.
-    fn can_pass(&mut self, model: &PassesModel, hold: Hold, every: Duration, within: &Spanned<Duration>) {
-        let least = match hold {
-            Hold::Consecutive(count) => every.saturating_mul(count.saturating_sub(1)),
-            Hold::For(time) => time.max(every),
-        };
-        if least > within.value {
-            let least = sluice_plugin::format_duration(least);
-            let given = sluice_plugin::format_duration(within.value);
-            let message = format!("this gate needs at least {least} to pass and is given {given}");
-            let found = Diagnostic::error(Code::NeverPasses, message).at(self.findings.source(), within.span, "");
-            let other =
-                model.lasting.as_ref().map(|time| time.span).or(model.consecutive.as_ref().map(|count| count.span));
-            let found = other.into_iter().fold(found, |found, span| found.also(span, "it takes this"));
-            self.findings.push(found.help("give it more time, or ask for less"));
         }
     }
 }

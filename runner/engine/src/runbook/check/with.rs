@@ -173,7 +173,7 @@ pub(super) fn valid(node: &Node, constant: &Value, schema: &Value, what: &str, f
     };
     let mut fine = Some(());
     for error in validator.iter_errors(constant) {
-        let at = find(node, error.instance_path().as_str());
+        let at = node.at(error.instance_path().as_str());
         let found = Diagnostic::error(Code::BadField, format!("{what}: {error}")).at(findings.source(), at.span, "");
         let named = schema.get("type") == Some(&Value::from("object")) && constant.is_string();
         let help =
@@ -182,19 +182,6 @@ pub(super) fn valid(node: &Node, constant: &Value, schema: &Value, what: &str, f
         fine = None;
     }
     fine
-}
-
-/// The node at a JSON pointer, or the nearest one above it.
-pub(super) fn find<'a>(node: &'a Node, pointer: &str) -> &'a Node {
-    pointer.split('/').skip(1).fold(node, |node, part| {
-        let name = part.replace("~1", "/").replace("~0", "~");
-        let inner = match &node.kind {
-            Kind::Map(map) => map.get(&name).map(|entry| &entry.value),
-            Kind::Seq(items) => name.parse::<usize>().ok().and_then(|at| items.get(at)),
-            Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Text(_) | Kind::Broken => None,
-        };
-        inner.unwrap_or(node)
-    })
 }
 
 /// The other branch of an `anyOf` with null, which is how an optional field is written.

@@ -121,7 +121,7 @@ fn schema(node: &Node, findings: &mut Findings) -> Option<InputType> {
     match jsonschema::draft202012::new(&schema) {
         Ok(_) => Some(InputType::Plain(schema)),
         Err(error) => {
-            let place = find(node, &error.instance_path().to_string());
+            let place = node.at(error.instance_path().as_str());
             findings.error(Code::BadValue, place.span, format!("this is not a JSON Schema: {error}"), "");
             None
         }
@@ -140,17 +140,5 @@ fn inner_schemas(node: &Node, findings: &mut Findings) -> bool {
         let typed = open.as_ref().and_then(|fields| fields.get("type"));
         let known = typed.is_none_or(|node| super::json_type(node, "`type`", findings).is_some());
         inner_schemas(inner, findings) && open.is_some() && known && fine
-    })
-}
-
-/// The node at a JSON pointer, or the nearest one above it.
-fn find<'a>(node: &'a Node, pointer: &str) -> &'a Node {
-    pointer.split('/').skip(1).fold(node, |node, part| {
-        let inner = match &node.kind {
-            Kind::Map(map) => map.get(part).map(|entry| &entry.value),
-            Kind::Seq(items) => part.parse::<usize>().ok().and_then(|at| items.get(at)),
-            Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Text(_) | Kind::Broken => None,
-        };
-        inner.unwrap_or(node)
     })
 }

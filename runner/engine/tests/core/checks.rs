@@ -1,0 +1,394 @@
+//! What must hold while a run goes on, drawn from the state's tree alone: nothing here asks the core's own cursors.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sluice_engine::expr::truth;
+use sluice_engine::journal::{CancelHow, Envelope, Event, Outcome, Phase};
+use sluice_engine::machine::path::{Level, Path, Root, locate};
+use sluice_engine::machine::scope::StepScope;
+use sluice_engine::machine::state::{Inside, List, Slot};
+use sluice_engine::machine::{Command, State, Status};
+use sluice_engine::runbook::checked::{Checked, Kind, OnError, Step};
+
+use super::sim::{Held, Sim, Task};
+
+fn hold(promise: bool, otherwise: impl FnOnce() -> String) -> Held {
+    if promise { Ok(()) } else { Err(otherwise()) }
+}
+
+/// I4, I7: what is refused leaves the state bit for bit.
+pub(super) fn untouched(before: &State, after: &State, envelope: &Envelope) -> Held {
+    hold(before == after, || format!("I4: the refused {envelope:?} changed the state"))
+}
+
+/// A decision that changes nothing would be made again for ever.
+pub(super) fn something_happened(before: &State, after: &State) -> Held {
+    let mut same = before.clone();
+    same.ordinal = after.ordinal;
+    hold(same != *after, || "I5: a decision changed nothing".into())
+}
+
+/// A step is wanted once, not twice at the same time.
+pub(super) fn commands_are_distinct(commands: &[Command]) -> Held {
+    let paths: Vec<&Path> = commands.iter().filter_map(Command::path).collect();
+    let distinct: BTreeSet<&&Path> = paths.iter().collect();
+    hold(distinct.len() == paths.len(), || format!("I3: a step is wanted twice: {commands:?}"))
+}
+
+/// `Skipped` and `Entered` say what is true.
+pub(super) fn decision_is_true(sim: &Sim<'_>, event: &Event) -> Held {
+    let act = || sim.flight.keys().any(|path| sim.is_act(path));
+    match event {
+        Event::Skipped { key } => {
+            let path = locate(key, &sim.runbook, &sim.state).ok_or_else(|| format!("`{key}` is nowhere"))?;
+            hold(says(sim, &path) == Some(false), || format!("I3: `{key}` is skipped and its `when` does not say so"))
+        }
+        Event::Entered { .. } => hold(!act(), || "I3: a phase ends before its acts".into()),
+        Event::Failed { key, problem, .. } if problem.code == "needs" => {
+            sim.tally.count("needs refused");
+            let path = locate(key, &sim.runbook, &sim.state).ok_or_else(|| format!("`{key}` is nowhere"))?;
+            hold(unmet(sim, &path).is_some(), || format!("I3: `{key}` fails for `needs`, and all gates passed"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a step's own `when` says now.
+fn says(sim: &Sim<'_>, path: &Path) -> Option<bool> {
+    let (step, _) = path.find(&sim.runbook, &sim.state)?;
+    truth(step.when.as_ref()?, &StepScope::new(&sim.runbook, &sim.state, path)).ok()
+}
+
+/// Decisions that were made before a cancel and written after it.
+pub(super) fn nothing_began_after_a_cancel(cancelled: &State, late: &[Envelope]) -> Held {
+    let abandoned = cancelled.cancel.as_ref().is_some_and(|cancel| cancel.how == CancelHow::Abandon);
+    for envelope in late {
+        let begins = match &envelope.event {
+            Event::Entered { phase } => *phase == Phase::Session,
+            Event::Opened { .. } | Event::Skipped { .. } => cancelled.phase == Phase::Steps,
+            Event::Ended { outcome } => abandoned && *outcome != Outcome::Abandoned,
+            _ => false,
+        };
+        hold(!begins, || format!("I7: {:?} was accepted after a cancel", envelope.event))?;
+    }
+    Ok(())
+}
+
+/// Everything that must be true of a step before it starts.
+pub(super) fn may_start(sim: &Sim<'_>, path: &Path, task: Task) -> Held {
+    let key = path.key(&sim.runbook, &sim.state);
+    let levels = path.levels(&sim.runbook, &sim.state);
+    let (step, slot) = path.find(&sim.runbook, &sim.state).ok_or_else(|| format!("{path:?} is nowhere"))?;
+    nothing_starts_after_a_cancel(sim, &key.to_string())?;
+    outputs_are_fresh(sim, &levels)?;
+    if task == Task::Renew {
+        let ephemeral = matches!(&step.kind, Kind::Use(used) if used.ephemeral);
+        let stale = slot.stale && matches!(slot.status, Status::Done(_)) && sim.state.epoch.0 > 1;
+        return hold(ephemeral && stale, || format!("I3: `{key}` is renewed and is not stale"));
+    }
+    let right = if path.root == Root::Steps { Phase::Steps } else { Phase::Finally };
+    hold(sim.state.phase == right, || format!("I3: `{key}` starts in phase {:?}", sim.state.phase))?;
+    hold(!slot.status.is_settled(), || format!("I3: `{key}` is settled and starts again"))?;
+    hold(matches!(step.kind, Kind::Gate(_)) == (task == Task::Judge), || format!("`{key}` is no {task:?}"))?;
+    if let Status::Backoff { until, .. } = slot.status {
+        hold(sim.now >= until, || format!("I3: `{key}` is tried again too early"))?;
+    }
+    hold(out_of_turn(path, &levels).is_none(), || format!("I3: `{key}` starts: {:?}", out_of_turn(path, &levels)))?;
+    hold(!ended_around(&levels), || format!("I3: `{key}` starts in what has ended"))?;
+    hold(unmet(sim, path).is_none(), || format!("I3: `{key}` starts, and gate {:?} did not pass", unmet(sim, path)))?;
+    let single = path.hops.last().is_some_and(|hop| hop.round.is_none());
+    hold(!single || says(sim, path) != Some(false), || format!("I3: `{key}` starts against its `when`"))
+}
+
+pub(super) fn session_may_start(sim: &Sim<'_>) -> Held {
+    nothing_starts_after_a_cancel(sim, "session")?;
+    let well = sim.state.steps.slots.iter().zip(&sim.runbook.steps);
+    let well = well.into_iter().all(|(slot, step)| slot.status.is_settled() && !breaks(step, slot));
+    let due = sim.runbook.session.is_some() && sim.state.phase == Phase::Session && sim.flight.is_empty();
+    hold(well && due && !sim.state.session.status.is_settled(), || "I3: the session starts too early".into())?;
+    let text = sim.runbook.source.text();
+    let own = text.split_once("\nsession:").map_or("", |(_, rest)| rest);
+    names_in(own.split("\nfinally:").next().unwrap_or_default())
+        .iter()
+        .try_for_each(|name| fresh(name, named(&[], &sim.runbook, &sim.state, name)))
+}
+
+/// Only `finally` starts once the run is to end.
+fn nothing_starts_after_a_cancel(sim: &Sim<'_>, key: &str) -> Held {
+    let ending = sim.state.cancel.is_some() || sim.state.interrupted;
+    hold(!ending || sim.state.phase == Phase::Finally, || format!("I3: `{key}` starts after a cancel"))
+}
+
+/// A failure that ends the list or loop it is in.
+pub(super) fn breaks(step: &Step, slot: &Slot) -> bool {
+    slot.status.is_bad() && step.on_error == OnError::Stop
+}
+
+fn ended_around(levels: &[Level<'_>]) -> bool {
+    let inner = levels.len().saturating_sub(1);
+    levels.iter().enumerate().any(|(at, level)| {
+        let list = level.list.slots.iter().zip(level.steps).any(|(slot, step)| breaks(step, slot));
+        let rounds = match &level.slot.inside {
+            Inside::Rounds(rounds) => rounds.rounds.iter().any(|round| breaks(level.step, &round.slot)),
+            Inside::Leaf | Inside::List(_) | Inside::Closed => false,
+        };
+        let around =
+            at < inner && (level.slot.status.is_settled() || level.round.is_some_and(|r| r.slot.status.is_settled()));
+        list || rounds || around
+    })
+}
+
+/// Why the step's turn has not come: too many before it are not settled, or one before it ended the written list.
+pub(super) fn out_of_turn(path: &Path, levels: &[Level<'_>]) -> Option<String> {
+    if levels.len() != path.hops.len() {
+        return Some("it is nowhere".into());
+    }
+    let mut width = 1;
+    for level in levels {
+        let open = level.list.slots.iter().take(level.hop.at).filter(|slot| !slot.status.is_settled()).count();
+        if open >= width {
+            return Some(format!("{open} before `{}` are not settled", level.step.id));
+        }
+        let mut before = level.list.slots.iter().zip(level.steps).take(level.hop.at);
+        if width == 1 && before.any(|(slot, step)| breaks(step, slot)) {
+            return Some(format!("a step before `{}` ended the list", level.step.id));
+        }
+        if let (Some(at), Inside::Rounds(rounds), Some(each)) =
+            (level.hop.round, &level.slot.inside, &level.step.for_each)
+        {
+            let open = rounds.rounds.iter().take(at).filter(|round| !round.slot.status.is_settled()).count();
+            if open >= each.at_most as usize {
+                return Some(format!("{open} rounds of `{}` before it are not settled", level.step.id));
+            }
+            let mut before = rounds.rounds.iter().take(at);
+            if each.at_most == 1 && before.any(|round| breaks(level.step, &round.slot)) {
+                return Some(format!("a round of `{}` before it ended the loop", level.step.id));
+            }
+        }
+        width = match &level.step.kind {
+            Kind::Group(group) => group.order.width(),
+            Kind::Use(_) | Kind::Gate(_) => 1,
+        };
+    }
+    None
+}
+
+/// A gate that the step, or a group around it, needs and that did not pass.
+fn unmet(sim: &Sim<'_>, path: &Path) -> Option<String> {
+    let levels = path.levels(&sim.runbook, &sim.state);
+    let needs = levels.iter().flat_map(|level| &level.step.needs);
+    let mut needs = needs.map(|id| (id.as_str(), named(&levels, &sim.runbook, &sim.state, id.as_str())));
+    needs.find(|(_, slot)| !slot.is_some_and(passed)).map(|(id, _)| id.to_owned())
+}
+
+fn passed(slot: &Slot) -> bool {
+    let rounds = match &slot.inside {
+        Inside::Rounds(rounds) => rounds.rounds.iter().all(|round| passed(&round.slot)),
+        Inside::Leaf | Inside::List(_) | Inside::Closed => true,
+    };
+    rounds && matches!(slot.status, Status::Done(_) | Status::Complete | Status::Skipped)
+}
+
+/// Ids are unique in a generated runbook.
+fn named<'a>(levels: &[Level<'a>], runbook: &'a Checked, state: &'a State, id: &str) -> Option<&'a Slot> {
+    let find = |steps: &'a [Step], list: &'a List| {
+        steps.iter().position(|step| step.id.as_str() == id).map(|at| &list.slots[at])
+    };
+    levels.iter().find_map(|level| find(level.steps, level.list)).or_else(|| find(&runbook.steps, &state.steps))
+}
+
+fn outputs_are_fresh(sim: &Sim<'_>, levels: &[Level<'_>]) -> Held {
+    let Some(last) = levels.last() else { return Ok(()) };
+    names_of(&sim.runbook, last.step.id.as_str())
+        .iter()
+        .try_for_each(|name| fresh(name, named(levels, &sim.runbook, &sim.state, name)))
+}
+
+fn fresh(name: &str, slot: Option<&Slot>) -> Held {
+    hold(!slot.is_some_and(stale), || format!("I3: the stale output of `{name}` is used"))
+}
+
+fn stale(slot: &Slot) -> bool {
+    slot.stale
+        || match &slot.inside {
+            Inside::List(list) => list.slots.iter().any(stale),
+            Inside::Rounds(rounds) => rounds.rounds.iter().any(|round| stale(&round.slot)),
+            Inside::Leaf | Inside::Closed => false,
+        }
+}
+
+/// The steps a leaf's text names: the lines from its id to the next one's.
+fn names_of(runbook: &Checked, id: &str) -> BTreeSet<String> {
+    let text = runbook.source.text();
+    let id = format!(" id: {id}");
+    let mut begin = text.match_indices(&id).map(|(at, _)| &text[at + id.len()..]);
+    let own = begin.find(|rest| rest.starts_with(['\n', ','])).unwrap_or_default();
+    let end = [" id: ", "\nfinally:", "\nsession:"].iter().filter_map(|mark| own.find(mark)).min();
+    names_in(&own[..end.unwrap_or(own.len())])
+}
+
+fn names_in(text: &str) -> BTreeSet<String> {
+    let name = |rest: &str| rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+    text.match_indices("steps.").map(|(at, found)| name(&text[at + found.len()..])).collect()
+}
+
+/// The step that is to fail because `stale` could not be renewed does need it, perhaps through another one.
+pub(super) fn needs_it(sim: &Sim<'_>, needy: &Path, stale: &Path) -> Held {
+    let ids = |path: &Path| -> Vec<String> {
+        path.levels(&sim.runbook, &sim.state).iter().map(|level| level.step.id.to_string()).collect()
+    };
+    let mut reached: BTreeSet<String> = BTreeSet::from_iter(ids(needy).last().cloned());
+    for _ in 0..sim.runbook.walk().count() {
+        // Whoever names a group names all that is in it.
+        let inside: BTreeSet<String> = sim
+            .runbook
+            .walk()
+            .filter(|step| reached.contains(step.id.as_str()))
+            .flat_map(|step| step.walk().map(|inner| inner.id.to_string()))
+            .collect();
+        let named: BTreeSet<String> = inside.iter().flat_map(|id| names_of(&sim.runbook, id)).collect();
+        reached.extend(inside);
+        reached.extend(named);
+    }
+    let free = !sim.flight.contains_key(needy);
+    hold(free && ids(stale).iter().any(|id| reached.contains(id)), || {
+        format!("I3: {:?} fails for {:?}, which it does not need", ids(needy), ids(stale))
+    })
+}
+
+/// No list, group or loop has more in flight than its width; a written list has one.
+pub(super) fn widths_hold(sim: &Sim<'_>) -> Held {
+    let mut lists: BTreeMap<(Root, Vec<_>), (BTreeSet<usize>, usize)> = BTreeMap::new();
+    let mut loops: BTreeMap<(Root, Vec<_>), (BTreeSet<usize>, usize)> = BTreeMap::new();
+    for (path, _) in sim.flight.iter().filter(|(_, task)| **task != Task::Renew) {
+        let mut width = 1;
+        let levels = path.levels(&sim.runbook, &sim.state);
+        for (depth, level) in levels.iter().enumerate() {
+            let around = (path.root, path.hops[..depth].to_vec());
+            lists.entry(around.clone()).or_insert((BTreeSet::new(), width)).0.insert(level.hop.at);
+            if let (Some(round), Some(each)) = (level.hop.round, &level.step.for_each) {
+                let mut place = around;
+                place.1.push(sluice_engine::machine::path::Hop { at: level.hop.at, round: None });
+                loops.entry(place).or_insert((BTreeSet::new(), each.at_most as usize)).0.insert(round);
+            }
+            width = match &level.step.kind {
+                Kind::Group(group) => group.order.width(),
+                Kind::Use(_) | Kind::Gate(_) => 1,
+            };
+        }
+        if ended_around(&levels) {
+            sim.tally.count("an act in flight in a broken group");
+        }
+    }
+    for (what, all) in [("several steps at once", &lists), ("several rounds at once", &loops)] {
+        for (place, (members, width)) in all {
+            hold(members.len() <= *width, || format!("I3: {members:?} in flight in {place:?}, at most {width}"))?;
+            if members.len() > 1 {
+                sim.tally.count(what);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is settled stays as it is; only a renewal gives a new output, and a claim of an interrupted run a new `finally`.
+pub(super) fn settled_stays(sim: &Sim<'_>, before: &State, event: &Event) -> Held {
+    let renewed = matches!(event, Event::Renewed { .. });
+    let same = same_list(&before.steps, &sim.state.steps, renewed);
+    let claimed = matches!(event, Event::Claimed { .. });
+    let finally = claimed || same_list(&before.finally, &sim.state.finally, renewed);
+    hold(same && finally, || format!("I3: {event:?} changed a settled step"))
+}
+
+fn same_list(before: &List, after: &List, renewed: bool) -> bool {
+    before.slots.len() == after.slots.len()
+        && before.slots.iter().zip(&after.slots).all(|(before, after)| same_slot(before, after, renewed))
+}
+
+fn same_slot(before: &Slot, after: &Slot, renewed: bool) -> bool {
+    let output = renewed && matches!((&before.status, &after.status), (Status::Done(_), Status::Done(_)));
+    let status = !before.status.is_settled() || before.status == after.status || output;
+    let counts =
+        before.attempts <= after.attempts && (!before.status.is_settled() || before.attempts == after.attempts);
+    let inside = match (&before.inside, &after.inside) {
+        (Inside::List(before), Inside::List(after)) => same_list(before, after, renewed),
+        (Inside::Rounds(before), Inside::Rounds(after)) => {
+            let same = |(b, a): (&sluice_engine::machine::state::Round, _)| {
+                let a: &sluice_engine::machine::state::Round = a;
+                b.key == a.key && b.item == a.item && same_slot(&b.slot, &a.slot, renewed)
+            };
+            before.rounds.len() == after.rounds.len() && before.rounds.iter().zip(&after.rounds).all(same)
+        }
+        (Inside::Closed, Inside::Rounds(_)) => true,
+        (before, after) => std::mem::discriminant(before) == std::mem::discriminant(after),
+    };
+    status && counts && inside
+}
+
+/// A group's status follows from what is in it.
+pub(super) fn statuses_add_up(sim: &Sim<'_>) -> Held {
+    let lists = [(&sim.runbook.steps, &sim.state.steps), (&sim.runbook.finally, &sim.state.finally)];
+    lists.iter().try_for_each(|(steps, list)| list_adds_up(steps, list))
+}
+
+fn list_adds_up(steps: &[Step], list: &List) -> Held {
+    steps.iter().zip(&list.slots).try_for_each(|(step, slot)| slot_adds_up(step, slot))
+}
+
+fn slot_adds_up(step: &Step, slot: &Slot) -> Held {
+    let (broken, complete) = match &slot.inside {
+        Inside::Leaf | Inside::Closed => return most_attempts(step, slot),
+        Inside::List(list) => {
+            list_adds_up(step.children(), list)?;
+            let broken = list.slots.iter().zip(step.children()).any(|(slot, step)| breaks(step, slot));
+            (broken, list.slots.iter().all(|slot| slot.status.is_settled()))
+        }
+        Inside::Rounds(rounds) => {
+            rounds.rounds.iter().try_for_each(|round| slot_adds_up(step, &round.slot))?;
+            let broken = rounds.rounds.iter().any(|round| breaks(step, &round.slot));
+            (broken, rounds.rounds.iter().all(|round| round.slot.status.is_settled()))
+        }
+    };
+    let fits = match &slot.status {
+        Status::Pending | Status::Open => !broken && (!complete || slot.status == Status::Pending),
+        Status::Complete => complete && !broken,
+        Status::Broken => broken,
+        Status::Skipped | Status::Failed(_) => !matches!(slot.inside, Inside::Rounds(_)),
+        _ => false,
+    };
+    hold(fits, || format!("`{}` is {:?}, and what is in it says otherwise", step.id, slot.status))
+}
+
+fn most_attempts(step: &Step, slot: &Slot) -> Held {
+    let most = if let Kind::Use(used) = &step.kind { used.retry.attempts } else { 1 };
+    hold(slot.attempts <= most, || format!("I3: `{}` was tried {} times of {most}", step.id, slot.attempts))
+}
+
+/// Every ephemeral step that is done: what a new process has not got.
+pub(super) fn ephemeral(sim: &Sim<'_>, finally: bool) -> BTreeSet<Path> {
+    let done = |step: &Step, slot: &Slot| {
+        matches!(&step.kind, Kind::Use(used) if used.ephemeral) && matches!(slot.status, Status::Done(_))
+    };
+    let paths = leaves(sim, done);
+    paths.into_iter().filter(|path| finally || path.root == Root::Steps).collect()
+}
+
+/// The state calls stale what the books call gone, no more and no less.
+pub(super) fn what_is_gone_is_stale(sim: &Sim<'_>) -> Held {
+    let stale = leaves(sim, |_, slot| slot.stale);
+    hold(stale == sim.gone, || format!("I3: {:?} are gone, and {stale:?} are stale", sim.gone))
+}
+
+fn leaves(sim: &Sim<'_>, wanted: impl Fn(&Step, &Slot) -> bool) -> BTreeSet<Path> {
+    let found = super::junk::keys(sim).into_iter().filter_map(|(_, path)| path);
+    found.filter(|path| path.find(&sim.runbook, &sim.state).is_some_and(|(step, slot)| wanted(step, slot))).collect()
+}
+
+/// A claimed run is on; what was interrupted goes on with its steps, and will have its `finally` anew.
+pub(super) fn goes_on(sim: &Sim<'_>, over: bool) -> Held {
+    let state = &sim.state;
+    let fresh = || state.phase == Phase::Steps && state.finally == List::new(&sim.runbook.finally);
+    hold(state.ended.is_none() && !state.interrupted && (!over || fresh()), || {
+        "I5: a claimed run does not go on".into()
+    })
+}

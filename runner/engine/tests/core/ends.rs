@@ -1,0 +1,148 @@
+//! What must hold when a run has ended, and what must hold of its journal at any time.
+
+use sluice_engine::journal::chain::{decode, encode, version_of};
+use sluice_engine::journal::{CancelHow, Envelope, Event, Key, Outcome, Phase, Version};
+use sluice_engine::machine::path::{Root, locate};
+use sluice_engine::machine::state::List;
+use sluice_engine::machine::{InFlight, State, Status, apply, next};
+use sluice_engine::runbook::checked::{Kind, OnError, Step};
+
+use super::checks::breaks;
+use super::sim::{Held, Sim};
+
+/// I5: far more turns than a run without trouble takes.
+pub(super) fn most_turns(sim: &Sim<'_>) -> usize {
+    let steps = sim.runbook.steps.iter().chain(&sim.runbook.finally);
+    60 + 4 * steps.map(turns).sum::<usize>()
+}
+
+/// Loops have at most four items here.
+fn turns(step: &Step) -> usize {
+    let body = match &step.kind {
+        Kind::Use(used) => 3 + 2 * used.retry.attempts as usize,
+        Kind::Gate(_) => 4,
+        Kind::Group(group) => 1 + group.steps.iter().map(turns).sum::<usize>(),
+    };
+    if step.for_each.is_some() { 1 + 4 * body } else { body }
+}
+
+/// The outcome follows from the steps.
+pub(super) fn outcome_follows(sim: &Sim<'_>, outcome: &Outcome) -> Held {
+    let state = &sim.state;
+    let how = state.cancel.as_ref().map(|cancel| cancel.how);
+    let well = |steps: &[Step], list: &List| {
+        let mut both = steps.iter().zip(&list.slots);
+        both.all(|(step, slot)| slot.status.is_settled() && !breaks(step, slot))
+    };
+    let (steps, finally) = (well(&sim.runbook.steps, &state.steps), well(&sim.runbook.finally, &state.finally));
+    let session = sim.runbook.session.is_none() || matches!(state.session.status, Status::Done(_));
+    let plain = how.is_none() && !state.interrupted;
+    let fits = match outcome {
+        Outcome::Abandoned => how == Some(CancelHow::Abandon),
+        Outcome::Cancelled => how.is_some_and(|how| how != CancelHow::Abandon),
+        Outcome::Interrupted => how.is_none() && state.interrupted,
+        Outcome::Done => plain && steps && session && finally,
+        Outcome::Failed { key } if *key == Key::session() => {
+            plain && steps && matches!(state.session.status, Status::Failed(_))
+        }
+        Outcome::Failed { key } | Outcome::Stopped { key } => {
+            let root = locate(key, &sim.runbook, state).map(|path| path.root);
+            let first = root == Some(Root::Steps) || (steps && session);
+            plain && first && is_culprit(sim, key, matches!(outcome, Outcome::Stopped { .. }))
+        }
+    };
+    if fits { Ok(()) } else { Err(format!("the outcome {outcome:?} does not follow from the steps")) }
+}
+
+/// The step ended badly, in a way that ended all around it.
+fn is_culprit(sim: &Sim<'_>, key: &Key, stopped: bool) -> bool {
+    let Some(path) = locate(key, &sim.runbook, &sim.state) else { return false };
+    let levels = path.levels(&sim.runbook, &sim.state);
+    let outward = levels.iter().all(|level| level.slot.status.is_bad() && level.step.on_error == OnError::Stop);
+    let own = path.find(&sim.runbook, &sim.state).map(|(_, slot)| &slot.status);
+    outward
+        && if stopped { matches!(own, Some(Status::Stopped { .. })) } else { matches!(own, Some(Status::Failed(_))) }
+}
+
+/// The table in the documentation of `run`.
+pub(super) fn exit_is_documented(outcome: &Outcome) -> Held {
+    let exit = match outcome.name() {
+        "done" => 0,
+        "failed" => 1,
+        "stopped" => 3,
+        "cancelled" | "abandoned" => 5,
+        "interrupted" => 130,
+        other => return Err(format!("there is no outcome `{other}`")),
+    };
+    if outcome.exit() == exit { Ok(()) } else { Err(format!("{outcome:?} exits with {}", outcome.exit())) }
+}
+
+/// `finally` runs whatever happened, unless the run is abandoned; and no act is left behind.
+pub(super) fn finally_ran(sim: &Sim<'_>, outcome: &Outcome) -> Held {
+    if *outcome == Outcome::Abandoned {
+        return Ok(());
+    }
+    if sim.flight.keys().any(|path| sim.is_act(path)) {
+        return Err("I3: the run ended before an act".into());
+    }
+    let entered = sim.log.iter().rev().find_map(|envelope| match envelope.event {
+        Event::Entered { phase } => Some(phase),
+        _ => None,
+    });
+    let mut both = sim.runbook.finally.iter().zip(&sim.state.finally.slots);
+    let broken = both.clone().any(|(step, slot)| breaks(step, slot));
+    let all = broken || both.all(|(_, slot)| slot.status.is_settled());
+    if all && entered == Some(Phase::Finally) { Ok(()) } else { Err("I3: `finally` did not run to its end".into()) }
+}
+
+/// The fold of the journal, through its stored bytes, is the live state.
+pub(super) fn journal_tells_the_same(sim: &Sim<'_>) -> Held {
+    let mut version = Version::START;
+    let mut records = Vec::new();
+    for envelope in &sim.log {
+        let record = encode(envelope, version).map_err(|error| error.to_string())?;
+        version = version_of(&record);
+        records.push(record);
+    }
+    let read = decode(&records, Version::START).map_err(|error| error.to_string())?;
+    if let Some((written, read)) = sim.log.iter().zip(&read).find(|(written, read)| written != read) {
+        return Err(format!("the journal gives {read:?} for {written:?}"));
+    }
+    let mut state = State::new(&sim.runbook);
+    for envelope in &read {
+        apply(&sim.runbook, &mut state, envelope)
+            .map_err(|illegal| format!("replay refuses {envelope:?}: {illegal}"))?;
+    }
+    if read.len() == sim.log.len() && state == sim.state { Ok(()) } else { Err("replay gives another state".into()) }
+}
+
+/// I6: an answer and a cancel may come in either order, and two cancels as well.
+pub(super) fn a_cancel_commutes(sim: &Sim<'_>, answer: &Event, pick: u8) -> Held {
+    if !pick.is_multiple_of(4) {
+        return Ok(());
+    }
+    sim.tally.count("swapped with a cancel");
+    let hows = [CancelHow::AfterStep, CancelHow::Now, CancelHow::Abandon];
+    let how = |pick: u8| hows[usize::from(pick / 4) % 3];
+    let cancel = |how| (None, Event::CancelAsked { how, why: String::new() });
+    let own = (Some(sim.state.epoch), answer.clone());
+    let events = [own, cancel(how(pick)), cancel(how(pick / 3))];
+    let orders = [[0, 1, 2], [1, 0, 2], [1, 2, 0], [2, 1, 0], [0, 2, 1]];
+    let mut first = None;
+    for order in orders {
+        let mut state = sim.state.clone();
+        for (ordinal, at) in (state.ordinal + 1..).zip(order) {
+            let (epoch, event) = events[at].clone();
+            let envelope = Envelope { ordinal, ..sim.envelope(epoch, event) };
+            apply(&sim.runbook, &mut state, &envelope)
+                .map_err(|illegal| format!("I6: {answer:?} is refused beside a cancel: {illegal}"))?;
+        }
+        let wanted = next(&sim.runbook, &state, sim.now, &InFlight::default());
+        match &first {
+            None => first = Some((state, wanted)),
+            Some(before) if *before == (state, wanted) => {}
+            Some(_) => return Err(format!("I6: the order of {answer:?} and cancels matters")),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! What random schedules once broke, as small as they shrank: each stays mended.
+
+use sluice_engine::journal::CancelHow;
+
+use super::books::Book;
+use super::tape::Move;
+use super::{Tally, play};
+
+fn check(steps: &str, tape: &[Move]) {
+    let book = Book(format!("runbook: toy\nsummary: A toy.\n{steps}"));
+    if let Err(why) = play(&book, tape, &Tally::default()) {
+        panic!("{why}\n{book:?}\n{tape:?}");
+    }
+}
+
+/// Plainly: ends well.
+const DONE: Move = Move::Finish(0, 0, 0);
+const FAIL: Move = Move::Finish(0, 7, 0);
+
+#[test]
+fn a_gate_that_was_never_judged_has_not_passed() {
+    check(
+        "
+steps:
+  - { id: a, uses: toy.read }
+  - { id: g, gate: toy.gate }
+finally:
+  - { id: f, needs: [g], uses: toy.read }
+",
+        &[FAIL],
+    );
+}
+
+#[test]
+fn a_gate_in_a_loop_has_passed_when_every_round_has() {
+    check(
+        "
+steps:
+  - { id: g, for_each: [x, y], on_error: continue, gate: toy.gate }
+  - { id: a, needs: [g], uses: toy.read }
+",
+        &[Move::Finish(0, 4, 0), DONE],
+    );
+}
+
+#[test]
+fn a_renewal_that_fails_ends_the_step_that_needs_it() {
+    check(
+        "
+steps:
+  - { id: t, uses: toy.token }
+  - id: p
+    parallel:
+      - { id: a, uses: toy.change }
+      - { id: b, uses: toy.read, with: { value: '{{ steps.t }}' } }
+",
+        &[DONE, Move::Crash, Move::Finish(0, 7, 0)],
+    );
+}
+
+#[test]
+fn an_end_that_was_decided_before_a_cancel_is_decided_again() {
+    for how in [CancelHow::AfterStep, CancelHow::Now, CancelHow::Abandon] {
+        for after in 0..3 {
+            check(
+                "
+steps:
+  - { id: a, uses: toy.read }
+  - { id: b, when: 'false', uses: toy.read }
+session: { env: { A: b } }
+finally:
+  - { id: f, for_each: [x], uses: toy.read }
+",
+                &[Move::Race(how, after)],
+            );
+        }
+    }
+}
+
+#[test]
+fn a_session_ends_once_and_before_finally() {
+    check(
+        "
+steps:
+  - { id: a, uses: toy.read }
+session: { env: { A: b } }
+",
+        &[Move::Junk(0), Move::Junk(2), DONE, Move::Junk(0), Move::Junk(1), Move::Junk(2), Move::Junk(3)],
+    );
+}
+
+#[test]
+fn nothing_has_a_turn_after_the_step_that_ended_the_list() {
+    for pick in 0..60 {
+        check(
+            "
+steps:
+  - id: a
+    on_error: continue
+    steps:
+      - { id: b, uses: toy.read }
+      - { id: c, uses: toy.read }
+  - { id: d, for_each: [x, y], on_error: continue, steps: [ { id: e, uses: toy.read }, { id: f, uses: toy.read } ] }
+",
+            &[FAIL, Move::Junk(pick), FAIL, Move::Junk(pick), Move::Junk(60 + pick)],
+        );
+    }
+}
+
+#[test]
+fn an_act_beside_a_failure_ends_before_the_next_step_starts_and_is_written_down() {
+    check(
+        "
+steps:
+  - id: a
+    steps:
+      - id: b
+        on_error: continue
+        parallel:
+          - { id: c, uses: toy.read }
+          - { id: d, uses: toy.change }
+  - { id: e, uses: toy.read }
+",
+        &[FAIL, DONE],
+    );
+    check(
+        "
+steps:
+  - id: a
+    for_each: [x, y]
+    on_error: continue
+    parallel:
+      - { id: b, uses: toy.read }
+      - { id: c, uses: toy.change }
+",
+        &[FAIL, DONE],
+    );
+}
+
+#[test]
+fn an_interrupted_run_goes_on_although_its_process_died_in_finally() {
+    check(
+        "
+steps:
+  - { id: a, uses: toy.read }
+finally:
+  - { id: f, uses: toy.read }
+",
+        &[Move::Interrupt, Move::Crash],
+    );
+}

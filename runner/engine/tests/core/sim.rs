@@ -1,0 +1,419 @@
+//! The shell without a shell: keeps what is in flight as `next` wants it, and lets the tape say what becomes of it.
+//!
+//! No task, no store: a crash is a new claim over the fold of the journal, with nothing in flight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+use sluice_engine::ids::Sha256;
+use sluice_engine::journal::{CancelHow, Envelope, Epoch, Event, Key, Outcome, Owner, Phase, Samples, Trigger};
+use sluice_engine::machine::path::{Path, locate};
+use sluice_engine::machine::{Command, InFlight, State, Status, apply, is_act, next, who_needs};
+use sluice_engine::runbook::checked::{Checked, Kind, Step};
+use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
+
+use super::tape::{Move, output};
+use super::{Tally, checks, ends, junk};
+
+/// `Err` names the promise that was broken.
+pub(super) type Held = Result<(), String>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Call,
+    Judge,
+    Renew,
+}
+
+pub(super) struct Sim<'a> {
+    pub(super) runbook: Checked,
+    pub(super) state: State,
+    pub(super) now: Timestamp,
+    pub(super) flight: BTreeMap<Path, Task>,
+    pub(super) session: bool,
+    pub(super) log: Vec<Envelope>,
+    /// Outputs that died with the process that had them.
+    pub(super) gone: BTreeSet<Path>,
+    /// Attempts that have ended, counted from the journal.
+    tries: BTreeMap<Key, u32>,
+    pub(super) tally: &'a Tally,
+    tape: std::iter::Peekable<std::slice::Iter<'a, Move>>,
+    race: Option<(CancelHow, u8)>,
+    /// Turns since the tape was over.
+    quiet: usize,
+}
+
+impl<'a> Sim<'a> {
+    pub(super) fn new(runbook: Checked, tape: &'a [Move], tally: &'a Tally) -> Self {
+        Self {
+            state: State::new(&runbook),
+            runbook,
+            now: Timestamp(1_790_000_000_000),
+            flight: BTreeMap::new(),
+            session: false,
+            log: Vec::new(),
+            gone: BTreeSet::new(),
+            tries: BTreeMap::new(),
+            tally,
+            tape: tape.iter().peekable(),
+            race: None,
+            quiet: 0,
+        }
+    }
+
+    pub(super) fn play(mut self) -> Held {
+        let started = Event::Started {
+            runbook: self.runbook.name.to_string(),
+            snapshot: Sha256::ZERO,
+            inputs: json!({}),
+            trigger: Trigger::Cli,
+            semantics: 1,
+        };
+        self.take(Some(Epoch(1)), started)?;
+        self.claim()?;
+        while !self.turn()? {}
+        ends::journal_tells_the_same(&self)
+    }
+
+    /// True when the run is over for good.
+    fn turn(&mut self) -> Result<bool, String> {
+        if self.state.ended.is_some() {
+            return self.ended();
+        }
+        let commands = self.next();
+        checks::commands_are_distinct(&commands)?;
+        let decisions: Vec<Event> = commands.iter().filter_map(Command::event).cloned().collect();
+        if !decisions.is_empty() {
+            return self.decide(decisions).map(|()| false);
+        }
+        self.cut(&commands);
+        self.start(&commands)?;
+        checks::widths_hold(self)?;
+        self.quiet += usize::from(self.tape.peek().is_none());
+        let most = ends::most_turns(self);
+        if self.quiet > most {
+            return Err(format!("I5: the run goes on after {most} turns without trouble"));
+        }
+        self.happen(&commands)?;
+        Ok(false)
+    }
+
+    pub(super) fn next(&self) -> Vec<Command> {
+        next(&self.runbook, &self.state, self.now, &self.in_flight())
+    }
+
+    pub(super) fn in_flight(&self) -> InFlight {
+        InFlight {
+            paths: self.flight.keys().cloned().collect(),
+            acts: self.flight.keys().filter(|path| self.is_act(path)).count(),
+            session: self.session,
+        }
+    }
+
+    pub(super) fn is_act(&self, path: &Path) -> bool {
+        path.find(&self.runbook, &self.state).is_some_and(|(step, _)| is_act(step))
+    }
+
+    pub(super) fn envelope(&self, epoch: Option<Epoch>, event: Event) -> Envelope {
+        Envelope { ordinal: self.state.ordinal + 1, at: self.now, epoch, actor: "p@here".into(), event }
+    }
+
+    /// An event that must be legal.
+    fn take(&mut self, epoch: Option<Epoch>, event: Event) -> Held {
+        let envelope = self.envelope(epoch, event);
+        let before = self.state.clone();
+        if let Err(illegal) = apply(&self.runbook, &mut self.state, &envelope) {
+            checks::untouched(&before, &self.state, &envelope)?;
+            return Err(format!("I7: {:?} is what had to come, and is refused: {illegal}", envelope.event));
+        }
+        self.count(&envelope.event)?;
+        checks::what_is_gone_is_stale(self)?;
+        checks::settled_stays(self, &before, &envelope.event)?;
+        checks::statuses_add_up(self)?;
+        self.log.push(envelope);
+        self.now = Timestamp(self.now.0 + 1);
+        Ok(())
+    }
+
+    /// Keeps the books that the state is compared with.
+    fn count(&mut self, event: &Event) -> Held {
+        let key = match event {
+            Event::Done { key, .. } | Event::Failed { key, .. } | Event::Renewed { key, .. } => key,
+            _ => return Ok(()),
+        };
+        if let Some(path) = locate(key, &self.runbook, &self.state) {
+            self.gone.remove(&path);
+        }
+        if let Event::Done { attempt, .. } | Event::Failed { attempt, .. } = event {
+            let tries = self.tries.entry(key.clone()).or_default();
+            *tries += 1;
+            if attempt.0 != *tries {
+                return Err(format!("I7: attempt {} of `{key}` is accepted as its {tries}. one", attempt.0));
+            }
+        }
+        Ok(())
+    }
+
+    fn own(&mut self, event: Event) -> Held {
+        self.take(Some(self.state.epoch), event)
+    }
+
+    /// An event that must be refused.
+    pub(super) fn refuse(&self, why: &str, envelope: &Envelope) -> Held {
+        let mut state = self.state.clone();
+        if apply(&self.runbook, &mut state, envelope).is_ok() {
+            return Err(format!("{why}: {envelope:?} is accepted"));
+        }
+        checks::untouched(&self.state, &state, envelope)
+    }
+
+    fn decide(&mut self, decisions: Vec<Event>) -> Held {
+        let late = match &mut self.race {
+            Some((how, 0)) => Some(*how),
+            Some((_, left)) => {
+                *left -= 1;
+                None
+            }
+            None => None,
+        };
+        if let Some(how) = late {
+            self.race = None;
+            self.take(None, Event::CancelAsked { how, why: "in between".into() })?;
+            return self.decide_late(decisions);
+        }
+        for event in decisions {
+            checks::decision_is_true(self, &event)?;
+            let before = self.state.clone();
+            self.own(event)?;
+            checks::something_happened(&before, &self.state)?;
+        }
+        Ok(())
+    }
+
+    /// The decisions were made before somebody cancelled: all of them are taken, or none.
+    fn decide_late(&mut self, decisions: Vec<Event>) -> Held {
+        let (state, length) = (self.state.clone(), self.log.len());
+        for event in decisions {
+            let envelope = self.envelope(Some(self.state.epoch), event);
+            if apply(&self.runbook, &mut self.state, &envelope).is_err() {
+                self.tally.count("lost a race to a cancel");
+                self.state = state;
+                self.log.truncate(length);
+                return Ok(());
+            }
+            self.log.push(envelope);
+        }
+        checks::nothing_began_after_a_cancel(&state, &self.log[length..])
+    }
+
+    /// What is gone from the desired set is cut, unless it is an act.
+    fn cut(&mut self, commands: &[Command]) {
+        let wanted = |path: &Path| commands.iter().any(|command| command.path() == Some(path));
+        let gone: Vec<Path> = self.flight.keys().filter(|path| !wanted(path) && !self.is_act(path)).cloned().collect();
+        self.flight.retain(|path, _| !gone.contains(path));
+        self.session &= commands.contains(&Command::Session);
+        if self.state.cancel.is_some() && self.state.phase == Phase::Steps && !self.flight.is_empty() {
+            self.tally.count("under way when cancelled");
+        }
+    }
+
+    fn start(&mut self, commands: &[Command]) -> Held {
+        for command in commands {
+            let (path, task) = match command {
+                Command::Call { path } => (path, Task::Call),
+                Command::Judge { path, .. } => (path, Task::Judge),
+                Command::Renew { path } => (path, Task::Renew),
+                Command::Session => {
+                    if !self.session {
+                        checks::session_may_start(self)?;
+                    }
+                    self.session = true;
+                    continue;
+                }
+                Command::Wake(_) | Command::Emit(_) => continue,
+            };
+            match self.flight.get(path) {
+                Some(is) if *is == task => {}
+                Some(is) => return Err(format!("I3: {path:?} is in flight as {is:?} and wanted as {task:?}")),
+                None => {
+                    checks::may_start(self, path, task)?;
+                    self.flight.insert(path.clone(), task);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, commands: &[Command]) -> Held {
+        let wake = commands.iter().filter_map(|c| if let Command::Wake(at) = c { Some(*at) } else { None }).min();
+        match self.tape.next().copied() {
+            None => self.finish_or_wait((0, 0, 0), wake),
+            Some(Move::Finish(which, how, what)) => self.finish_or_wait((which, how, what), wake),
+            Some(Move::Time(seconds)) => {
+                self.now = Timestamp(self.now.0 + i64::from(seconds) * 1000);
+                Ok(())
+            }
+            Some(Move::Crash) => self.crash(),
+            Some(Move::Cancel(how)) => self.take(None, Event::CancelAsked { how, why: "enough".into() }),
+            Some(Move::Race(how, after)) => {
+                self.race = Some((how, after));
+                Ok(())
+            }
+            Some(Move::Interrupt) => self.own(Event::Interrupted),
+            Some(Move::Stale(pick)) => junk::stale(self, pick),
+            Some(Move::Junk(pick)) => junk::junk(self, pick),
+        }
+    }
+
+    fn finish_or_wait(&mut self, (which, how, what): (u8, u8, u8), wake: Option<Timestamp>) -> Held {
+        let tasks = self.flight.len() + usize::from(self.session);
+        match (tasks, wake) {
+            (0, None) => Err("I5: nothing is in flight, and nothing will ever happen".into()),
+            (0, Some(at)) => {
+                self.now = self.now.max(at);
+                Ok(())
+            }
+            (tasks, _) => {
+                let task = self.flight.iter().nth(usize::from(which) % tasks);
+                match task.map(|(path, task)| (path.clone(), *task)) {
+                    Some((path, task)) => self.finish(&path, task, how, what),
+                    None => self.finish_session(how),
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, path: &Path, task: Task, how: u8, what: u8) -> Held {
+        let Some((step, slot)) = path.find(&self.runbook, &self.state) else { return Err(format!("{path:?} is gone")) };
+        let key = path.key(&self.runbook, &self.state);
+        let attempt = Attempt(slot.attempts + 1);
+        let within = if let Kind::Gate(gate) = &step.kind { gate.passes.within } else { Default::default() };
+        let patient = !within.is_zero() && slot.status == Status::Pending;
+        if task == Task::Renew {
+            return self.finish_renew(path, key, how, what);
+        }
+        let problem = Problem::not_applied("toy", "it was told to fail");
+        let event = match (task, how % 8) {
+            (Task::Judge, 3 | 6) if patient => {
+                self.tally.count("waiting");
+                return self.own(Event::Waiting { key, until: self.now.plus(within) });
+            }
+            (_, 7) => Event::Failed { key, attempt, problem },
+            (Task::Judge, pick) => {
+                let verdict = match pick {
+                    4 => Verdict::Fail,
+                    5 => Verdict::Inconclusive,
+                    _ => Verdict::Pass,
+                };
+                let samples = Samples { count: 1, flips: 0, first: self.now, last: self.now };
+                Event::Judged { key, verdict, why: "as told".into(), samples, seen: output(what) }
+            }
+            (_, 5) => Event::Failed { key, attempt, problem: problem.retryable() },
+            _ => Event::Done { key, attempt, output: output(what) },
+        };
+        ends::a_cancel_commutes(self, &event, what)?;
+        self.flight.remove(path);
+        self.own(event)?;
+        let is = path.find(&self.runbook, &self.state).map(|(_, slot)| &slot.status);
+        if matches!(is, Some(Status::Backoff { .. })) {
+            self.tally.count("tried again");
+        }
+        Ok(())
+    }
+
+    fn finish_renew(&mut self, path: &Path, key: Key, how: u8, what: u8) -> Held {
+        if how % 8 < 6 {
+            self.tally.count("renewed");
+            self.flight.remove(path);
+            return self.own(Event::Renewed { key, output: output(what) });
+        }
+        self.tally.count("renewing failed");
+        let problem = Problem { retryable: how % 8 == 6, ..Problem::not_applied("toy", "it cannot be done again") };
+        let act = self.is_act(path);
+        let needy = who_needs(&self.runbook, &self.state, self.now, &self.in_flight(), path);
+        self.flight.remove(path);
+        match needy {
+            Some(needy) => {
+                checks::needs_it(self, &needy, path)?;
+                let attempts = needy.find(&self.runbook, &self.state).map_or(0, |(_, slot)| slot.attempts);
+                let key = needy.key(&self.runbook, &self.state);
+                self.own(Event::Failed { key, attempt: Attempt(attempts + 1), problem })
+            }
+            None if self.state.phase == Phase::Session => {
+                self.own(Event::Failed { key: Key::session(), attempt: Attempt(1), problem })
+            }
+            // An act is not cut when the one step that needed it has failed meanwhile.
+            None if act => Ok(()),
+            None => Err(format!("I3: {key} is renewed, and nobody needs it")),
+        }
+    }
+
+    fn finish_session(&mut self, how: u8) -> Held {
+        self.session = false;
+        let (key, attempt) = (Key::session(), Attempt(1));
+        self.own(if how % 8 < 6 {
+            Event::Done { key, attempt, output: json!({ "exit": 0 }) }
+        } else {
+            Event::Failed { key, attempt, problem: Problem::not_applied("toy", "the terminal is gone") }
+        })
+    }
+
+    /// A new process folds the journal and claims the run; whatever was in flight is lost.
+    fn crash(&mut self) -> Held {
+        ends::journal_tells_the_same(self)?;
+        self.tally.count("crashed");
+        if self.state.interrupted && self.state.phase == Phase::Finally {
+            self.tally.count("crashed in finally after an interrupt");
+        }
+        self.claim()
+    }
+
+    fn claim(&mut self) -> Held {
+        self.flight.clear();
+        self.session = false;
+        let before = self.state.clone();
+        let again = matches!(before.ended, Some((Outcome::Interrupted, _)));
+        let over = again || (before.interrupted && before.cancel.is_none());
+        if over {
+            let finally: Vec<&str> = self.runbook.finally.iter().flat_map(Step::walk).map(|s| s.id.as_str()).collect();
+            self.tries.retain(|key, _| {
+                let first = key.as_str().split(['/', '[']).next().unwrap_or_default();
+                *key != Key::session() && !finally.contains(&first)
+            });
+        }
+        self.gone = checks::ephemeral(self, !over);
+        let epoch = Epoch(self.state.epoch.0 + 1);
+        let owner = Owner { host: "here".into(), pid: epoch.0, started: "boot/1".into() };
+        self.take(Some(epoch), Event::Claimed { epoch, owner })?;
+        checks::goes_on(self, over)
+    }
+
+    fn ended(&mut self) -> Result<bool, String> {
+        let Some((outcome, _)) = self.state.ended.clone() else { return Ok(false) };
+        self.tally.count(outcome.name());
+        ends::outcome_follows(self, &outcome)?;
+        ends::exit_is_documented(&outcome)?;
+        ends::finally_ran(self, &outcome)?;
+        if !self.next().is_empty() {
+            return Err("I5: something is wanted of a run that has ended".into());
+        }
+        self.flight.clear();
+        self.session = false;
+        if outcome != Outcome::Interrupted || self.tape.peek().is_none() {
+            junk::nothing_after_the_end(self, &outcome)?;
+            return Ok(true);
+        }
+        let how = match self.tape.next() {
+            Some(Move::Cancel(how) | Move::Race(how, _)) => Some(*how),
+            Some(Move::Finish(_, 0..64, _)) => Some(CancelHow::Now),
+            _ => None,
+        };
+        if let Some(how) = how {
+            self.tally.count("cancelled while ended");
+            self.take(None, Event::CancelAsked { how, why: "no more".into() })?;
+        }
+        self.tally.count("reopened");
+        self.claim()?;
+        Ok(false)
+    }
+}

@@ -1,0 +1,198 @@
+//! The real command in a world of its own: an empty HOME, no environment but what is given here, and a trusted inventory.
+//!
+//! It knows the product's command line and nothing of what is inside.
+
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use sluice_lab::Lab;
+use tempfile::TempDir;
+
+/// No command of a test may take longer.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// One user on one machine, with their own state.
+pub(crate) struct Sluice {
+    home: TempDir,
+    env: Vec<(String, String)>,
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// The exit code; `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+}
+
+/// A command that runs. Dropped, it is killed.
+pub(crate) struct Running {
+    child: Child,
+    began: Instant,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Sluice {
+    /// Without an inventory.
+    pub(crate) fn alone() -> Self {
+        let home = tempfile::Builder::new().prefix("sluice-test-").tempdir().unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let env = [("HOME", home.path().display().to_string()), ("PATH", path), ("LANG", "C.UTF-8".to_owned())];
+        let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { home, env }
+    }
+
+    /// With the lab's inventory and environment, but a store of its own.
+    pub(crate) fn on(lab: &Lab) -> Self {
+        Self::on_with(lab, |inventory| inventory)
+    }
+
+    /// The same; `edit` may change the inventory's text before it is trusted.
+    pub(crate) fn on_with(lab: &Lab, edit: impl FnOnce(String) -> String) -> Self {
+        let inventory = std::fs::read_to_string(lab.inventory()).unwrap();
+        let own_store = inventory.lines().filter(|line| !line.starts_with("store:"));
+        let inventory = edit(own_store.map(|line| format!("{line}\n")).collect());
+        let mut sluice = Self::alone();
+        sluice.env.extend(lab.env().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        sluice.trust(&inventory);
+        sluice
+    }
+
+    /// Makes this text the inventory, and trusts it as a script would.
+    pub(crate) fn trust(&mut self, inventory: &str) {
+        let path = self.file("sluice.yaml", inventory);
+        self.set("SLUICE_INVENTORY", &path.display().to_string());
+        let digest = self.run(&["trust", "--print-digest"]).expect_code(0).stdout;
+        self.run(&["trust", "--digest", digest.trim()]).expect_code(0);
+    }
+
+    /// Its HOME.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Writes a file that only this user can write, below HOME.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.home().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        path
+    }
+
+    /// Sets a variable of its environment.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The command, not yet started: `sluice` as shipped, in HOME, with this environment only and no input.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.program(Path::new(env!("CARGO_BIN_EXE_sluice-as-shipped")), arguments)
+    }
+
+    /// Another program in the same world.
+    pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().envs(self.env.iter().cloned()).current_dir(self.home());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `sluice` to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Done {
+        self.start(arguments).end()
+    }
+
+    /// Starts `sluice`.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        Running::new(self.command(arguments))
+    }
+}
+
+impl Running {
+    pub(crate) fn new(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = Some(reader(child.stdout.take().unwrap()));
+        let stderr = Some(reader(child.stderr.take().unwrap()));
+        Self { child, began: Instant::now(), stdout, stderr }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Done {
+        let status = self.wait();
+        let took = self.began.elapsed();
+        let text = |reader: Option<JoinHandle<String>>| reader.unwrap().join().unwrap();
+        Done {
+            code: status.code(),
+            signal: status.signal(),
+            stdout: text(self.stdout.take()),
+            stderr: text(self.stderr.take()),
+            took,
+        }
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        while self.began.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("process {} did not end within {PATIENCE:?}", self.child.id());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has usually ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Done {
+    /// Fails the test, with all that was said, unless it ended with this code.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.said());
+        self
+    }
+
+    /// Its standard output as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.said()))
+    }
+
+    /// Everything, for messages.
+    pub(crate) fn said(&self) -> String {
+        format!(
+            "code {:?}, signal {:?}, after {:?}\n--- stdout\n{}\n--- stderr\n{}",
+            self.code, self.signal, self.took, self.stdout, self.stderr
+        )
+    }
+}
+
+/// Read while it runs, or a full pipe would stop it.
+fn reader(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
