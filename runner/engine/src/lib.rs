@@ -5,6 +5,7 @@
 
 pub mod diagnostic;
 pub mod expr;
+mod fit;
 pub mod ids;
 pub mod inventory;
 pub mod journal;

@@ -1,6 +1,6 @@
 //! The loop: ask what should be in flight, start what is new, cut what is gone, append what happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
@@ -122,9 +122,9 @@ impl Drive {
         if self.handles.is_empty() {
             return;
         }
-        let wanted = |path: &Path| commands.iter().any(|command| command.path() == Some(path));
+        let wanted: BTreeSet<&Path> = commands.iter().filter_map(Command::path).collect();
         self.handles.retain(|path, handle| {
-            let keep = wanted(path);
+            let keep = wanted.contains(path);
             if !keep {
                 handle.abort();
             }
@@ -248,7 +248,7 @@ impl Drive {
             return self.signal(signal).await;
         }
         // Most steps are over at once: nothing else is asked before they are looked at.
-        if let Some(Some(finished)) = self.tasks.next().now_or_never() {
+        if let Some(finished) = self.next_finished() {
             self.quick = self.quick.wrapping_add(1);
             if self.quick.is_multiple_of(QUICK) {
                 // Whoever hears of signals lives on the same thread.
@@ -288,27 +288,46 @@ impl Drive {
         }
     }
 
-    async fn finished(&mut self, finished: Finished) -> Result<(), RunError> {
-        let Finished { task, began, answer } = finished;
-        match &task {
-            Task::Call(path) | Task::Renew(path) | Task::Sample(path) => self.landed(path),
-            Task::Session => self.flight.session = false,
-        }
-        let Some(answer) = answer else { return Ok(()) };
-        match task {
-            Task::Call(path) => self.called(&path, answer).await,
-            Task::Renew(path) => self.renewed(&path, answer).await,
-            Task::Sample(path) => self.sampled(path, answer, began).await,
-            Task::Session => {
-                let key = Key::session();
-                let attempt = Number(1);
-                self.append(vec![match answer {
-                    Ok(outcome) => Event::Done { key, attempt, output: outcome.output },
-                    Err(problem) => Event::Failed { key, attempt, problem },
-                }])
-                .await
+    /// A task that is over by now.
+    fn next_finished(&mut self) -> Option<Finished> {
+        self.tasks.next().now_or_never().flatten()
+    }
+
+    /// What several steps bring at the same time goes into one append.
+    async fn finished(&mut self, first: Finished) -> Result<(), RunError> {
+        let (mut events, mut again) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(Finished { task, began, answer }) = next {
+            match &task {
+                Task::Call(path) | Task::Renew(path) | Task::Sample(path) => self.landed(path),
+                Task::Session => self.flight.session = false,
             }
+            match (task, answer) {
+                (_, None) => {}
+                (Task::Call(path), Some(answer)) => {
+                    let (key, attempt) = self.attempt(&path);
+                    events.push(ended(key, attempt, answer));
+                }
+                (Task::Sample(path), Some(answer)) => {
+                    let (event, at) = self.sampled(&path, answer, began);
+                    events.extend(event);
+                    again.extend(at.map(|at| (path, at)));
+                }
+                (Task::Session, Some(answer)) => events.push(ended(Key::session(), Number(1), answer)),
+                // Whom its failure concerns follows from the state, with all that was before it.
+                (Task::Renew(path), Some(answer)) => {
+                    self.append(std::mem::take(&mut events)).await?;
+                    self.renewed(&path, answer).await?;
+                }
+            }
+            next = self.next_finished();
         }
+        self.append(events).await?;
+        let now = self.engine.clock.now();
+        for (path, at) in again {
+            self.sample(path, at, now).await?;
+        }
+        Ok(())
     }
 
     fn landed(&mut self, path: &Path) {
@@ -316,16 +335,6 @@ impl Drive {
         self.handles.remove(path);
         let act = path.find(&self.log.runbook, &self.log.state).is_some_and(|(step, _)| is_act(step));
         self.flight.acts = self.flight.acts.saturating_sub(usize::from(act));
-    }
-
-    async fn called(&mut self, path: &Path, answer: Result<Outcome, Problem>) -> Result<(), RunError> {
-        match answer {
-            Ok(outcome) => {
-                let (key, attempt) = self.attempt(path);
-                self.append(vec![Event::Done { key, attempt, output: outcome.output }]).await
-            }
-            Err(problem) => self.failed(path, problem).await,
-        }
     }
 
     async fn renewed(&mut self, path: &Path, answer: Result<Outcome, Problem>) -> Result<(), RunError> {
@@ -365,15 +374,15 @@ impl Drive {
         (path.key(&self.log.runbook, &self.log.state), Number(attempts + 1))
     }
 
-    /// One sample of a gate is known: the gate ends, or waits for its next sample.
-    async fn sampled(
+    /// One sample of a gate is known: the gate ends, or is sampled again at the moment given.
+    fn sampled(
         &mut self,
-        path: Path,
+        path: &Path,
         answer: Result<Outcome, Problem>,
         began: Timestamp,
-    ) -> Result<(), RunError> {
-        let Some((step, slot)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
-        let Kind::Gate(gate) = &step.kind else { return Ok(()) };
+    ) -> (Option<Event>, Option<Timestamp>) {
+        let Some((step, slot)) = path.find(&self.log.runbook, &self.log.state) else { return (None, None) };
+        let Kind::Gate(gate) = &step.kind else { return (None, None) };
         let now = self.engine.clock.now();
         let waiting = match slot.status {
             crate::machine::Status::Waiting { until } => Some(until),
@@ -381,32 +390,28 @@ impl Drive {
         };
         let until = waiting.unwrap_or_else(|| began.plus(gate.passes.within));
         let (mut judgement, seen) = match answer {
-            Ok(outcome) => judge(&self.log.runbook, &self.log.state, &path, (step, gate), outcome),
+            Ok(outcome) => judge(&self.log.runbook, &self.log.state, path, (step, gate), outcome),
             Err(problem) => unanswered(&problem),
         };
         self.engine.hosts.redact_text(&mut judgement.why);
-        let passes = gate.passes.clone();
-        let mut run = self.gates.remove(&path).unwrap_or_default();
-        let decision = run.sample(&passes, judgement.verdict, began, now, until);
+        let mut run = self.gates.remove(path).unwrap_or_default();
+        let decision = run.sample(&gate.passes, judgement.verdict, began, now, until);
+        let key = path.key(&self.log.runbook, &self.log.state);
         let verdict = match decision {
             Decision::Passed => Verdict::Pass,
             Decision::Stopped(verdict) => verdict,
             Decision::Again(at) => {
-                let key = path.key(&self.log.runbook, &self.log.state);
                 let count = run.samples().count;
                 let sample =
                     Sample { verdict: judgement.verdict, why: judgement.why, count, streak: run.streak(), until };
                 self.engine.observer.sampled(&self.watched(), &key, &sample);
+                let begins_to_wait = waiting.is_none() && !gate.passes.within.is_zero();
                 self.gates.insert(path.clone(), run);
-                if waiting.is_none() && !passes.within.is_zero() {
-                    self.append(vec![Event::Waiting { key, until }]).await?;
-                }
-                return self.sample(path, at, now).await;
+                return (begins_to_wait.then_some(Event::Waiting { key, until }), Some(at));
             }
         };
-        let (key, _) = self.attempt(&path);
         let samples = run.samples();
-        self.append(vec![Event::Judged { key, verdict, why: judgement.why, samples, seen }]).await
+        (Some(Event::Judged { key, verdict, why: judgement.why, samples, seen }), None)
     }
 
     fn watched(&self) -> Watched<'_> {
@@ -418,28 +423,43 @@ impl Drive {
     }
 
     /// Appends, deciding again where the journal has moved: what is still legal is written, what is not is dropped.
-    async fn append_as(&mut self, events: Vec<Event>, epoch: Option<Epoch>) -> Result<(), RunError> {
-        loop {
+    async fn append_as(&mut self, mut events: Vec<Event>, epoch: Option<Epoch>) -> Result<(), RunError> {
+        while !events.is_empty() {
             let now = self.engine.clock.now();
-            let actor = self.engine.actor.clone();
-            match self.log.append(events.clone(), epoch, &actor, now, Durability::Lazy).await? {
+            match self.log.append(events, epoch, &self.engine.actor, now, Durability::Lazy).await? {
                 Appended::Yes(envelopes) => {
                     self.tell(&envelopes);
                     return Ok(());
                 }
-                Appended::Moved if self.log.state.epoch == self.epoch => {}
-                Appended::Moved => return Ok(()),
-                Appended::Refused(illegal) => {
+                Appended::Moved(back) if self.log.state.epoch == self.epoch => events = back,
+                Appended::Moved(_) => return Ok(()),
+                // What cannot come together may come one by one.
+                Appended::Refused(_, back) if back.len() > 1 => {
+                    for event in back {
+                        Box::pin(self.append_as(vec![event], epoch)).await?;
+                    }
+                    return Ok(());
+                }
+                Appended::Refused(illegal, _) => {
                     tracing::debug!(%illegal, "an event came too late");
                     return Ok(());
                 }
             }
         }
+        Ok(())
     }
 
     fn tell(&self, envelopes: &[Envelope]) {
         for envelope in envelopes {
             self.engine.observer.event(&self.watched(), envelope);
         }
+    }
+}
+
+/// How a call ended, as an event.
+fn ended(key: Key, attempt: Number, answer: Result<Outcome, Problem>) -> Event {
+    match answer {
+        Ok(outcome) => Event::Done { key, attempt, output: outcome.output },
+        Err(problem) => Event::Failed { key, attempt, problem },
     }
 }

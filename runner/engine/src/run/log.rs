@@ -27,10 +27,10 @@ pub(super) struct Log {
 /// What became of an append.
 pub(super) enum Appended {
     Yes(Vec<Envelope>),
-    /// The journal had moved on; the state is now what it says, and the events were not written.
-    Moved,
-    /// The state does not allow the event.
-    Refused(Illegal),
+    /// The journal had moved on; the state is now what it says, and the events were not written and come back.
+    Moved(Vec<Event>),
+    /// The state does not allow one of the events. None was written, and all come back.
+    Refused(Illegal, Vec<Event>),
 }
 
 impl Log {
@@ -55,14 +55,17 @@ impl Log {
         let mut records = Vec::with_capacity(events.len());
         let mut envelopes = Vec::with_capacity(events.len());
         let mut version = self.version;
-        for event in events {
+        let mut events = events.into_iter();
+        while let Some(event) = events.next() {
             let ordinal = version.ordinal + 1;
             let envelope = Envelope { ordinal, at: now, epoch, actor: actor.to_owned(), event };
             if let Err(illegal) = apply(&self.runbook, &mut self.state, &envelope) {
                 if !envelopes.is_empty() {
                     self.reload().await?;
                 }
-                return Ok(Appended::Refused(illegal));
+                envelopes.push(envelope);
+                let back = events_of(envelopes).into_iter().chain(events).collect();
+                return Ok(Appended::Refused(illegal, back));
             }
             let record = self.record(&envelope, version).await?;
             version = version_of(&record);
@@ -73,13 +76,13 @@ impl Log {
             Ok(version) => self.version = version,
             Err(AppendError::Conflict) => {
                 self.reload().await?;
-                return Ok(Appended::Moved);
+                return Ok(Appended::Moved(events_of(envelopes)));
             }
             Err(AppendError::Ambiguous(_)) => {
                 let written = self.is_written(&records).await?;
                 if !written {
                     self.reload().await?;
-                    return Ok(Appended::Moved);
+                    return Ok(Appended::Moved(events_of(envelopes)));
                 }
                 self.version = version;
             }
@@ -156,6 +159,10 @@ impl Log {
         *value = serde_json::from_slice(&bytes).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         Ok(())
     }
+}
+
+fn events_of(envelopes: Vec<Envelope>) -> Vec<Event> {
+    envelopes.into_iter().map(|envelope| envelope.event).collect()
 }
 
 /// The one value of an event that can be large.

@@ -88,7 +88,7 @@ impl Engine {
         let now = self.clock.now();
         match log.append(events, Some(epoch), &self.actor, now, Durability::Lazy).await? {
             Appended::Yes(envelopes) => self.tell(&log, &envelopes),
-            Appended::Moved | Appended::Refused(_) => {
+            Appended::Moved(_) | Appended::Refused(..) => {
                 let why = "a run with this id exists already".to_owned();
                 return Err(RunError::Journal { run: order.run, ordinal: 1, why });
             }
@@ -116,8 +116,8 @@ impl Engine {
                     return Ok(self.drive(log, epoch, signals).await?);
                 }
                 // Somebody else was quicker: look again at what the journal says now.
-                Appended::Moved => {}
-                Appended::Refused(illegal) => {
+                Appended::Moved(_) => {}
+                Appended::Refused(illegal, _) => {
                     let ordinal = log.ordinal() + 1;
                     return Err(RunError::Journal { run: run.clone(), ordinal, why: illegal.to_string() }.into());
                 }
@@ -143,8 +143,8 @@ impl Engine {
             let now = self.clock.now();
             match log.append(vec![event], None, &self.actor, now, Durability::Sync).await? {
                 Appended::Yes(_) => return Ok(log.state),
-                Appended::Moved => {}
-                Appended::Refused(illegal) => {
+                Appended::Moved(_) => {}
+                Appended::Refused(illegal, _) => {
                     let ordinal = log.ordinal() + 1;
                     return Err(RunError::Journal { run: run.clone(), ordinal, why: illegal.to_string() }.into());
                 }

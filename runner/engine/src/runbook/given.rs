@@ -9,6 +9,7 @@ use sluice_plugin::parse_duration;
 
 use super::checked::{Checked, Input, InputKind};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean, list};
+use crate::fit::plainly_fits;
 use crate::inventory::Inventory;
 
 /// A value as it came in.
@@ -193,6 +194,9 @@ fn plain(schema: &Value, given: &Given) -> Result<Value, Bad> {
         Given::Text(text) => from_text(schema, text)?,
         Given::Value(value) => value.clone(),
     };
+    if plainly_fits(schema, &value) {
+        return Ok(value);
+    }
     let validator = jsonschema::draft202012::new(schema).map_err(|error| Some((error.to_string(), None)))?;
     match validator.iter_errors(&value).map(|error| error.to_string()).reduce(|all, one| format!("{all}; {one}")) {
         None => Ok(value),

@@ -40,9 +40,9 @@ impl Lines {
 
     fn write(&self, inner: &mut Inner, line: &Line) {
         inner.last = Instant::now();
-        let text = inner.course.show(line, &self.stream);
-        // A run goes on without anybody reading along.
-        let _ = writeln!(io::stderr(), "{text}");
+        let text = inner.course.show(line, &self.stream) + "\n";
+        // Written at once, not in pieces. A run goes on without anybody reading along.
+        let _ = io::stderr().write_all(text.as_bytes());
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::checked::Tree;
 use super::leaf;
 use crate::diagnostic::{Code, Diagnostic, Findings, did_you_mean, list, nearest};
 use crate::expr::{Ty, TypeScope};
+use crate::fit::plainly_fits;
 use crate::source::Span;
 use crate::yaml::{Entry, Kind, Map, Node};
 
@@ -160,6 +161,9 @@ fn plain_secret(node: &Node, what: &str, findings: &mut Findings) {
 
 /// Validates a constant; each finding is put at the value inside that is wrong.
 pub(super) fn valid(node: &Node, constant: &Value, schema: &Value, what: &str, findings: &mut Findings) -> Option<()> {
+    if plainly_fits(schema, constant) {
+        return Some(());
+    }
     let validator = match jsonschema::draft202012::new(schema) {
         Ok(validator) => validator,
         Err(error) => {

@@ -7,6 +7,7 @@ use super::super::keys;
 use super::super::model::{InputModel, InputType};
 use super::{optional_text, variable};
 use crate::diagnostic::{Code, Diagnostic, Findings, did_you_mean, list};
+use crate::fit::plainly_schema;
 use crate::yaml::fields::{self, Fields, Spanned};
 use crate::yaml::{Key, Kind, Node};
 
@@ -113,6 +114,9 @@ fn schema(node: &Node, findings: &mut Findings) -> Option<InputType> {
     }
     if !inner_schemas(node, findings) {
         return None;
+    }
+    if plainly_schema(&schema) {
+        return Some(InputType::Plain(schema));
     }
     match jsonschema::draft202012::new(&schema) {
         Ok(_) => Some(InputType::Plain(schema)),
