@@ -165,3 +165,19 @@ steps:
         &[DONE, Move::Crash, Move::Finish(0, 0, 1)],
     );
 }
+
+#[test]
+fn of_two_renewals_each_has_its_own_step() {
+    check(
+        "
+steps:
+  - { id: t, uses: toy.token }
+  - { id: u, uses: toy.token }
+  - id: p
+    parallel:
+      - { id: a, uses: toy.read, with: { value: '{{ steps.t }}' } }
+      - { id: b, uses: toy.read, with: { value: '{{ steps.u }}' } }
+",
+        &[DONE, DONE, Move::Crash, Move::Finish(1, 7, 0)],
+    );
+}
