@@ -213,7 +213,7 @@ impl Writer {
                 writeln!(self.text, "{pad}  passes: {{ every: 1s, within: 1m }}").unwrap();
             }
         } else if draft.retry > 0 {
-            let backoff = if draft.retry % 2 == 0 { ", backoff: double" } else { "" };
+            let backoff = if draft.retry.is_multiple_of(2) { ", backoff: double" } else { "" };
             let (attempts, delay) = (1 + draft.retry % 3, 1 + draft.retry % 4);
             writeln!(self.text, "{pad}  retry: {{ attempts: {attempts}, delay: {delay}s{backoff} }}").unwrap();
         }

@@ -118,7 +118,7 @@ pub(super) fn journal_tells_the_same(sim: &Sim<'_>) -> Held {
 
 /// I6: an answer and a cancel may come in either order, and two cancels as well.
 pub(super) fn a_cancel_commutes(sim: &Sim<'_>, answer: &Event, pick: u8) -> Held {
-    if pick % 4 != 0 {
+    if !pick.is_multiple_of(4) {
         return Ok(());
     }
     sim.tally.count("swapped with a cancel");

@@ -108,7 +108,7 @@ pub(super) fn junk(sim: &Sim<'_>, pick: u16) -> Held {
 fn events(key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
     let key = || key.clone();
     let item = |key: &str| Item { key: key.into(), value: json!(1) };
-    let problem = Problem { retryable: pick % 2 == 0, ..Problem::not_applied("junk", "junk") };
+    let problem = Problem { retryable: pick.is_multiple_of(2), ..Problem::not_applied("junk", "junk") };
     let phases = [Phase::Steps, Phase::Session, Phase::Finally, Phase::Ended];
     let outcomes = [
         Outcome::Done,

@@ -59,7 +59,7 @@ pub(super) fn output(pick: u8) -> Value {
         8 => json!(-0.0),
         9 => json!(123_456_789.123_456_78),
         10 => json!(8.41e21),
-        11 => json!(2.225_073_858_507_201_1e-308),
+        11 => json!(2.225_073_858_507_201e-308),
         other => json!(f64::from(other) / 7.0),
     };
     let items = match pick % 4 {
