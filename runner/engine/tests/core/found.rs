@@ -149,3 +149,35 @@ finally:
         &[Move::Interrupt, Move::Crash],
     );
 }
+
+#[test]
+fn a_group_that_has_begun_is_not_asked_again_whether_it_should() {
+    check(
+        "
+steps:
+  - { id: t, uses: toy.token }
+  - id: p
+    when: 'steps.t.yes'
+    parallel:
+      - { id: a, uses: toy.change }
+      - { id: b, uses: toy.read, with: { value: '{{ steps.t }}' } }
+",
+        &[DONE, Move::Crash, Move::Finish(0, 0, 1)],
+    );
+}
+
+#[test]
+fn of_two_renewals_each_has_its_own_step() {
+    check(
+        "
+steps:
+  - { id: t, uses: toy.token }
+  - { id: u, uses: toy.token }
+  - id: p
+    parallel:
+      - { id: a, uses: toy.read, with: { value: '{{ steps.t }}' } }
+      - { id: b, uses: toy.read, with: { value: '{{ steps.u }}' } }
+",
+        &[DONE, DONE, Move::Crash, Move::Finish(1, 7, 0)],
+    );
+}
