@@ -50,6 +50,27 @@ impl Proc {
         }
     }
 
+    /// Stops it and waits until every thread has stopped: one that still runs could answer once more. False after 2 s.
+    pub fn stop(self) -> bool {
+        self.signal(Signal::SIGSTOP);
+        let until = Instant::now() + Duration::from_secs(2);
+        while self.alive() && !self.has_stopped() {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        true
+    }
+
+    fn has_stopped(self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        threads.map(|thread| fs::read_to_string(thread.path().join("stat")).unwrap_or_default()).all(|stat| {
+            let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+            state.is_none_or(|state| state == 'T')
+        })
+    }
+
     /// Ends it for certain (SIGKILL also ends a stopped process) and waits until it is gone; false after 5 s.
     pub fn end(self) -> bool {
         self.signal(Signal::SIGKILL);

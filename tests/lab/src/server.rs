@@ -114,7 +114,9 @@ impl Node {
 
     pub(crate) fn freeze(&mut self) {
         self.stop_slowing();
-        self.signal(Signal::SIGSTOP);
+        if let Some(proc) = self.proc {
+            proc.stop();
+        }
         self.doing = Doing::Frozen;
     }
 

@@ -209,7 +209,7 @@ impl Writer {
             writeln!(self.text, "{pad}  with: {{ value: [{}] }}", values.join(", ")).unwrap();
         }
         if gate {
-            if draft.retry % 2 == 1 {
+            if draft.width % 2 == 1 {
                 writeln!(self.text, "{pad}  passes: {{ every: 1s, within: 1m }}").unwrap();
             }
         } else if draft.retry > 0 {

@@ -363,3 +363,32 @@ fn most_attempts(step: &Step, slot: &Slot) -> Held {
     let most = if let Kind::Use(used) = &step.kind { used.retry.attempts } else { 1 };
     hold(slot.attempts <= most, || format!("I3: `{}` was tried {} times of {most}", step.id, slot.attempts))
 }
+
+/// Every ephemeral step that is done: what a new process has not got.
+pub(super) fn ephemeral(sim: &Sim<'_>, finally: bool) -> BTreeSet<Path> {
+    let done = |step: &Step, slot: &Slot| {
+        matches!(&step.kind, Kind::Use(used) if used.ephemeral) && matches!(slot.status, Status::Done(_))
+    };
+    let paths = leaves(sim, done);
+    paths.into_iter().filter(|path| finally || path.root == Root::Steps).collect()
+}
+
+/// The state calls stale what the books call gone, no more and no less.
+pub(super) fn what_is_gone_is_stale(sim: &Sim<'_>) -> Held {
+    let stale = leaves(sim, |_, slot| slot.stale);
+    hold(stale == sim.gone, || format!("I3: {:?} are gone, and {stale:?} are stale", sim.gone))
+}
+
+fn leaves(sim: &Sim<'_>, wanted: impl Fn(&Step, &Slot) -> bool) -> BTreeSet<Path> {
+    let found = super::junk::keys(sim).into_iter().filter_map(|(_, path)| path);
+    found.filter(|path| path.find(&sim.runbook, &sim.state).is_some_and(|(step, slot)| wanted(step, slot))).collect()
+}
+
+/// A claimed run is on; what was interrupted goes on with its steps, and will have its `finally` anew.
+pub(super) fn goes_on(sim: &Sim<'_>, over: bool) -> Held {
+    let state = &sim.state;
+    let fresh = || state.phase == Phase::Steps && state.finally == List::new(&sim.runbook.finally);
+    hold(state.ended.is_none() && !state.interrupted && (!over || fresh()), || {
+        "I5: a claimed run does not go on".into()
+    })
+}

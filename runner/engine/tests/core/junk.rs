@@ -89,10 +89,13 @@ fn judged(key: Key) -> Event {
 pub(super) fn junk(sim: &Sim<'_>, pick: u16) -> Held {
     let keys = keys(sim);
     let pick = usize::from(pick);
-    for at in 0..3 {
-        let (key, path) = &keys[(pick + at * 7) % keys.len()];
+    // What is in flight is where something could go wrong first.
+    let begun = sim.flight.keys().nth(pick % sim.flight.len().max(1));
+    let begun = begun.map(|path| (path.key(&sim.runbook, &sim.state), Some(path.clone())));
+    let picked = (0..2).map(|at| keys[(pick + at * 7) % keys.len()].clone());
+    for (at, (key, path)) in begun.into_iter().chain(picked).enumerate() {
         let attempt = Attempt(u32::try_from((pick / 5 + at) % 3).unwrap_or(0));
-        for event in events(key, attempt, pick + at) {
+        for event in events(&key, attempt, pick + at) {
             if let Some(why) = cannot_be(sim, &event, path.as_ref()) {
                 sim.tally.count("junk refused");
                 sim.refuse(&format!("I7: {why}"), &sim.envelope(Some(sim.state.epoch), event))?;
@@ -132,7 +135,7 @@ fn events(key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
 }
 
 /// Every step and round there is, and some that there are not.
-fn keys(sim: &Sim<'_>) -> Vec<(Key, Option<Path>)> {
+pub(super) fn keys(sim: &Sim<'_>) -> Vec<(Key, Option<Path>)> {
     let mut paths = Vec::new();
     collect(&sim.runbook.steps, &sim.state.steps, &Path::root(Root::Steps), &mut paths);
     collect(&sim.runbook.finally, &sim.state.finally, &Path::root(Root::Finally), &mut paths);

@@ -53,6 +53,7 @@ const COMES_UP: &[&str] = &[
     "swapped with a cancel",
     "tried again",
     "under way when cancelled",
+    "waiting",
 ];
 
 fn config() -> ProptestConfig {

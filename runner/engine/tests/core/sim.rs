@@ -2,14 +2,14 @@
 //!
 //! No task, no store: a crash is a new claim over the fold of the journal, with nothing in flight.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use sluice_engine::ids::Sha256;
 use sluice_engine::journal::{CancelHow, Envelope, Epoch, Event, Key, Outcome, Owner, Phase, Samples, Trigger};
-use sluice_engine::machine::path::Path;
+use sluice_engine::machine::path::{Path, locate};
 use sluice_engine::machine::{Command, InFlight, State, Status, apply, is_act, next, who_needs};
-use sluice_engine::runbook::checked::{Checked, Kind};
+use sluice_engine::runbook::checked::{Checked, Kind, Step};
 use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
 
 use super::tape::{Move, output};
@@ -32,6 +32,10 @@ pub(super) struct Sim<'a> {
     pub(super) flight: BTreeMap<Path, Task>,
     pub(super) session: bool,
     pub(super) log: Vec<Envelope>,
+    /// Outputs that died with the process that had them.
+    pub(super) gone: BTreeSet<Path>,
+    /// Attempts that have ended, counted from the journal.
+    tries: BTreeMap<Key, u32>,
     pub(super) tally: &'a Tally,
     tape: std::iter::Peekable<std::slice::Iter<'a, Move>>,
     race: Option<(CancelHow, u8)>,
@@ -48,6 +52,8 @@ impl<'a> Sim<'a> {
             flight: BTreeMap::new(),
             session: false,
             log: Vec::new(),
+            gone: BTreeSet::new(),
+            tries: BTreeMap::new(),
             tally,
             tape: tape.iter().peekable(),
             race: None,
@@ -120,10 +126,31 @@ impl<'a> Sim<'a> {
             checks::untouched(&before, &self.state, &envelope)?;
             return Err(format!("I7: {:?} is what had to come, and is refused: {illegal}", envelope.event));
         }
+        self.count(&envelope.event)?;
+        checks::what_is_gone_is_stale(self)?;
         checks::settled_stays(self, &before, &envelope.event)?;
         checks::statuses_add_up(self)?;
         self.log.push(envelope);
         self.now = Timestamp(self.now.0 + 1);
+        Ok(())
+    }
+
+    /// Keeps the books that the state is compared with.
+    fn count(&mut self, event: &Event) -> Held {
+        let key = match event {
+            Event::Done { key, .. } | Event::Failed { key, .. } | Event::Renewed { key, .. } => key,
+            _ => return Ok(()),
+        };
+        if let Some(path) = locate(key, &self.runbook, &self.state) {
+            self.gone.remove(&path);
+        }
+        if let Event::Done { attempt, .. } | Event::Failed { attempt, .. } = event {
+            let tries = self.tries.entry(key.clone()).or_default();
+            *tries += 1;
+            if attempt.0 != *tries {
+                return Err(format!("I7: attempt {} of `{key}` is accepted as its {tries}. one", attempt.0));
+            }
+        }
         Ok(())
     }
 
@@ -267,7 +294,8 @@ impl<'a> Sim<'a> {
         }
         let problem = Problem::not_applied("toy", "it was told to fail");
         let event = match (task, how % 8) {
-            (Task::Judge, 6) if patient => {
+            (Task::Judge, 3 | 6) if patient => {
+                self.tally.count("waiting");
                 return self.own(Event::Waiting { key, until: self.now.plus(within) });
             }
             (_, 7) => Event::Failed { key, attempt, problem },
@@ -343,9 +371,21 @@ impl<'a> Sim<'a> {
     fn claim(&mut self) -> Held {
         self.flight.clear();
         self.session = false;
+        let before = self.state.clone();
+        let again = matches!(before.ended, Some((Outcome::Interrupted, _)));
+        let over = again || (before.interrupted && before.cancel.is_none());
+        if over {
+            let finally: Vec<&str> = self.runbook.finally.iter().flat_map(Step::walk).map(|s| s.id.as_str()).collect();
+            self.tries.retain(|key, _| {
+                let first = key.as_str().split(['/', '[']).next().unwrap_or_default();
+                *key != Key::session() && !finally.contains(&first)
+            });
+        }
+        self.gone = checks::ephemeral(self, !over);
         let epoch = Epoch(self.state.epoch.0 + 1);
         let owner = Owner { host: "here".into(), pid: epoch.0, started: "boot/1".into() };
-        self.take(Some(epoch), Event::Claimed { epoch, owner })
+        self.take(Some(epoch), Event::Claimed { epoch, owner })?;
+        checks::goes_on(self, over)
     }
 
     fn ended(&mut self) -> Result<bool, String> {

@@ -95,6 +95,13 @@ async fn judge(world: &World, run: &RunId, came: &[Came], order: &[usize]) {
             assert_eq!(envelope.actor, owner, "{order:?}: event {} is not its owner's", envelope.ordinal);
         }
     }
+    // What was done is written down, whoever came in between.
+    let changes = world.diary.changes();
+    for change in &changes {
+        let step = change.split(' ').next().unwrap_or_default();
+        let at = loaded.runbook.steps.iter().position(|other| other.id.as_str() == step).unwrap();
+        assert_eq!(loaded.state.steps.slots[at].status.name(), "done", "{order:?}: {change}");
+    }
     let ended = loaded.state.ended.map(|(outcome, _)| outcome.name());
     assert!(drove == 0 || ended.is_some(), "{order:?}: {came:?}");
     if came[2] == Came::Cancelled && drove == 1 {

@@ -42,6 +42,43 @@ async fn a_renewal_that_cannot_even_start_fails_whoever_needs_it() {
     assert_eq!(key.as_str(), "c");
 }
 
+fn order_of(case: &Case) -> Order {
+    Order {
+        run: run_id(),
+        runbook: Arc::new(check_text(&text_of(case))),
+        origin: "a test".into(),
+        inputs: json!({}),
+        trigger: Trigger::Cli,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_was_given_up_stops_when_it_sees_that() {
+    let case = Case {
+        name: "given up",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { takes: 10s } }
+              - { id: b, uses: toy.change, with: { value: 1 } }",
+        outcome: "done",
+        ends: "",
+    };
+    let world = World::new(Arc::new(MemoryStore::default()));
+    let (first, second) = (world.process(1), world.process(2));
+    let order = order_of(&case);
+    let run = order.run.clone();
+    let (_sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
+    let takes_over = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        world.dead.lock().unwrap().push(1);
+        resume(&second, &run).await
+    };
+    let (first, second) = tokio::join!(first.start(order, &mut signals), takes_over);
+    assert_eq!(first.unwrap().0, Ending::Lost);
+    assert_eq!(second.unwrap().0, Ending::Ended(Outcome::Done));
+    assert_eq!(world.diary.changes(), ["b 1"]);
+}
+
 /// A person who never leaves, and a note when the terminal is taken away.
 struct Endless(Diary);
 
@@ -78,13 +115,7 @@ async fn an_interrupted_session_is_gone_before_finally() {
     let world = World::new(Arc::new(MemoryStore::default()));
     let mut engine = world.process(1);
     engine.sessions = Arc::new(Endless(world.diary.clone()));
-    let order = Order {
-        run: run_id(),
-        runbook: Arc::new(check_text(&text_of(&case))),
-        origin: "a test".into(),
-        inputs: json!({}),
-        trigger: Trigger::Cli,
-    };
+    let order = order_of(&case);
     let (sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
     let interrupt = async {
         tokio::time::sleep(Duration::from_secs(5)).await;
