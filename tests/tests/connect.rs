@@ -160,10 +160,12 @@ fn on_a_terminal(world: &World) {
     const BANNER: &str = "gone when this shell ends";
     let done = shell(&[
         Step::Sees(BANNER),
-        // Before the shell listens, Ctrl-C would end it.
-        Step::Types("echo u''p\n"),
-        Step::Sees("up"),
+        // Before the shell listens, Ctrl-C would end it; and with the line that it breaks off, it forgets what was
+        // typed since. So a person waits for the prompt, before and after.
+        Step::Types("PS1='rea''dy: '\n"),
+        Step::Sees("ready: "),
         Step::Types("\u{3}"),
+        Step::Sees("ready: "),
         Step::Types("test -s $NATS_CREDS && tty && echo cre''ds of $NATS_CONTEXT\n"),
         Step::Sees("creds of sluice"),
         Step::Types("exit 3\n"),

@@ -153,7 +153,15 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        panic!("process {} did not end within {PATIENCE:?}", self.child.id());
+        self.child.kill().unwrap();
+        // What it started may hold the other ends.
+        std::thread::sleep(Duration::from_secs(1));
+        let said = |reader: &mut Option<JoinHandle<String>>| match reader.take() {
+            Some(reader) if reader.is_finished() => reader.join().unwrap(),
+            _ => "(not known)".to_owned(),
+        };
+        let (stdout, stderr) = (said(&mut self.stdout), said(&mut self.stderr));
+        panic!("it did not end within {PATIENCE:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}");
     }
 }
 

@@ -25,14 +25,16 @@ pid, screen = pty.fork()
 if pid == 0:
     os.environ.update(TERM="xterm", SHELL="/bin/sh", PS1="$ ")
     os.execv(command[0], command)
-seen, new = b"", b""
+new = b""
 def read():
-    global seen, new
+    global new
     try:
         part = os.read(screen, 65536)
     except OSError:
         part = b""
-    seen, new = seen + part, new + part
+    sys.stdout.buffer.write(part)
+    sys.stdout.flush()
+    new += part
     return part != b""
 for what, text in steps:
     if what == "sees":
@@ -50,8 +52,6 @@ for what, text in steps:
 while screen is not None and read():
     pass
 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-sys.stdout.buffer.write(seen)
-sys.stdout.flush()
 sys.exit(code if code >= 0 else 128 - code)
 "#;
 
