@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use sluice_engine::inventory::{Inventory, PluginEntry};
+use sluice_engine::inventory::{Inventory, PluginEntry, SecretName};
 use sluice_engine::run::Hosts;
 use sluice_host::{
-    BadGrant, Grants, HostParts, HttpGrant, Origin, ReadingPath, Redactor, Shared, Sink, SystemClock, Vault,
+    BadGrant, Bound, Grants, HostParts, HttpGrant, Origin, ReadingPath, Redactor, Shared, Sink, SystemClock, Vault,
 };
-use sluice_plugin::{Call, Host, PluginName};
+use sluice_plugin::{Call, Host, PluginName, Problem, Secret, SecretRef};
 
 use crate::error::{CommandError, Result};
 use crate::{paths, plugins};
@@ -36,6 +36,17 @@ impl RunHosts {
             sink,
         };
         Ok(Self { shared: Shared::new(parts) })
+    }
+
+    /// Keeps a secret of the inventory for the run.
+    pub(crate) fn keep(&self, name: &SecretName, secret: Secret) {
+        self.shared.vault().keep(name.as_str(), secret, Bound::Granted);
+    }
+
+    /// What a step of this run has sealed.
+    pub(crate) fn sealed(&self, leaf: &Value) -> std::result::Result<Secret, Problem> {
+        let no_secret = || Problem::not_applied("bad_output", "it is no secret");
+        self.shared.vault().reveal(&SecretRef::from_json(leaf).ok_or_else(no_secret)?)
     }
 
     /// Removes the run's private files now.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::{Store, Trigger};
 use sluice_engine::machine::State;
@@ -20,6 +21,7 @@ use crate::known::recheck;
 use crate::owners::Processes;
 use crate::prepare::Prepared;
 use crate::report::Report;
+use crate::secrets::Secrets;
 use crate::session::TerminalSessions;
 use crate::signals::{self, Foreground};
 use crate::views::live::{self, Json, RunView, Watcher};
@@ -83,6 +85,7 @@ impl<'a> Launch<'a> {
     /// Begins the run and shows it to its end.
     pub(crate) async fn start(self, run: RunId, prepared: Prepared) -> Result<Exit> {
         let Prepared { runbook, origin, inputs } = prepared;
+        self.secrets(&run, &runbook, &inputs).await?;
         let mut signals = self.listen(&run)?;
         let order =
             Order { run: run.clone(), runbook: runbook.clone(), origin: origin.clone(), inputs, trigger: Trigger::Cli };
@@ -96,6 +99,7 @@ impl<'a> Launch<'a> {
     pub(crate) async fn resume(self, run: RunId) -> Result<Exit> {
         let recheck = recheck(&self.engine.registry);
         let loaded = self.engine.load(&run, &recheck).await?;
+        self.secrets(&run, &loaded.runbook, loaded.state.inputs()).await?;
         let mut signals = self.listen(&run)?;
         let driven = self.ticking(self.engine.resume(&run, &recheck, &mut signals)).await;
         self.tidy();
@@ -104,11 +108,22 @@ impl<'a> Launch<'a> {
     }
 
     /// What the run would do.
-    pub(crate) async fn plan(self, prepared: &Prepared) -> Plan {
+    pub(crate) async fn plan(self, run: &RunId, prepared: &Prepared) -> Result<Plan> {
+        self.secrets(run, &prepared.runbook, &prepared.inputs).await?;
         let work = self.engine.plan(&prepared.runbook, &prepared.origin, prepared.inputs.clone());
         let plan = self.ticking(work).await;
         self.tidy();
-        plan
+        Ok(plan)
+    }
+
+    /// Before anything begins: a run that misses a secret is not even started.
+    async fn secrets(&self, run: &RunId, runbook: &Checked, inputs: &Value) -> Result<()> {
+        if runbook.secrets().is_empty() {
+            return Ok(());
+        }
+        let Some(inventory) = self.context.trusted_inventory()? else { return Ok(()) };
+        let registry = &self.engine.registry;
+        Secrets { inventory, runbook, inputs, registry, hosts: &self.hosts, run }.fetch().await
     }
 
     fn listen(&self, run: &RunId) -> Result<Signals> {

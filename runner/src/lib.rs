@@ -21,6 +21,7 @@ mod prepare;
 mod report;
 mod safety;
 mod screen;
+mod secrets;
 mod session;
 mod signals;
 mod trust;

@@ -13,6 +13,9 @@ pub(crate) const MONITORING: &str = "nats";
 /// The action that says whom AWS takes the caller for.
 pub(crate) const IDENTITY: &str = "aws.caller_identity";
 
+/// The action that reads secrets of the inventory from the parameter store.
+pub(crate) const PARAMETERS: &str = "aws.parameters";
+
 type Make = fn() -> Arc<dyn Plugin>;
 
 /// Name and maker. A plugin is made when the first of its actions is named.

@@ -65,6 +65,7 @@ pub(crate) fn prepare(context: &Context, wanted: &str, pairs: &[Pair]) -> Result
         true => trusted(context, &runbook, &found)?,
         false => Inventory::default(),
     };
+    secrets(&runbook, &inventory)?;
     let mut given = given(pairs)?;
     thresholds(context, &runbook, &mut given)?;
     let inputs = resolve_inputs(&runbook, &given, &inventory).map_err(|found| inputs_error(&runbook, found))?;
@@ -93,7 +94,10 @@ pub(crate) fn check(context: &Context, found: &Found) -> Result<Checked> {
 /// A run that was begun with the inventory's clusters goes on only under a trusted one, which says what is granted.
 pub(crate) fn may_resume(context: &Context, runbook: &Checked) -> Result<()> {
     match context.inventory()? {
-        Some(inventory) if uses_inventory(runbook) => trust::require(inventory, &format!("a run of {}", runbook.name)),
+        Some(found) if uses_inventory(runbook) => {
+            trust::require(found, &format!("a run of {}", runbook.name))?;
+            secrets(runbook, &found.inventory)
+        }
         None if uses_inventory(runbook) => Err(no_inventory(&format!("a run of {}", runbook.name))),
         Some(_) | None => Ok(()),
     }
@@ -101,7 +105,15 @@ pub(crate) fn may_resume(context: &Context, runbook: &Checked) -> Result<()> {
 
 /// Nodes come from clusters, so this is enough.
 fn uses_inventory(runbook: &Checked) -> bool {
-    runbook.inputs.values().any(|input| matches!(input.kind, InputKind::Cluster))
+    let cluster = runbook.inputs.values().any(|input| matches!(input.kind, InputKind::Cluster));
+    cluster || !runbook.secrets().is_empty()
+}
+
+/// Every secret that the runbook names is there and granted.
+fn secrets(runbook: &Checked, inventory: &Inventory) -> Result<()> {
+    let found = runbook.secret_errors(inventory);
+    let what = || format!("what the runbook {} wants of the inventory", runbook.name);
+    if found.is_empty() { Ok(()) } else { Err(CommandError::invalid(&what(), found)) }
 }
 
 fn trusted(context: &Context, runbook: &Checked, found: &Found) -> Result<Inventory> {

@@ -8,3 +8,4 @@ mod connect;
 mod crash;
 mod health;
 mod house;
+mod secrets;

@@ -38,8 +38,9 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let prepared = prepare(context, &args.runbook, &args.input)?;
     let from = context.trusted_inventory()?.map(crate::inventory::Found::shown);
-    let launch = Launch::new(context, context.store()?, &new_run()?, None, Vec::new())?;
-    let plan = context.runtime()?.block_on(launch.plan(&prepared));
+    let run = new_run()?;
+    let launch = Launch::new(context, context.store()?, &run, None, Vec::new())?;
+    let plan = context.runtime()?.block_on(launch.plan(&run, &prepared))?;
     match args.json {
         true => views::json(&plan)?,
         false => views::out(&plan::show(

@@ -1,3 +1,4 @@
 //! What several modules of tests use.
 
+pub(crate) mod parameters;
 pub(crate) mod sluice;

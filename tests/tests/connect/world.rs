@@ -1,7 +1,6 @@
 //! A lab, a user who connects to it, and the secrets that must stay where they belong.
 
 use std::fs;
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
@@ -9,10 +8,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::{Value, json};
-use sluice_lab::{Lab, Options, REGION};
+use sluice_lab::{Lab, Options};
 
 use super::scan::{Secrets, Watch, files, in_files, new_in_shared_folders};
+use crate::common::parameters;
 use crate::common::sluice::{Done, Running, Sluice};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -141,12 +140,11 @@ impl World {
     /// Writes a parameter of the lab's parameter store.
     pub(super) fn put(&self, name: &str, value: &str) {
         let kind = if name.ends_with("nats_host") { "String" } else { "SecureString" };
-        let body = json!({ "Name": format!("{PREFIX}{name}"), "Value": value, "Type": kind, "Overwrite": true });
-        ssm(self.lab.plan().aws(), "PutParameter", &body);
+        parameters::put(&self.lab, &format!("{PREFIX}{name}"), value, kind);
     }
 
     pub(super) fn delete(&self, name: &str) {
-        ssm(self.lab.plan().aws(), "DeleteParameter", &json!({ "Name": format!("{PREFIX}{name}") }));
+        parameters::delete(&self.lab, &format!("{PREFIX}{name}"));
     }
 
     /// All parameters as the lab made them.
@@ -190,23 +188,6 @@ pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
         thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// A request of the AWS JSON protocol; the lab checks no signature.
-fn ssm(address: SocketAddr, operation: &str, body: &Value) {
-    let body = body.to_string();
-    let scope = format!("AWS4-HMAC-SHA256 Credential=AKIALAB/20260101/{REGION}/ssm/aws4_request");
-    let request = format!(
-        "POST / HTTP/1.1\r\nHost: ssm\r\nConnection: close\r\nAuthorization: {scope}\r\n\
-         X-Amz-Target: AmazonSSM.{operation}\r\nContent-Type: application/x-amz-json-1.1\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{operation}: {answer}");
 }
 
 /// A server that takes connections and never says a word.

@@ -55,6 +55,7 @@ codes! {
     UnknownAction = "unknown-action",
     UnknownGate = "unknown-gate",
     UnknownSecret = "unknown-secret",
+    UngrantedSecret = "ungranted-secret",
     // Expressions and the values they give.
     BadExpression = "bad-expression",
     UnknownFilter = "unknown-filter",

@@ -8,7 +8,7 @@ use sluice_plugin::Problem;
 use crate::expr::{self, EvalError, Key, Scope, Template};
 use crate::machine::scope::StepScope;
 use crate::machine::state::State;
-use crate::runbook::checked::{Checked, Kind, Session, Step, Tree};
+use crate::runbook::checked::{Checked, Session, Step, Tree};
 
 /// The value of a tree of templates.
 pub fn tree(tree: &Tree, scope: &dyn Scope) -> Result<Value, EvalError> {
@@ -53,47 +53,17 @@ pub fn problem(place: &str, error: &EvalError) -> Problem {
 
 /// The steps a step's own expressions name, with its `with`, conditions and expectations.
 pub fn names_in_step(step: &Step) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    step.when.iter().for_each(|when| names_in_expr(when, &mut names));
-    step.for_each.iter().for_each(|each| names_in_tree(&each.over, &mut names));
-    match &step.kind {
-        Kind::Use(used) => names_in_tree(&used.with, &mut names),
-        Kind::Gate(gate) => {
-            names_in_tree(&gate.with, &mut names);
-            for expect in &gate.expect {
-                names_in_expr(&expect.that, &mut names);
-                expect.otherwise.iter().for_each(|template| names_in_template(template, &mut names));
-            }
-        }
-        Kind::Group(_) => {}
-    }
-    names
+    names(step.paths())
 }
 
 pub fn names_in_session(session: &Session) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let templates = session.command.iter().chain(session.env.values()).chain(&session.banner);
-    templates.for_each(|template| names_in_template(template, &mut names));
-    names
+    names(session.paths())
 }
 
-fn names_in_tree(tree: &Tree, names: &mut BTreeSet<String>) {
-    match tree {
-        Tree::Constant(_) => {}
-        Tree::Leaf(template) => names_in_template(template, names),
-        Tree::Seq(items) => items.iter().for_each(|item| names_in_tree(item, names)),
-        Tree::Map(entries) => entries.values().for_each(|value| names_in_tree(value, names)),
-    }
-}
-
-fn names_in_template(template: &Template, names: &mut BTreeSet<String>) {
-    template.exprs().into_iter().for_each(|expr| names_in_expr(expr, names));
-}
-
-fn names_in_expr(expr: &expr::Expr, names: &mut BTreeSet<String>) {
-    for path in expr::roots(expr) {
-        if let ("steps", Some(Key::Name(name))) = (path.root.as_str(), path.parts.first().map(|part| &part.key)) {
-            names.insert(name.clone());
-        }
-    }
+fn names(paths: Vec<&expr::Path>) -> BTreeSet<String> {
+    let step = |path: &expr::Path| match path.parts.first().map(|part| &part.key) {
+        Some(Key::Name(name)) if path.root == "steps" => Some(name.clone()),
+        _ => None,
+    };
+    paths.into_iter().filter_map(step).collect()
 }

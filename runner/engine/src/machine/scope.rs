@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
+use sluice_plugin::SecretRef;
 
 use crate::expr::{Key as PartKey, Part, Resolved, Scope};
 use crate::machine::path::{Level, Path};
@@ -83,6 +84,7 @@ impl Scope for StepScope<'_> {
         match root {
             "inputs" => found(Cow::Borrowed(self.state.inputs())),
             "steps" => self.steps(path),
+            "secrets" => secret(path),
             "run" => self.run(path),
             "seen" if self.seen.is_some() => found(Cow::Borrowed(self.seen.unwrap_or(&Value::Null))),
             "item" | "index" => match round() {
@@ -96,7 +98,18 @@ impl Scope for StepScope<'_> {
 }
 
 fn unknown<'a>() -> Resolved<'a, Value> {
-    Resolved::Unknown { known: ["inputs", "steps", "run"].map(str::to_owned).to_vec() }
+    Resolved::Unknown { known: ["inputs", "steps", "secrets", "run"].map(str::to_owned).to_vec() }
+}
+
+/// A reference: the secret itself is only known to the host.
+fn secret<'a>(path: &[Part]) -> Resolved<'a, Value> {
+    match path.first().map(|part| &part.key) {
+        Some(PartKey::Name(name)) => {
+            let reference = SecretRef(format!("secrets.{name}")).to_json();
+            Resolved::Found { value: Cow::Owned(reference), used: 1 }
+        }
+        Some(PartKey::Index(_)) | None => Resolved::Missing { used: 0, known: Vec::new(), why: None },
+    }
 }
 
 /// `used` parts led to this slot.

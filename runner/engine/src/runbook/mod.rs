@@ -8,6 +8,7 @@ pub mod model;
 mod names;
 mod parse;
 mod schema;
+mod uses;
 
 pub use check::{Actions, Loaded, check, load};
 pub use checked::Checked;
@@ -17,3 +18,4 @@ pub(crate) use names::is_word;
 pub use names::{BadName, RunbookName, StepId};
 pub use parse::parse;
 pub use schema::runbook_schema;
+pub use uses::SecretUse;

@@ -11,6 +11,7 @@ use super::super::model::{Model, StepModel};
 use super::super::names::StepId;
 use super::shown;
 use crate::expr::{Key, Part, Resolved, Ty, TypeScope};
+use crate::inventory::SecretName;
 use crate::source::{Source, Span};
 
 /// Where the checker is: the open lists from outer to inner, and the items of the open loops.
@@ -103,6 +104,7 @@ impl TypeScope for Names<'_> {
             "inputs" => self.input(path),
             "steps" if self.place.is_some() => self.step(path),
             "run" if self.place.is_some() => self.run(path),
+            "secrets" if self.place.is_some() => secret(path),
             "seen" => self.seen.map_or_else(|| self.unknown(), found),
             "item" => item().map_or_else(|| self.unknown(), found),
             "index" if item().is_some() => Resolved::Found { value: Cow::Owned(Ty::Int), used: 0 },
@@ -129,6 +131,7 @@ impl Names<'_> {
             ("inputs", true),
             ("steps", self.place.is_some()),
             ("run", self.place.is_some()),
+            ("secrets", self.place.is_some()),
             ("seen", self.seen.is_some()),
             ("item", looped),
             ("index", looped),
@@ -191,6 +194,16 @@ impl Names<'_> {
             Some(id) => missing(1, known(), self.why_not(id)),
             None => missing(1, known(), None),
         }
+    }
+}
+
+/// Whether the inventory has it is found when there is an inventory.
+fn secret<'a>(path: &[Part]) -> Resolved<'a, Ty> {
+    let missing = |why: &str| Resolved::Missing { used: 0, known: Vec::new(), why: Some(why.to_owned()) };
+    match name_of(path.first()) {
+        Some(name) if SecretName::parse(name).is_some() => Resolved::Found { value: Cow::Owned(Ty::Secret), used: 1 },
+        Some(name) => missing(&format!("`{name}` cannot name a secret: {}", SecretName::FORM)),
+        None => missing("one secret is named at a time: `secrets.NAME`"),
     }
 }
 

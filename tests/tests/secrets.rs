@@ -1,0 +1,119 @@
+//! Secrets of the inventory in steps: they reach whom they are meant for, and stand nowhere else.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use sluice_lab::{Lab, Options};
+
+use crate::common::parameters;
+use crate::common::sluice::{Done, Sluice};
+
+const OF_ENV: &str = "env-correct-horse-battery-staple";
+const OF_FILE: &str = "file-correct-horse-battery-staple";
+const OF_SSM: &str = "ssm-correct-horse-battery-staple";
+
+const RUNBOOK: &str = r#"
+runbook: ask
+inputs:
+  cluster: { type: cluster }
+  url: { type: string }
+steps:
+  - id: ask
+    uses: base.http_get
+    with:
+      url: "{{ inputs.url }}"
+      bearer: "{{ secrets.of_env }}"
+      headers: { x-cluster: "{{ inputs.cluster.name }}" }
+      secret_headers: { x-file: "{{ secrets.of_file }}", x-parameter: "{{ secrets.of_ssm }}" }
+outputs:
+  said: "{{ steps.ask.body }}"
+"#;
+
+/// Answers every request with what it was asked, as a server that echoes would.
+fn echo() -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, seen) = channel();
+    // Ends with the test's process.
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.extend(byte);
+            }
+            let text = String::from_utf8(request).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+            stream.write_all(head.as_bytes()).unwrap();
+            let _ = sender.send(text);
+        }
+    });
+    (address, seen)
+}
+
+/// What is added to the lab's inventory.
+fn sections(address: SocketAddr, granted: &str) -> String {
+    format!(
+        "plugins: {{ base: {{ grants: {{ http: [{{ origin: \"http://{address}\", private: true }}], \
+         secrets: [{granted}] }} }} }}\n\
+         secrets: {{ of_env: {{ env: ASK_TOKEN }}, of_file: {{ file: token }}, of_ssm: {{ ssm: /ask/token }} }}\n"
+    )
+}
+
+fn ask(sluice: &Sluice, address: SocketAddr) -> Done {
+    let url = format!("url=http://{address}/who");
+    let done = sluice.run(&["run", "ask", "-i", "cluster=nats-staging", "-i", &url]);
+    for secret in [OF_ENV, OF_FILE, OF_SSM] {
+        assert!(!done.stdout.contains(secret) && !done.stderr.contains(secret), "{}", done.said());
+    }
+    done
+}
+
+#[tokio::test]
+async fn secrets_reach_only_whom_they_are_for() {
+    let lab = Lab::up(Options::default()).await.unwrap();
+    parameters::put(&lab, "/ask/token", OF_SSM, "SecureString");
+    let (address, seen) = echo();
+    let mut sluice = Sluice::on_with(&lab, |text| text + &sections(address, "of_env, of_file, of_ssm"));
+    sluice.file("runbooks/ask.yaml", RUNBOOK);
+    sluice.file("token", &format!("{OF_FILE}\n"));
+    // Not set: nothing has begun.
+    let done = ask(&sluice, address).expect_code(2);
+    assert!(done.stderr.contains("the environment variable ASK_TOKEN is not set"), "{}", done.said());
+    sluice.set("ASK_TOKEN", OF_ENV);
+    let done = ask(&sluice, address).expect_code(0);
+    let asked = seen.recv_timeout(Duration::from_secs(10)).unwrap().to_lowercase();
+    for header in [
+        format!("authorization: bearer {OF_ENV}"),
+        format!("x-file: {OF_FILE}"),
+        format!("x-parameter: {OF_SSM}"),
+        "x-cluster: nats-staging".to_owned(),
+    ] {
+        assert!(asked.contains(&header), "{header}: {asked}");
+    }
+    // What the server said of them is told without them.
+    assert!(done.stdout.contains("[redacted secrets.of_env]"), "{}", done.said());
+    let shown = sluice.run(&["runs", "show", "last", "--json"]).expect_code(0);
+    let store = fs::read_dir(sluice.home().join(".local/state/sluice")).unwrap().flatten();
+    let store: Vec<u8> =
+        store.filter(|file| file.path().is_file()).flat_map(|file| fs::read(file.path()).unwrap()).collect();
+    let kept = format!("{}{}", shown.stdout, String::from_utf8_lossy(&store));
+    assert!(store.len() > 1000 && kept.contains("secrets.of_env") && !kept.contains("correct-horse"), "{kept}");
+    // Gone from the parameter store, and gone from the inventory's grants.
+    parameters::delete(&lab, "/ask/token");
+    let done = ask(&sluice, address).expect_code(1);
+    assert!(done.stderr.contains("/ask/token"), "{}", done.said());
+    let mut other = Sluice::on_with(&lab, |text| text + &sections(address, "of_env"));
+    other.set("ASK_TOKEN", OF_ENV);
+    other.file("runbooks/ask.yaml", &RUNBOOK.replace("secrets.of_ssm", "secrets.of_sms"));
+    let done = ask(&other, address).expect_code(2);
+    for part in ["error[unknown-secret]", "did you mean `of_ssm`", "error[ungranted-secret]", "secrets: [of_file]"] {
+        assert!(done.stderr.contains(part), "{part}: {}", done.said());
+    }
+    assert!(seen.try_recv().is_err());
+}
