@@ -2,7 +2,7 @@
 
 use sluice_engine::diagnostic::visible;
 use sluice_engine::ids::Sha256;
-use sluice_engine::inventory::{Inventory, PluginEntry, SecretAt};
+use sluice_engine::inventory::{Inventory, PluginEntry, SecretAt, SecretEntry, SecretName};
 use sluice_plugin::inventory::Cluster;
 
 use crate::context::Context;
@@ -117,10 +117,7 @@ fn asks(found: &Found) -> Vec<(&'static str, Vec<String>)> {
     let inventory = &found.inventory;
     vec![
         ("clusters it acts on", inventory.clusters.values().flat_map(|entry| cluster(&entry.cluster)).collect()),
-        (
-            "secrets it fetches",
-            inventory.secrets.iter().map(|(name, at)| format!("{name} from {}", place(at))).collect(),
-        ),
+        ("secrets it fetches", inventory.secrets.iter().map(|(name, entry)| secret(name, entry)).collect()),
         (
             "what plugins may do",
             inventory.plugins.iter().flat_map(|(name, entry)| grants(name.as_str(), entry)).collect(),
@@ -148,6 +145,11 @@ fn cluster(cluster: &Cluster) -> Vec<String> {
     std::iter::once(format!("{}: {}, {account}", cluster.name, views::text::many(cluster.nodes.len(), "node")))
         .chain(hosts)
         .collect()
+}
+
+fn secret(name: &SecretName, entry: &SecretEntry) -> String {
+    let to = if entry.to.is_empty() { String::new() } else { format!(", only for {}", entry.to.join(", ")) };
+    format!("{name} from {}{to}", place(&entry.at))
 }
 
 fn place(at: &SecretAt) -> String {
