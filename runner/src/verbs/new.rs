@@ -38,7 +38,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     if builtin::text(name.as_str()).is_some() {
         context.note(&format!("it hides the built-in runbook `{name}`"));
     }
-    let run = if context.inventory()?.is_some() { name.to_string() } else { shown };
+    // Names count beside an inventory that is trusted.
+    let named = match context.inventory()? {
+        Some(found) => context.is_trusted(found)?,
+        None => false,
+    };
+    let run = if named { name.to_string() } else { shown };
     context.note(&format!("edit it, then: sluice check {run} && sluice run {run}"));
     Ok(Exit::DONE)
 }
