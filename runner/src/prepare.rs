@@ -12,6 +12,7 @@ use sluice_engine::runbook::checked::{InputKind, Trigger};
 use sluice_engine::runbook::{Checked, Given, load, resolve_inputs};
 use sluice_engine::source::Source;
 use sluice_engine::{thresholds, yaml};
+use sluice_plugin::Power;
 
 use crate::context::Context;
 use crate::error::{CommandError, Result};
@@ -61,7 +62,7 @@ pub(crate) fn prepare(context: &Context, wanted: &str, pairs: &[Pair]) -> Result
         return Err(CommandError::refused(format!("the runbook {} may not be started from here", runbook.name))
             .hint("its `triggers` do not list `cli`"));
     }
-    let inventory = match uses_inventory(&runbook) {
+    let inventory = match uses_inventory(context, &runbook)? {
         true => trusted(context, &runbook)?,
         false => Inventory::default(),
     };
@@ -129,20 +130,25 @@ fn check(context: &Context, found: &Found) -> Result<Checked> {
 
 /// A run that was begun with the inventory's clusters goes on only under a trusted one, which says what is granted.
 pub(crate) fn may_resume(context: &Context, runbook: &Checked) -> Result<()> {
-    match context.inventory()? {
-        Some(found) if uses_inventory(runbook) => {
-            trust::require(found, &format!("a run of {}", runbook.name))?;
-            secrets(runbook, &found.inventory)
-        }
-        None if uses_inventory(runbook) => Err(no_inventory(&format!("a run of {}", runbook.name))),
-        Some(_) | None => Ok(()),
+    if !uses_inventory(context, runbook)? {
+        return Ok(());
     }
+    let what = format!("a run of {}", runbook.name);
+    let found = context.inventory()?.ok_or_else(|| no_inventory(&what))?;
+    trust::require(found, &what)?;
+    secrets(runbook, &found.inventory)
 }
 
-/// Nodes come from clusters, so this is enough.
-fn uses_inventory(runbook: &Checked) -> bool {
+/// Whether anything of it is the inventory's to say: clusters (nodes come from them), secrets, and where the plugins
+/// connect to that open connections of their own. Those use the user's credentials, and no grant holds them back.
+fn uses_inventory(context: &Context, runbook: &Checked) -> Result<bool> {
     let cluster = runbook.inputs.values().any(|input| matches!(input.kind, InputKind::Cluster));
-    cluster || !runbook.secrets().is_empty()
+    if cluster || !runbook.secrets().is_empty() {
+        return Ok(true);
+    }
+    let registry = context.registry()?;
+    let mut actions = runbook.actions.keys().filter_map(|name| registry.action(name));
+    Ok(actions.any(|action| action.plugin.describe().powers.iter().any(|power| power.kind == Power::NETWORK)))
 }
 
 /// Every secret that the runbook names is there and granted.
