@@ -132,6 +132,6 @@ impl Context {
 
     /// One line for the person at the terminal.
     pub(crate) fn note(&self, text: &str) {
-        eprintln!("{} {text}", self.screen.err.paint(Tone::Warn, "note:"));
+        views::err(&format!("{} {text}\n", self.screen.err.paint(Tone::Warn, "note:")));
     }
 }

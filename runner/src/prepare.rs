@@ -17,7 +17,7 @@ use sluice_plugin::Power;
 use crate::context::Context;
 use crate::error::{CommandError, Result};
 use crate::find::{self, Found};
-use crate::{builtin, inventory, paths, safety, trust};
+use crate::{builtin, inventory, paths, safety, trust, views};
 
 /// Everything a run is started from.
 pub(crate) struct Prepared {
@@ -123,7 +123,7 @@ fn check(context: &Context, found: &Found) -> Result<Checked> {
     let loaded = load(&found.source, &*context.registry()?)
         .map_err(|diagnostics| CommandError::invalid(&format!("the runbook {}", found.source.name()), diagnostics))?;
     for warning in &loaded.warnings {
-        eprintln!("{}", render(warning, context.screen.err.engine_paint()));
+        views::err(&(render(warning, context.screen.err.engine_paint()) + "\n"));
     }
     Ok(loaded.runbook)
 }

@@ -1,7 +1,5 @@
 //! `sluice check`
 
-use std::io::Write as _;
-
 use serde::Serialize;
 use sluice_engine::diagnostic::{Diagnostic, render};
 use sluice_engine::inventory::{Basis, Inventory};
@@ -113,7 +111,7 @@ fn show(
     }
     let warnings: String = found.iter().map(|one| render(one, err.engine_paint()) + "\n").collect();
     // Warnings are for a person; the answer is the exit code.
-    let _ = std::io::stderr().write_all(warnings.as_bytes());
+    views::err(&warnings);
     if let Some(assumptions) = assumptions {
         return show_assumptions(context, &assumptions);
     }
