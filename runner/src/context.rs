@@ -10,7 +10,7 @@ use sluice_host::{Redactor, sweep};
 use sluice_store::SqliteStore;
 use tokio::runtime::Runtime;
 
-use crate::error::{CommandError, Result};
+use crate::error::{CommandError, Result, visible_lines};
 use crate::inventory::{self, Found};
 use crate::screen::{Screen, Tone};
 use crate::trust::{self, Trust};
@@ -132,6 +132,6 @@ impl Context {
 
     /// One line for the person at the terminal.
     pub(crate) fn note(&self, text: &str) {
-        views::err(&format!("{} {text}\n", self.screen.err.paint(Tone::Warn, "note:")));
+        views::err(&format!("{} {}\n", self.screen.err.paint(Tone::Warn, "note:"), visible_lines(text)));
     }
 }

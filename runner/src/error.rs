@@ -112,7 +112,7 @@ impl CommandError {
 }
 
 /// As [`visible`], but our own messages may have several lines.
-fn visible_lines(text: &str) -> String {
+pub(crate) fn visible_lines(text: &str) -> String {
     text.lines().map(|line| visible(line).into_owned()).collect::<Vec<_>>().join("\n  ")
 }
 

@@ -1,7 +1,7 @@
 //! `sluice check`
 
 use serde::Serialize;
-use sluice_engine::diagnostic::{Diagnostic, render};
+use sluice_engine::diagnostic::{Diagnostic, render, visible};
 use sluice_engine::inventory::{Basis, Inventory};
 use sluice_engine::runbook::load;
 
@@ -116,7 +116,7 @@ fn show(
         return show_assumptions(context, &assumptions);
     }
     for name in checked {
-        views::out(&format!("{} {name}\n", views::sign::Sign::Done.on(&context.screen.out)))?;
+        views::out(&format!("{} {}\n", views::sign::Sign::Done.on(&context.screen.out), visible(name)))?;
     }
     Ok(Exit::DONE)
 }
