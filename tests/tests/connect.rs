@@ -201,7 +201,7 @@ fn on_a_terminal(world: &World) {
         assert!(done.stdout.contains(part), "{part}: {}", done.said());
     }
     shell(&[Step::Sees(BANNER), Step::Signals("SIGTERM")]).expect_code(130);
-    shell(&[Step::Sees(BANNER), Step::HangsUp]);
+    shell(&[Step::Sees(BANNER), Step::HangsUp]).expect_code(130);
 }
 
 #[tokio::test]
