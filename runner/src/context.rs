@@ -95,7 +95,7 @@ impl Context {
     }
 
     /// What killed processes left behind goes first, whatever was asked for.
-    fn sweep_private(&self) {
+    pub(crate) fn sweep_private(&self) {
         for base in paths::all_private() {
             match sweep(&base) {
                 Ok(swept) if !swept.is_empty() => {

@@ -27,15 +27,19 @@ impl RunHosts {
         redactor: Arc<Redactor>,
         sink: Arc<dyn Sink>,
     ) -> Result<Self> {
-        let parts = HostParts {
-            run: run.to_owned(),
-            grants: inventory.map_or_else(|| Ok(BTreeMap::new()), grants)?,
-            vault: Arc::new(Vault::new(redactor)),
-            private_base: paths::private()?,
-            clock: Arc::new(SystemClock),
-            sink,
-        };
+        let parts = parts(run, inventory, redactor, sink)?;
         Ok(Self { shared: Shared::new(parts) })
+    }
+
+    /// Those of a plan, which write no private file.
+    pub(crate) fn of_plan(
+        run: &str,
+        inventory: Option<&Inventory>,
+        redactor: Arc<Redactor>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Self> {
+        let parts = parts(run, inventory, redactor, sink)?;
+        Ok(Self { shared: Shared::of_plan(parts) })
     }
 
     /// Keeps a secret of the inventory for the run.
@@ -69,6 +73,17 @@ impl Hosts for RunHosts {
             *text = clean;
         }
     }
+}
+
+fn parts(run: &str, inventory: Option<&Inventory>, redactor: Arc<Redactor>, sink: Arc<dyn Sink>) -> Result<HostParts> {
+    Ok(HostParts {
+        run: run.to_owned(),
+        grants: inventory.map_or_else(|| Ok(BTreeMap::new()), grants)?,
+        vault: Arc::new(Vault::new(redactor)),
+        private_base: paths::private()?,
+        clock: Arc::new(SystemClock),
+        sink,
+    })
 }
 
 /// What the inventory's `plugins` say, and the monitoring endpoints of its own nodes for the plugin that reads them.

@@ -104,7 +104,7 @@ pub(crate) fn may_resume(context: &Context, runbook: &Checked) -> Result<()> {
 }
 
 /// Nodes come from clusters, so this is enough.
-fn uses_inventory(runbook: &Checked) -> bool {
+pub(crate) fn uses_inventory(runbook: &Checked) -> bool {
     let cluster = runbook.inputs.values().any(|input| matches!(input.kind, InputKind::Cluster));
     cluster || !runbook.secrets().is_empty()
 }
