@@ -372,3 +372,45 @@ struct ProblemDocument {
     path: Option<String>,
     details: Option<Value>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reproduce with `jq -cSj . | sha256sum` over the text, which has no fractions.
+    #[test]
+    fn the_vector_of_a_binding() {
+        let zeros = "0".repeat(64);
+        let text = r#"{
+            "form": 1, "step": "roll[node-2]/terminate", "action": "aws.terminate_instance", "effect": "destroy",
+            "contract": "ZERO",
+            "identity": [{ "account": "123456789012", "region": "us-east-2", "profile": "staging", "act_role": null }],
+            "with": { "instance": "i-0abc", "token": { "$secret": "secrets.axiom_token" }, "wait": 30 },
+            "target": { "account": "123456789012", "region": "us-east-2", "instance": "i-0abc" },
+            "made_from": {
+                "runbook": "ZERO", "calls": { "replace-node": "ZERO" }, "actions": "ZERO", "inputs": "ZERO",
+                "thresholds": { "thresholds": "ZERO" }, "inventory": "ZERO", "policy": "ZERO"
+            }
+        }"#;
+        let binding: Binding = serde_json::from_str(&text.replace("ZERO", &zeros)).unwrap();
+        assert_eq!(binding.digest().to_hex(), "a78fea89a342a966eb3950f41b91d250d0987d077318efd0d9783d4936708aa4");
+        let steps = [Planned {
+            key: binding.step.clone(),
+            summary: None,
+            action: Some(binding.action.clone()),
+            effect: binding.effect,
+            gate: None,
+            finally: false,
+            what: What::Would {
+                digest: binding.digest(),
+                binding: Box::new(binding.clone()),
+                facts: json!({ "a": 1 }),
+            },
+            by_hand: Vec::new(),
+        }];
+        assert_eq!(
+            digest_of(&binding.made_from, &steps).to_hex(),
+            "245d955d4954c01cf55c3f4ef441944668d981ab087c9d4d179a977f60304f6c"
+        );
+    }
+}
