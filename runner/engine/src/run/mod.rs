@@ -25,7 +25,9 @@ use crate::runbook::checked::{Checked, Step};
 
 pub use gate::{Decision, GateRun};
 pub use open::{Loaded, OpenError, Order, Recheck, index_entry};
-pub use plan::{Plan, Planned, What};
+pub use plan::{
+    Altered, Binding, Change, Changes, Counts, InventorySource, MadeFrom, Plan, Planned, Sources, Unbound, What,
+};
 
 /// What a run needs of the world. One per process.
 #[derive(Clone)]
