@@ -85,6 +85,8 @@ impl Drive {
     }
 
     async fn turn(&mut self, signals: &mut Signals) -> Result<Turn, RunError> {
+        let news = self.log.take_news();
+        self.tell(&news);
         if self.log.state.epoch != self.epoch {
             return Ok(Turn::Is(Ending::Lost));
         }
@@ -390,7 +392,11 @@ impl Drive {
         };
         let until = waiting.unwrap_or_else(|| began.plus(gate.passes.within));
         let (mut judgement, seen) = match answer {
-            Ok(outcome) => judge(&self.log.runbook, &self.log.state, path, (step, gate), outcome),
+            Ok(mut outcome) => {
+                // It is judged as it will be read.
+                self.engine.hosts.redact(&mut outcome.output);
+                judge(&self.log.runbook, &self.log.state, path, (step, gate), outcome)
+            }
             Err(problem) => unanswered(&problem),
         };
         self.engine.hosts.redact_text(&mut judgement.why);

@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::Value;
 use sluice_plugin::{ActionName, Attempt as Number, Effect, GateClass, Outcome, Preview, Problem, Verdict};
 
-use super::Engine;
 use super::attempt::Attempt;
 use super::judge::{judge, unanswered};
+use super::{Engine, clean};
 use crate::ids::{RunId, Sha256};
 use crate::journal::{Envelope, Epoch, Event, Item, Key, Owner, Phase, Samples, Trigger};
 use crate::machine::path::{Path, locate};
@@ -101,7 +101,8 @@ struct Planner<'a> {
 
 impl Engine {
     /// Plans a run. Reads that fail are part of the plan.
-    pub async fn plan(&self, runbook: &Checked, origin: &str, inputs: Value) -> Plan {
+    pub async fn plan(&self, runbook: &Checked, origin: &str, mut inputs: Value) -> Plan {
+        self.hosts.redact(&mut inputs);
         let mut planner = Planner {
             engine: self,
             run: RunId::new(0, [0; 10]),
@@ -125,6 +126,7 @@ impl Engine {
 impl Planner<'_> {
     fn begin(&mut self, inputs: Value) {
         self.apply(Event::Started {
+            run: None,
             runbook: self.runbook.name.to_string(),
             snapshot: Sha256::ZERO,
             inputs,
@@ -166,7 +168,8 @@ impl Planner<'_> {
     }
 
     /// What the core decided without asking anybody; wrong where it rests on something unknown.
-    fn decide(&mut self, event: Event) {
+    fn decide(&mut self, mut event: Event) {
+        clean::event(&*self.engine.hosts, &mut event);
         let path = event.key().and_then(|key| locate(key, self.runbook, &self.state));
         let Some(path) = path else { return self.apply(event) };
         if let Some(step) = self.waits_for(&path) {
@@ -217,7 +220,10 @@ impl Planner<'_> {
             };
         };
         let (judgement, seen) = match answer {
-            Ok(outcome) => judge(self.runbook, &self.state, path, (step, gate), outcome),
+            Ok(mut outcome) => {
+                self.engine.hosts.redact(&mut outcome.output);
+                judge(self.runbook, &self.state, path, (step, gate), outcome)
+            }
             Err(problem) => unanswered(&problem),
         };
         What::Sample { verdict: judgement.verdict, why: judgement.why, seen }
@@ -235,7 +241,8 @@ impl Planner<'_> {
     }
 
     /// Writes a step into the plan and settles it in the state, so that the walk goes on.
-    fn put(&mut self, path: &Path, what: What) {
+    fn put(&mut self, path: &Path, mut what: What) {
+        clean::what(&*self.engine.hosts, &mut what);
         let key = path.key(self.runbook, &self.state);
         let Some((step, slot)) = path.find(self.runbook, &self.state) else { return };
         let (span, id) = (step.span, step.id.to_string());

@@ -2,10 +2,12 @@
 
 mod cases;
 mod crash;
+mod evidence;
 mod race;
 mod stores;
 mod ways;
 mod world;
+mod written;
 
 use std::sync::Arc;
 
