@@ -5,6 +5,7 @@
 
 pub mod diagnostic;
 pub mod evidence;
+pub mod digest;
 pub mod expr;
 mod fit;
 pub mod ids;
