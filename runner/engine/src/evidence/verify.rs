@@ -39,7 +39,7 @@ pub struct Verdict {
     pub signed: bool,
     /// Nowhere: heads are not yet kept by anybody else.
     pub anchored: bool,
-    pub cannot_exclude: Vec<String>,
+    pub cannot_tell: Vec<String>,
 }
 
 /// Something that is not as it should be.
@@ -297,7 +297,7 @@ impl Seen {
     fn verdict(self, noted: Noted) -> Verdict {
         let has = |about: About| self.findings.iter().any(|finding| finding.about == about);
         let (intact, complete) = (!has(About::Intact), !has(About::Complete));
-        let cannot_exclude = self.cannot_exclude(noted);
+        let cannot_tell = self.cannot_tell(noted);
         let bound = self.bound();
         let (runbook, started, by) = match &self.started {
             Some(Envelope { event: Event::Started { runbook, .. }, at, actor, .. }) => {
@@ -322,34 +322,35 @@ impl Seen {
             noted,
             signed: false,
             anchored: false,
-            cannot_exclude,
+            cannot_tell,
         }
     }
 
-    fn cannot_exclude(&self, noted: Noted) -> Vec<String> {
+    fn cannot_tell(&self, noted: Noted) -> Vec<String> {
         let mut left = Vec::new();
         let last = self.version.map_or(0, |version| version.ordinal);
         match noted {
             Noted::NotGiven | Noted::Missing => left.push(
-                "that the whole journal was written anew, or is an older copy of it: give a head that was noted while \
+                "whether the whole journal was written anew, or is an older copy of it: give a head that was noted while \
                  the run was known to be right (--head)"
                     .to_owned(),
             ),
             Noted::Found { event } if event < last => {
-                left.push(format!("that what comes after event {event} was written anew, or is an older copy"));
+                left.push(format!("whether what comes after event {event} was written anew, or is an older copy"));
             }
             Noted::Found { .. } => {}
         }
         if self.started.is_some() && self.bound().is_none() {
             left.push(
-                "that it is the journal of another run: it is from before runs were named in their chains".to_owned(),
+                "whether it is the journal of another run: it is from before runs were named in their chains"
+                    .to_owned(),
             );
         }
         if self.ended == Some(Outcome::Interrupted) {
-            left.push("that the run was resumed afterwards: it was interrupted".to_owned());
+            left.push("whether the run was resumed afterwards: it was interrupted".to_owned());
         }
         left.push(
-            "that what was journaled is not what happened: hashes only show that nothing was changed since".to_owned(),
+            "whether what was journaled is what happened: hashes only show that nothing was changed since".to_owned(),
         );
         left
     }
@@ -360,7 +361,7 @@ fn counted(header: &Header, (records, blobs, head): (u64, u64, Version)) -> Stri
         return format!("its first line says that it ends with {}, and it ends with {}", header.head.hash, head.hash);
     }
     format!(
-        "its first line says {} events and {} blobs, and there are {records} and {blobs}",
+        "its first line says {} of events and {} of blobs, and there are {records} and {blobs}",
         header.records, header.blobs
     )
 }

@@ -47,7 +47,7 @@ async fn every_toy_verifies() {
         assert_eq!(verdict.outcome.unwrap().name(), case.outcome);
         assert_eq!(verdict.noted, Noted::Found { event: verdict.events });
         assert!(!verdict.signed && !verdict.anchored);
-        assert_eq!(verdict.cannot_exclude.len(), 1, "{:?}", verdict.cannot_exclude);
+        assert_eq!(verdict.cannot_tell.len(), 1, "{:?}", verdict.cannot_tell);
         assert_eq!(File::read(&file.text()).unwrap(), file);
     }
 }
@@ -108,7 +108,7 @@ async fn what_was_done_to_a_file_is_named() {
         "the tail is cut",
         text(&|lines| lines.truncate(4)),
         Complete,
-        "its first line says 6 events and 2 blobs, and there are 3 and 0",
+        "its first line says 6 of events and 2 of blobs, and there are 3 and 0",
     );
     check(
         "the last event is gone",
@@ -198,7 +198,7 @@ async fn a_noted_head_tells_what_hashes_cannot() {
     let forged = forged(&file);
     let verdict = verify(&forged.text(), Some(&run), None);
     assert!(verdict.intact && verdict.complete, "{:?}", verdict.findings);
-    assert!(verdict.cannot_exclude[0].contains("written anew, or is an older copy"), "{:?}", verdict.cannot_exclude);
+    assert!(verdict.cannot_tell[0].contains("written anew, or is an older copy"), "{:?}", verdict.cannot_tell);
     let noted = verify(&forged.text(), Some(&run), Some(&file.header.head.hash));
     assert_eq!((noted.intact, noted.noted), (false, Noted::Missing));
     assert!(what(&noted, About::Intact).contains("written anew, or is an older copy"), "{:?}", noted.findings);
@@ -206,7 +206,7 @@ async fn a_noted_head_tells_what_hashes_cannot() {
     let early = file.records[2].hash;
     let verdict = verify(&file.text(), Some(&run), Some(&early));
     assert_eq!((verdict.intact, verdict.noted), (true, Noted::Found { event: 3 }));
-    assert!(verdict.cannot_exclude[0].contains("after event 3"), "{:?}", verdict.cannot_exclude);
+    assert!(verdict.cannot_tell[0].contains("after event 3"), "{:?}", verdict.cannot_tell);
     assert_eq!(verify(&forged.text(), Some(&run), Some(&early)).noted, Noted::Missing);
 }
 
