@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use sluice_plugin::Timestamp;
 
 use crate::ids::{RunId, Sha256};
-use crate::journal::{Record, Version};
+use crate::journal::chain::{blob_hash, verify};
+use crate::journal::{Envelope, Record, StoreError, Version};
+use crate::run::large_value;
 
 /// Of the format. Another one is not read.
 pub const VERSION: u16 = 1;
@@ -119,6 +121,34 @@ impl File {
         }
         let header = header.ok_or("it is no exported run: its first line should be a `sluice_evidence`")?;
         Ok(Self { header, records, blobs })
+    }
+}
+
+impl File {
+    pub fn blob(&self, hash: &Sha256) -> Option<&[u8]> {
+        self.blobs.iter().find(|blob| blob.hash == *hash).map(|blob| blob.bytes.as_slice())
+    }
+
+    /// The events as they were meant, with what is kept as blobs in its place.
+    pub fn envelopes(&self) -> Result<Vec<Envelope>, StoreError> {
+        let missing = |hash: &Sha256| StoreError::Corrupt(format!("blob {hash} is missing"));
+        let text = |hash: &Sha256| self.blob(hash).ok_or_else(|| missing(hash)).map(String::from_utf8_lossy);
+        let mut envelopes = Vec::with_capacity(self.records.len());
+        for verified in verify(&self.records, Version::START)? {
+            let verified = match verified.body_elsewhere() {
+                Some(hash) => verified.with_body(text(&hash)?.into_owned()),
+                None => verified,
+            };
+            let mut envelope = verified.envelope()?;
+            if let Some(value) = large_value(&mut envelope.event)
+                && let Some(hash) = blob_hash(value)
+            {
+                let whole = serde_json::from_str(&text(&hash)?);
+                *value = whole.map_err(|error| StoreError::Corrupt(format!("blob {hash}: {error}")))?;
+            }
+            envelopes.push(envelope);
+        }
+        Ok(envelopes)
     }
 }
 

@@ -7,6 +7,7 @@ mod export;
 mod file;
 mod verify;
 
+pub use crate::run::{Difference, Replayed};
 pub use export::export;
 pub use file::{Blob, Exporter, File, Header, VERSION};
 pub use verify::{About, Finding, Noted, Verdict, verify};

@@ -10,6 +10,7 @@ mod judge;
 mod log;
 mod open;
 mod plan;
+mod replay;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use gate::{Decision, GateRun};
 pub(crate) use log::large_value;
 pub use open::{Loaded, OpenError, Order, Recheck, index_entry};
 pub use plan::{Plan, Planned, What};
+pub use replay::{Difference, Replayed};
 
 /// What a run needs of the world. One per process.
 #[derive(Clone)]

@@ -167,7 +167,7 @@ impl Engine {
         let Some(first) = verify(records.get(..1).unwrap_or_default(), Version::START)?.pop() else {
             return Err(OpenError::NoRun(run.clone()));
         };
-        let snapshot = self.snapshot_of(run, understood(&*self.store, run, first).await?)?;
+        let snapshot = supported(run, &understood(&*self.store, run, first).await?)?;
         let bytes = self.store.get_blob(&snapshot).await?;
         let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("the snapshot of run {run} is missing")))?;
         let snapshot: Snapshot = serde_json::from_slice(&bytes)
@@ -178,25 +178,6 @@ impl Engine {
         // What was there before is no news.
         drop(log.take_news());
         Ok((log, snapshot, envelopes))
-    }
-
-    /// The blob of the snapshot, from a first event that is this run's and was written for a Sluice like this one.
-    fn snapshot_of(&self, run: &RunId, first: Envelope) -> Result<Sha256, OpenError> {
-        let Event::Started { run: bound, snapshot, semantics, .. } = first.event else {
-            return Err(StoreError::Corrupt(format!("the journal of run {run} does not begin with its start")).into());
-        };
-        if let Some(other) = bound.filter(|bound| bound != run) {
-            let what = format!("the journal of run {run} is that of run {other}");
-            return Err(StoreError::Corrupt(what).into());
-        }
-        if semantics > SEMANTICS {
-            return Err(StoreError::TooNew(format!(
-                "run {run} was started with semantics {semantics}, this Sluice knows up to {SEMANTICS}; use the version \
-                 that started it"
-            ))
-            .into());
-        }
-        Ok(snapshot)
     }
 
     async fn drive(&self, log: Log, epoch: Epoch, signals: &mut Signals) -> Result<(Ending, State), RunError> {
@@ -253,6 +234,24 @@ impl Engine {
     async fn index(&self, run: &RunId, state: &State, ordinal: u64) -> Result<(), RunError> {
         Ok(self.store.put(&index_entry(run, state, ordinal)).await?)
     }
+}
+
+/// The blob of the snapshot, from a first event that is this run's and was written for a Sluice like this one.
+pub(super) fn supported(run: &RunId, first: &Envelope) -> Result<Sha256, OpenError> {
+    let Event::Started { run: bound, snapshot, semantics, .. } = &first.event else {
+        return Err(StoreError::Corrupt(format!("the journal of run {run} does not begin with its start")).into());
+    };
+    if let Some(other) = bound.as_ref().filter(|bound| *bound != run) {
+        return Err(StoreError::Corrupt(format!("the journal of run {run} is that of run {other}")).into());
+    }
+    if *semantics > SEMANTICS {
+        return Err(StoreError::TooNew(format!(
+            "run {run} was started with semantics {semantics}, this Sluice knows up to {SEMANTICS}; use the version that \
+             started it"
+        ))
+        .into());
+    }
+    Ok(*snapshot)
 }
 
 /// What the list of runs says of one.
