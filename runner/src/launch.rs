@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sluice_engine::ids::RunId;
 use sluice_engine::inventory::Inventory;
+use sluice_engine::journal::chain::version_of;
 use sluice_engine::journal::{Store, Trigger};
 use sluice_engine::machine::State;
 use sluice_engine::run::{Alive, Clock as _, Ending, Engine, Order, Plan, Signals, Sources};
@@ -116,7 +117,7 @@ impl<'a> Launch<'a> {
         let driven = self.ticking(self.engine.start(order, &mut signals)).await;
         self.tidy();
         let (ending, state) = driven?;
-        self.end(&run, &origin, &runbook, ending, &state)
+        self.end(&run, &origin, &runbook, ending, &state).await
     }
 
     /// Opens the run again and shows it to its end.
@@ -128,7 +129,7 @@ impl<'a> Launch<'a> {
         let driven = self.ticking(self.engine.resume(&run, &recheck, &mut signals)).await;
         self.tidy();
         let (ending, state) = driven?;
-        self.end(&run, &loaded.snapshot.origin, &loaded.runbook, ending, &state)
+        self.end(&run, &loaded.snapshot.origin, &loaded.runbook, ending, &state).await
     }
 
     /// What the run would do; nothing when a signal came first.
@@ -181,12 +182,15 @@ impl<'a> Launch<'a> {
         }
     }
 
-    fn end(&self, run: &RunId, origin: &str, runbook: &Checked, ending: Ending, state: &State) -> Result<Exit> {
+    async fn end(&self, run: &RunId, origin: &str, runbook: &Checked, ending: Ending, state: &State) -> Result<Exit> {
         let Ending::Ended(ended) = ending else {
             return Err(CommandError::failed(format!("run {run} was taken over by another process"))
                 .hint(format!("`sluice runs follow {run}` shows how it goes on")));
         };
-        let report = Report::new(run, origin, runbook, state, Alive::Yes);
+        let mut report = Report::new(run, origin, runbook, state, Alive::Yes);
+        if let Some(last) = self.engine.store.read(run, state.ordinal.saturating_sub(1)).await?.first() {
+            report = report.with_head(version_of(last));
+        }
         if self.outputs_shown.load(Ordering::Relaxed) {
             views::err(&outcome::ending(&report, &self.context.screen.err));
             return Ok(Exit(ended.exit()));

@@ -7,7 +7,7 @@ use futures::future::{Either, select};
 use serde_json::Value;
 use sluice_plugin::{Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, format_duration};
 
-use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts};
+use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts, clean};
 use crate::ids::RunId;
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
@@ -84,11 +84,13 @@ impl Attempt {
         self.call.deadline = Some(deadline);
         let host = self.hosts.host(&self.action.plugin.describe().name, &self.call);
         let work = self.action.plugin.preview(self.action.spec.name.operation(), &*host, &self.call);
-        let answer = match select(work, self.clock.sleep_until(deadline)).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err(self.too_late()),
+        let mut answer = match select(work, self.clock.sleep_until(deadline)).await {
+            Either::Left((answer, _)) => answer?,
+            Either::Right(_) => return Err(self.too_late()),
         };
-        self.foreseen(answer)
+        // Whoever binds to it binds to what can be shown.
+        clean::preview(&*self.hosts, &mut answer);
+        Ok(answer)
     }
 
     /// What the call would give, where the action knows that without it. It has to hold what a real answer has to.
@@ -100,37 +102,14 @@ impl Attempt {
         self.finish(Ok(Outcome::plain(output))).ok().map(|outcome| outcome.output)
     }
 
-    /// As [`Self::finish`], of a preview: a binding goes into digests, so it is cleaned before it is one.
-    fn foreseen(&self, answer: Result<Preview, Problem>) -> Result<Preview, Problem> {
-        let mut preview = answer.map_err(|problem| self.cleaned(problem))?;
-        match &mut preview {
-            Preview::Ready { binding, facts } => {
-                self.hosts.redact(binding);
-                self.hosts.redact(facts);
-            }
-            Preview::Already { output } => self.hosts.redact(output),
-            Preview::Refused { why } => self.hosts.redact_text(why),
-        }
-        Ok(preview)
-    }
-
-    fn cleaned(&self, mut problem: Problem) -> Problem {
-        self.hosts.redact_text(&mut problem.message);
-        problem.details.iter_mut().for_each(|details| self.hosts.redact(details));
-        problem
-    }
-
-    /// What leaves a plugin is checked and cleaned before anybody sees it.
+    /// What leaves a plugin is checked. Whoever writes or shows it cleans it of secrets.
     fn finish(&self, answer: Result<Outcome, Problem>) -> Result<Outcome, Problem> {
-        let mut outcome = answer.map_err(|problem| self.cleaned(problem))?;
+        let outcome = answer?;
         if let Some((pointer, message)) = self.action.output_errors(&outcome.output).into_iter().next() {
             let place = if pointer.is_empty() { String::new() } else { format!(" at {pointer}") };
-            let mut message = format!("{} gave an output that does not fit its schema{place}: {message}", self.name());
-            self.hosts.redact_text(&mut message);
+            let message = format!("{} gave an output that does not fit its schema{place}: {message}", self.name());
             return Err(Problem { applied: self.applied(), ..Problem::not_applied("bad_output", message) });
         }
-        self.hosts.redact(&mut outcome.output);
-        outcome.judgement.iter_mut().for_each(|judgement| self.hosts.redact_text(&mut judgement.why));
         Ok(outcome)
     }
 

@@ -13,9 +13,9 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use sluice_plugin::{Attempt as Number, ByHand, Effect, ONLY_IN_A_RUN, Preview, Purpose, Verdict};
 
-use super::Engine;
 use super::attempt::Attempt;
 use super::judge::{judge, unanswered};
+use super::{Engine, clean};
 use crate::ids::{RunId, Sha256};
 use crate::journal::{Envelope, Epoch, Event, Item, Key, Owner, Phase, Samples, Trigger};
 use crate::machine::path::{Path, Root, locate};
@@ -46,8 +46,9 @@ struct Look {
 
 impl Engine {
     /// Plans a run. Reads that fail are part of the plan.
-    pub async fn plan(&self, runbook: &Checked, sources: impl Into<Sources>, inputs: Value) -> Plan {
+    pub async fn plan(&self, runbook: &Checked, sources: impl Into<Sources>, mut inputs: Value) -> Plan {
         let sources = sources.into();
+        self.hosts.redact(&mut inputs);
         let mut planner = Planner {
             engine: self,
             run: RunId::new(0, [0; 10]),
@@ -75,6 +76,7 @@ impl Engine {
 impl Planner<'_> {
     fn begin(&mut self, inputs: Value) {
         self.apply(Event::Started {
+            run: None,
             runbook: self.runbook.name.to_string(),
             snapshot: Sha256::ZERO,
             inputs,
@@ -116,7 +118,8 @@ impl Planner<'_> {
     }
 
     /// What the core decided without asking anybody; wrong where it rests on something unknown.
-    fn decide(&mut self, event: Event) {
+    fn decide(&mut self, mut event: Event) {
+        clean::event(&*self.engine.hosts, &mut event);
         let path = event.key().and_then(|key| locate(key, self.runbook, &self.state));
         let Some(path) = path else { return self.apply(event) };
         if let Some(what) = self.known_after(&path) {
@@ -206,7 +209,10 @@ impl Planner<'_> {
             };
         };
         let (judgement, seen) = match answer {
-            Ok(outcome) => judge(self.runbook, &self.state, path, (step, gate), outcome),
+            Ok(mut outcome) => {
+                self.engine.hosts.redact(&mut outcome.output);
+                judge(self.runbook, &self.state, path, (step, gate), outcome)
+            }
             Err(problem) => unanswered(&problem),
         };
         What::Sample { verdict: judgement.verdict, why: judgement.why, seen }
@@ -232,7 +238,8 @@ impl Planner<'_> {
     }
 
     /// Writes a step into the plan and settles it in the state, so that the walk goes on.
-    fn put(&mut self, path: &Path, look: Look) {
+    fn put(&mut self, path: &Path, mut look: Look) {
+        clean::what(&*self.engine.hosts, &mut look.what);
         let key = path.key(self.runbook, &self.state);
         let Some((step, slot)) = path.find(self.runbook, &self.state) else { return };
         let (span, id) = (step.span, step.id.to_string());
