@@ -157,7 +157,7 @@ fn the_inventory_says_where_things_are(world: &World) {
     let moved = user(&world.lab, |text| text.replace("messenger: {}", "messenger: { ssm_path: /elsewhere/messenger }"));
     let connect = ["run", "connect", "-i", "cluster=nats-staging", "-i", "service=messenger", "--json"];
     let done = moved.run(&connect).expect_code(1);
-    assert!(done.stderr.contains("/elsewhere/messenger/nats_admin_jwt"), "{}", done.said());
+    assert!(done.stdout.contains("/elsewhere/messenger/nats_admin_jwt"), "{}", done.said());
     for (name, value) in [("jwt", &world.messenger.jwt), ("nkey_seed", &world.messenger.seed)] {
         parameters::put(&world.lab, &format!("/elsewhere/messenger/nats_admin_{name}"), value, "SecureString");
     }
@@ -172,7 +172,7 @@ fn the_inventory_says_where_things_are(world: &World) {
     });
     world.delete("/services/facebox/nats_host");
     let done = other.run(&["run", "connect", "-i", "cluster=nats-staging"]).expect_code(3);
-    assert!(done.stderr.contains(&format!("{net}.1:4999")), "{}", done.said());
+    assert!(done.said().contains(&format!("{net}.1:4999")), "{}", done.said());
     world.restore();
 }
 
@@ -201,7 +201,7 @@ fn on_a_terminal(world: &World) {
         assert!(done.stdout.contains(part), "{part}: {}", done.said());
     }
     shell(&[Step::Sees(BANNER), Step::Signals("SIGTERM")]).expect_code(130);
-    shell(&[Step::Sees(BANNER), Step::HangsUp]);
+    shell(&[Step::Sees(BANNER), Step::HangsUp]).expect_code(130);
 }
 
 #[tokio::test]

@@ -33,6 +33,11 @@ pub trait Plugin: Send + Sync {
     fn by_hand(&self, _action: &str, _call: &Call) -> Vec<ByHand> {
         Vec::new()
     }
+
+    /// The output of `run`, where that is known without doing it: nobody waits in a plan. Reaches nothing.
+    fn foresee(&self, _action: &str, _call: &Call) -> Option<Value> {
+        None
+    }
 }
 
 /// A plugin described.
@@ -54,6 +59,12 @@ pub struct Power {
     pub kind: String,
     /// What for: "opens NATS connections to the nodes of the cluster it is given".
     pub why: String,
+}
+
+impl Power {
+    /// The kind of those that open connections of their own, past the host's allow-list. Their actions run only under a
+    /// trusted inventory.
+    pub const NETWORK: &str = "network";
 }
 
 /// One action of a native plugin. A new one is one file and one line in its plugin's list.
@@ -78,6 +89,11 @@ pub trait Action: Send + Sync {
     /// The commands with which a person does the same, in order.
     fn by_hand(&self, _call: &Call) -> Vec<ByHand> {
         Vec::new()
+    }
+
+    /// What `run` would give, if that is known without it. A plan takes it in the place of a call.
+    fn foresee(&self, _call: &Call) -> Option<Value> {
+        None
     }
 }
 
@@ -127,5 +143,9 @@ impl Plugin for NativePlugin {
 
     fn by_hand(&self, action: &str, call: &Call) -> Vec<ByHand> {
         self.find(action).map_or_else(|_| Vec::new(), |action| action.by_hand(call))
+    }
+
+    fn foresee(&self, action: &str, call: &Call) -> Option<Value> {
+        self.find(action).ok()?.foresee(call)
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use serde_json::Value;
 use sluice_plugin::{Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, format_duration};
 
-use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts};
+use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts, clean};
 use crate::ids::RunId;
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
@@ -83,27 +84,32 @@ impl Attempt {
         self.call.deadline = Some(deadline);
         let host = self.hosts.host(&self.action.plugin.describe().name, &self.call);
         let work = self.action.plugin.preview(self.action.spec.name.operation(), &*host, &self.call);
-        match select(work, self.clock.sleep_until(deadline)).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err(self.too_late()),
-        }
+        let mut answer = match select(work, self.clock.sleep_until(deadline)).await {
+            Either::Left((answer, _)) => answer?,
+            Either::Right(_) => return Err(self.too_late()),
+        };
+        // Whoever binds to it binds to what can be shown.
+        clean::preview(&*self.hosts, &mut answer);
+        Ok(answer)
     }
 
-    /// What leaves a plugin is checked and cleaned before anybody sees it.
+    /// What the call would give, where the action knows that without it. It has to hold what a real answer has to.
+    pub(super) fn foresee(&self) -> Option<Value> {
+        if !self.action.input_errors(&self.call.with).is_empty() {
+            return None;
+        }
+        let output = self.action.plugin.foresee(self.action.spec.name.operation(), &self.call)?;
+        self.finish(Ok(Outcome::plain(output))).ok().map(|outcome| outcome.output)
+    }
+
+    /// What leaves a plugin is checked. Whoever writes or shows it cleans it of secrets.
     fn finish(&self, answer: Result<Outcome, Problem>) -> Result<Outcome, Problem> {
-        let mut outcome = answer.map_err(|mut problem| {
-            self.hosts.redact_text(&mut problem.message);
-            problem.details.iter_mut().for_each(|details| self.hosts.redact(details));
-            problem
-        })?;
+        let outcome = answer?;
         if let Some((pointer, message)) = self.action.output_errors(&outcome.output).into_iter().next() {
             let place = if pointer.is_empty() { String::new() } else { format!(" at {pointer}") };
-            let mut message = format!("{} gave an output that does not fit its schema{place}: {message}", self.name());
-            self.hosts.redact_text(&mut message);
+            let message = format!("{} gave an output that does not fit its schema{place}: {message}", self.name());
             return Err(Problem { applied: self.applied(), ..Problem::not_applied("bad_output", message) });
         }
-        self.hosts.redact(&mut outcome.output);
-        outcome.judgement.iter_mut().for_each(|judgement| self.hosts.redact_text(&mut judgement.why));
         Ok(outcome)
     }
 

@@ -85,6 +85,8 @@ impl Drive {
     }
 
     async fn turn(&mut self, signals: &mut Signals) -> Result<Turn, RunError> {
+        let news = self.log.take_news();
+        self.tell(&news);
         if self.log.state.epoch != self.epoch {
             return Ok(Turn::Is(Ending::Lost));
         }
@@ -348,8 +350,7 @@ impl Drive {
     /// The step itself is done and stays done; whoever needed it fails.
     async fn not_renewed(&mut self, path: &Path, problem: Problem) -> Result<(), RunError> {
         let (key, _) = self.attempt(path);
-        let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
-        self.fail_whoever_needs(path, Problem { message, ..problem }).await
+        self.fail_whoever_needs(path, not_renewed(&key, problem)).await
     }
 
     async fn fail_whoever_needs(&mut self, renewed: &Path, problem: Problem) -> Result<(), RunError> {
@@ -390,7 +391,11 @@ impl Drive {
         };
         let until = waiting.unwrap_or_else(|| began.plus(gate.passes.within));
         let (mut judgement, seen) = match answer {
-            Ok(outcome) => judge(&self.log.runbook, &self.log.state, path, (step, gate), outcome),
+            Ok(mut outcome) => {
+                // It is judged as it will be read.
+                self.engine.hosts.redact(&mut outcome.output);
+                judge(&self.log.runbook, &self.log.state, path, (step, gate), outcome)
+            }
             Err(problem) => unanswered(&problem),
         };
         self.engine.hosts.redact_text(&mut judgement.why);
@@ -454,6 +459,12 @@ impl Drive {
             self.engine.observer.event(&self.watched(), envelope);
         }
     }
+}
+
+/// The failure of whoever needed a step that could not be done again.
+pub(super) fn not_renewed(key: &Key, problem: Problem) -> Problem {
+    let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
+    Problem { message, ..problem }
 }
 
 /// How a call ended, as an event.

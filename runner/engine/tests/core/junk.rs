@@ -130,7 +130,14 @@ fn events(key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
         Event::Renewed { key: key(), output: json!(1) },
         Event::Entered { phase: phases[pick % 4] },
         Event::Ended { outcome: outcomes[pick % 6].clone() },
-        Event::Started { runbook: "x".into(), snapshot: Sha256::ZERO, inputs: json!({}), trigger, semantics: 1 },
+        Event::Started {
+            run: None,
+            runbook: "x".into(),
+            snapshot: Sha256::ZERO,
+            inputs: json!({}),
+            trigger,
+            semantics: 1,
+        },
     ]
 }
 

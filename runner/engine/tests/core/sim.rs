@@ -63,6 +63,7 @@ impl<'a> Sim<'a> {
 
     pub(super) fn play(mut self) -> Held {
         let started = Event::Started {
+            run: None,
             runbook: self.runbook.name.to_string(),
             snapshot: Sha256::ZERO,
             inputs: json!({}),

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sluice_engine::journal::{Outcome, Trigger};
-use sluice_engine::run::{Ending, Order, SessionRequest, Sessions, Signal};
+use sluice_engine::journal::Outcome;
+use sluice_engine::run::{Ending, SessionRequest, Sessions, Signal};
 use sluice_plugin::Problem;
 use sluice_store::MemoryStore;
 
 use super::cases::Case;
 use super::stores::{Dying, When};
 use super::world::{Diary, World};
-use super::{begin, check_text, resume, run_id, text_of};
+use super::{begin, check_text, order_of, resume, text_of};
 
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_cannot_even_start_fails_whoever_needs_it() {
@@ -40,16 +40,6 @@ async fn a_renewal_that_cannot_even_start_fails_whoever_needs_it() {
     let (ending, _) = ended.expect("the run hangs").unwrap();
     let Ending::Ended(Outcome::Failed { key }) = ending else { panic!("{ending:?}") };
     assert_eq!(key.as_str(), "c");
-}
-
-fn order_of(case: &Case) -> Order {
-    Order {
-        run: run_id(),
-        runbook: Arc::new(check_text(&text_of(case))),
-        origin: "a test".into(),
-        inputs: json!({}),
-        trigger: Trigger::Cli,
-    }
 }
 
 #[tokio::test(start_paused = true)]
