@@ -69,6 +69,22 @@ impl World {
         self.lock().calls.clone()
     }
 
+    /// Toy acts that were done, each as run, step and attempt, in order.
+    pub fn deeds(&self) -> Vec<String> {
+        let mut inner = self.lock();
+        inner.settle(&self.clock);
+        let now = inner.state.now;
+        let mut done: Vec<(u64, String)> = inner.state.deeds.iter().map(|(act, at)| (*at, act.clone())).collect();
+        done.retain(|(at, _)| *at <= now);
+        done.sort();
+        done.into_iter().map(|(_, act)| act).collect()
+    }
+
+    /// Things that toy acts left there.
+    pub fn things(&self) -> Vec<String> {
+        self.lock().state.things.iter().cloned().collect()
+    }
+
     /// How things really are.
     pub fn truth(&self) -> Truth {
         let mut inner = self.lock();
@@ -119,6 +135,21 @@ impl World {
         let answered = answer(&mut inner.state);
         inner.fall(&self.clock, |when| when == When::After { call });
         answered
+    }
+
+    /// A deed that will be done after this time, whatever becomes of whoever asked for it.
+    pub(crate) async fn deed(&self, act: String, takes: Duration) {
+        self.call(format!("do {act}"), |state| {
+            let at = state.later(takes);
+            state.deeds.push((act, at));
+        })
+        .await;
+    }
+
+    /// Whether it is done by now.
+    pub(crate) async fn did(&self, act: &str) -> bool {
+        let done = |state: &mut State| state.deeds.iter().any(|(known, at)| known == act && *at <= state.now);
+        self.call(format!("look for {act}"), done).await
     }
 
     /// Goes on to the next moment at which somebody waits or a fault falls. False when there is none.

@@ -31,6 +31,8 @@ pub struct Crashed {
     pub point: String,
     pub end: Result<End, String>,
     pub acts: Vec<String>,
+    /// Things of the toy acts that were left in the world.
+    pub things: Vec<String>,
 }
 
 /// A run of which one step was made to fail.
@@ -41,6 +43,8 @@ pub struct Failed {
     /// The step that the outcome names.
     pub named: Option<String>,
     pub acts: Vec<String>,
+    /// Things of the toy acts that were left in the world.
+    pub things: Vec<String>,
 }
 
 impl Trial<'_> {
@@ -92,7 +96,8 @@ impl Trial<'_> {
         first.died();
         let second = self.process(&processes, 2, Arc::default());
         let end = self.taken_up(&processes, &second, &run).await;
-        Some(Crashed { point: life.passed().pop().unwrap_or_default(), end, acts: self.ward.acts() })
+        let (point, things) = (life.passed().pop().unwrap_or_default(), self.world.things());
+        Some(Crashed { point, end, acts: self.ward.acts(), things })
     }
 
     /// Another process takes the run up, or begins it when not a word of it was written.
@@ -124,7 +129,7 @@ impl Trial<'_> {
             Err(error) => Err(error),
         };
         let named = self.named(&process, &run).await;
-        Failed { step, end, named, acts: self.ward.acts() }
+        Failed { step, end, named, acts: self.ward.acts(), things: self.world.things() }
     }
 
     fn begin(&self) -> (Processes, Order) {

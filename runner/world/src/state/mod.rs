@@ -9,7 +9,7 @@ pub(crate) mod raft;
 pub(crate) mod scaling;
 pub(crate) mod stream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fault::AwsFault;
 use crate::random::Random;
@@ -39,6 +39,9 @@ pub(crate) struct State {
     /// By server name: since when nobody hears from it.
     pub(crate) silent: BTreeMap<String, u64>,
     pub(crate) aws: Vec<AwsFault>,
+    /// Deeds of the toy acts: the act and the moment at which it is done.
+    pub(crate) deeds: Vec<(String, u64)>,
+    pub(crate) things: BTreeSet<String>,
     timers: BTreeMap<(u64, u64), Timer>,
     next_timer: u64,
 }
