@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use sluice_plugin::{Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, format_duration};
+use sluice_plugin::{
+    Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, Timestamp, format_duration,
+};
 
 use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts};
 use crate::ids::RunId;
@@ -14,11 +16,16 @@ use crate::machine::{State, fill};
 use crate::registry::Action;
 use crate::runbook::checked::{Checked, Kind};
 
+/// A sample that was cut, or not even begun, because its gate's time was over.
+pub(super) const GATE_OVER: &str = "gate_over";
+
 /// Everything one call needs, owned, so that it can run beside others.
 pub(super) struct Attempt {
     pub(super) action: Arc<Action>,
     pub(super) call: Call,
     pub(super) timeout: Duration,
+    /// Nobody waits longer than this, whatever `timeout` says: the deadline of a gate.
+    pub(super) until: Option<Timestamp>,
     pub(super) hosts: Arc<dyn Hosts>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -55,19 +62,21 @@ impl Attempt {
             with,
         };
         let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
-        Ok(Self { action, call, timeout, hosts: engine.hosts.clone(), clock: engine.clock.clone() })
+        Ok(Self { action, call, timeout, until: None, hosts: engine.hosts.clone(), clock: engine.clock.clone() })
     }
 
     pub(super) async fn run(mut self) -> Result<Outcome, Problem> {
         if let Some((pointer, message)) = self.action.input_errors(&self.call.with).into_iter().next() {
             return Err(Problem::bad_input(&pointer, format!("the input does not fit {}: {message}", self.name())));
         }
-        let deadline = self.clock.now().plus(self.timeout);
+        let limit = self.clock.now().plus(self.timeout);
+        let deadline = self.until.map_or(limit, |until| limit.min(until));
         self.call.deadline = Some(deadline);
         let host = self.hosts.host(&self.action.plugin.describe().name, &self.call);
         let work = self.action.plugin.run(self.action.spec.name.operation(), &*host, &self.call);
         let answer = match select(work, self.clock.sleep_until(deadline)).await {
             Either::Left((answer, _)) => answer,
+            Either::Right(_) if deadline < limit => Err(self.gate_is_over()),
             Either::Right(_) => Err(self.too_late()),
         };
         self.finish(answer)
@@ -111,6 +120,10 @@ impl Attempt {
         let limit = format_duration(self.timeout);
         let message = format!("{} gave no answer within {limit} (`timeout` of the step)", self.name());
         Problem { applied: self.applied(), ..Problem::not_applied("timeout", message).retryable() }
+    }
+
+    fn gate_is_over(&self) -> Problem {
+        Problem::not_applied(GATE_OVER, format!("{} gave no answer in the time left to the gate", self.name()))
     }
 
     fn applied(&self) -> Applied {

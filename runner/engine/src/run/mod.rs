@@ -9,6 +9,7 @@ mod judge;
 mod log;
 mod open;
 mod plan;
+mod progress;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +24,10 @@ use crate::machine::State;
 use crate::registry::Registry;
 use crate::runbook::checked::{Checked, Step};
 
-pub use gate::{Decision, GateRun};
+pub use gate::{Decision, GateRun, Look};
 pub use open::{Loaded, OpenError, Order, Recheck, index_entry};
 pub use plan::{Plan, Planned, What};
+pub use progress::Course;
 
 /// What a run needs of the world. One per process.
 #[derive(Clone)]
@@ -119,6 +121,10 @@ pub struct Sample {
     /// How many passes in a row.
     pub streak: u32,
     pub until: Timestamp,
+    /// What the gate's `progress` gave last: a number or text.
+    pub progress: Option<Value>,
+    /// When a number that falls will be at zero, if it goes on like this.
+    pub left: Option<Duration>,
 }
 
 /// What a person at the terminal does to a run in flight.

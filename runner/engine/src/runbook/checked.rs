@@ -104,21 +104,29 @@ pub struct Passes {
     /// Zero: the first sample decides, pass or not.
     pub within: Duration,
     /// True: the gate fails at once, whatever time is left.
-    pub fail_if: Option<Expr>,
-    /// A number that must keep changing while the gate does not pass.
+    pub fail_if: Option<FailIf>,
+    /// What must keep changing while the gate does not pass.
     pub progress: Option<Progress>,
+}
+
+#[derive(Clone, Debug)]
+pub struct FailIf {
+    pub that: Expr,
+    /// As written.
+    pub text: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// So many passes in a row. At least 1.
     Consecutive(u32),
-    /// Only passes for so long, and at least two samples.
+    /// Only passes for so long, from the start of the first to the start of the last, and at least two samples.
     For(Duration),
 }
 
 #[derive(Clone, Debug)]
 pub struct Progress {
+    /// A number or text; none tells nothing.
     pub value: Expr,
     /// The gate fails when the value has not moved for so long.
     pub stalled: Option<Duration>,

@@ -84,14 +84,21 @@ fn step_key(key: &str) -> Value {
 
 fn passes() -> Value {
     let mut schema = object(keys::PASSES, &["within"], |key| match key {
-        "consecutive" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "description": "passes in a row" }),
-        "for" => duration("only passes for so long"),
+        "consecutive" => json!({
+            "type": "integer", "minimum": 1, "maximum": 1000,
+            "description": "passes in a row; counted anew after a gap far above `every`: the machine slept",
+        }),
+        "for" => duration("only passes for so long, from the start of the first sample to the start of the last"),
         "every" => duration("between samples; 5s where it is left out"),
-        "within" => duration("how long the gate is given"),
-        "progress" => text("an expression that gives a number which must keep moving"),
-        "stalled" => duration("the gate fails when `progress` has not moved for so long"),
+        "within" => {
+            duration("how long the gate is given; what is answered later is no pass, and a resume gives no more time")
+        }
+        "progress" => {
+            text("an expression over `seen` that gives a number or text; it must keep changing, in whichever direction")
+        }
+        "stalled" => duration("the gate fails when it does not pass and `progress` has not changed for so long"),
         "fail_if" => {
-            json!({ "type": ["string", "boolean"], "description": "an expression: true fails the gate at once" })
+            json!({ "type": ["string", "boolean"], "description": "an expression over `seen`: true fails the gate at once" })
         }
         _ => json!(true),
     });

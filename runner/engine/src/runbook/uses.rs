@@ -66,6 +66,9 @@ impl Step {
                     found.extend(expr::roots(&expect.that));
                     expect.otherwise.iter().for_each(|template| found.extend(expr::template_roots(template)));
                 }
+                let watched = gate.passes.progress.iter().map(|progress| &progress.value);
+                let watched = watched.chain(gate.passes.fail_if.iter().map(|fail_if| &fail_if.that));
+                found.extend(watched.flat_map(expr::roots));
             }
             Kind::Group(_) => {}
         }

@@ -81,6 +81,49 @@ pub(super) const CASES: &[Case] = &[
         ends: "a stopped, b pending",
     },
     Case {
+        name: "a gate that will never pass",
+        steps: "
+            steps:
+              - id: a
+                gate: toy.gate
+                with: { verdicts: ffffx }
+                passes: { every: 1s, within: 1h, fail_if: 'seen.letter == \"x\"' }
+              - { id: b, uses: toy.read }",
+        outcome: "stopped",
+        ends: "a stopped, b pending",
+    },
+    Case {
+        name: "a gate that gets no further",
+        steps: "
+            steps:
+              - id: a
+                gate: toy.gate
+                with: { verdicts: f, values: [9, 7, 5] }
+                passes: { every: 1s, within: 1h, progress: seen.value, stalled: 4s }",
+        outcome: "stopped",
+        ends: "a stopped",
+    },
+    Case {
+        name: "a gate that holds for a while",
+        steps: "
+            steps:
+              - id: a
+                gate: toy.gate
+                with: { verdicts: ppfp, values: [9, 7, 5, 0] }
+                passes: { for: 10s, every: 3s, within: 5m, progress: seen.value, stalled: 4s, fail_if: 'seen.value > 9' }
+              - { id: b, uses: toy.change, with: { value: '{{ steps.a.value }}' }, needs: [a] }",
+        outcome: "done",
+        ends: "a done, b done",
+    },
+    Case {
+        name: "a gate whose samples are slower than its time",
+        steps: "
+            steps:
+              - { id: a, gate: toy.gate, with: { takes: 1m }, passes: { every: 1s, within: 10s } }",
+        outcome: "stopped",
+        ends: "a stopped",
+    },
+    Case {
         name: "what is expected does not hold",
         steps: "
             steps:

@@ -2,6 +2,7 @@
 
 mod cases;
 mod crash;
+mod gates;
 mod race;
 mod stores;
 mod ways;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use sluice_engine::diagnostic::visible;
 use sluice_engine::journal::{CancelHow, Envelope, Event, Item, Key, Phase};
 use sluice_engine::machine::Status;
@@ -44,6 +45,8 @@ struct Open {
 struct Waiting {
     why: String,
     streak: u32,
+    /// "4,468, about 7 s"
+    progress: Option<String>,
     /// For the eye: a countdown on this machine's clock.
     until: Option<Instant>,
 }
@@ -84,7 +87,8 @@ impl Course {
     pub(super) fn sampled(&mut self, key: &Key, sample: &Sample, now: Instant, at: Timestamp) {
         if let Some(open) = self.open.get_mut(key.as_str()) {
             let until = now.checked_add(sample.until.since(at));
-            open.gate = Some(Waiting { why: visible(&sample.why).into_owned(), streak: sample.streak, until });
+            let why = visible(&sample.why).into_owned();
+            open.gate = Some(Waiting { why, streak: sample.streak, progress: moving(sample), until });
         }
     }
 
@@ -165,11 +169,22 @@ impl Open {
             Some(Hold::Consecutive(_) | Hold::For(_)) | None => None,
         };
         let left = gate.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero());
-        let left = left.map(|left| format!("{} left", text::duration(Duration::from_secs(left.as_secs().max(1)))));
-        let head = passes.into_iter().chain(left).collect::<Vec<_>>().join(", ");
+        let left = left.map(|left| format!("{} left", text::whole(Duration::from_secs(left.as_secs().max(1)))));
+        let progress = gate.progress.as_ref().map(|progress| format!("progress {progress}"));
+        let head = passes.into_iter().chain(left).chain(progress).collect::<Vec<_>>().join(", ");
         let note = self.note.as_ref().unwrap_or(&gate.why);
         if head.is_empty() { note.clone() } else { format!("{head}: {note}") }
     }
+}
+
+/// What `progress` is, and when it will be at zero.
+fn moving(sample: &Sample) -> Option<String> {
+    let value = match sample.progress.as_ref()? {
+        Value::String(text) => visible(text).into_owned(),
+        number => number.as_u64().map_or_else(|| number.to_string(), text::count),
+    };
+    let left = sample.left.map(|left| Duration::from_secs(left.as_secs().max(1)));
+    Some(left.map_or_else(|| value.clone(), |left| format!("{value}, about {}", text::whole(left))))
 }
 
 fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
