@@ -11,7 +11,8 @@ use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
 use crate::journal::{CancelHow, Envelope, Epoch, Event, Item, Key, Outcome, Phase, Samples};
 use crate::machine::next::outcome_of;
 use crate::machine::path::{Hop, Root, locate};
-use crate::machine::state::{Cancel, Front, Inside, List, Round, Rounds, Slot, Started, State, Status};
+use crate::machine::pick::{self, Failed, is_due, pick};
+use crate::machine::state::{Cancel, Front, Inside, List, Round, Rounds, Slot, Started, State, Status, Turns};
 use crate::runbook::checked::{Checked, Kind, OnError, Step};
 
 /// Why an event cannot be.
@@ -92,9 +93,14 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
         }
         Event::Entered { phase } => enter(runbook, state, *phase),
         // Nothing new starts once the run is to end.
-        Event::Opened { .. } | Event::Skipped { .. } if state.phase == Phase::Steps && is_ending(state) => wrong_phase,
+        Event::Opened { .. } | Event::Skipped { .. } | Event::Picked { .. }
+            if state.phase == Phase::Steps && is_ending(state) =>
+        {
+            wrong_phase
+        }
         Event::Ended { outcome } => end(runbook, state, outcome, at),
         Event::Opened { key, items } => on_step(runbook, state, key, "opened", |step, slot| open(step, slot, items)),
+        Event::Picked { key, item, .. } => on_step(runbook, state, key, "picked", |step, slot| pick(step, slot, item)),
         Event::Skipped { key } => on_step(runbook, state, key, "skipped", |_, slot| skip(slot, at)),
         Event::Waiting { key, until } => on_step(runbook, state, key, "waiting", |step, slot| wait(step, slot, *until)),
         Event::Done { key, attempt, output } if *key == Key::session() => {
@@ -229,13 +235,15 @@ fn end_session(
 
 fn open(step: &Step, slot: &mut Slot, items: &[Item]) -> bool {
     let keys: BTreeSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
-    if step.for_each.is_none() || !matches!(slot.inside, Inside::Closed) || keys.len() != items.len() {
+    let Some(each) = &step.for_each else { return false };
+    if !matches!(slot.inside, Inside::Closed) || keys.len() != items.len() {
         return false;
     }
     let round =
         |item: &Item| Round { key: item.key.clone(), item: Arc::new(item.value.clone()), slot: Slot::of_round(step) };
-    slot.inside =
-        Inside::Rounds(Box::new(Rounds { rounds: items.iter().map(round).collect(), front: Front::default() }));
+    let turns = each.next_by.as_ref().map(|_| Turns::default());
+    let rounds = items.iter().map(round).collect();
+    slot.inside = Inside::Rounds(Box::new(Rounds { rounds, front: Front::default(), turns }));
     slot.status = if items.is_empty() { Status::Complete } else { Status::Open };
     true
 }
@@ -267,10 +275,14 @@ fn done(step: &Step, slot: &mut Slot, attempt: Attempt, output: &Value, at: Time
 }
 
 fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, at: Timestamp) -> bool {
-    // A group or loop fails before it begins; after that only what is in it does.
-    let fits = is_leaf(slot) || slot.status == Status::Pending;
+    // A group or loop fails before it begins; after that what is in it does, or the choice of its next item.
+    let choice = || is_due(step, slot, 0);
+    let fits = is_leaf(slot) || slot.status == Status::Pending || choice();
     if !fits || attempt.0 != slot.attempts + 1 {
         return false;
+    }
+    if matches!(pick::fail(step, slot, problem, at), Some(Failed::Again)) {
+        return true;
     }
     match &step.kind {
         Kind::Use(used) if problem.retryable && attempt.0 < used.retry.attempts && is_leaf(slot) => {
@@ -397,7 +409,10 @@ fn in_list(
             let bad = round.slot.status.is_settled() && round.slot.status.is_bad();
             rounds.advance(at, bad && step.on_error == OnError::Stop);
             let length = rounds.rounds.len();
-            slot.status = rounds.front.status(length);
+            // A loop whose choice failed stays failed, whatever its last rounds come to.
+            if !matches!(slot.status, Status::Failed(_)) {
+                slot.status = rounds.front.status(length);
+            }
         }
         (None, _) => in_slot(step, slot, rest, not_next, at_leaf)?,
         (Some(_), _) => return Err(not_next.clone()),
@@ -409,7 +424,8 @@ fn in_list(
 
 /// A group or loop that has begun, perhaps settled since: an act that was started in it ends when it ends.
 fn is_begun(slot: &Slot) -> bool {
-    matches!(slot.status, Status::Open | Status::Broken | Status::Complete)
+    let choice_failed = matches!((&slot.status, &slot.inside), (Status::Failed(_), Inside::Rounds(_)));
+    choice_failed || matches!(slot.status, Status::Open | Status::Broken | Status::Complete)
 }
 
 fn in_slot(
@@ -476,6 +492,9 @@ impl Rounds {
     }
 
     fn may_start(&self, at: usize, width: usize) -> bool {
+        if let Some(turns) = &self.turns {
+            return turns.picked.contains(&at);
+        }
         self.front
             .reaches(at, width, |place| self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled()))
     }

@@ -6,6 +6,7 @@ mod apply;
 pub mod fill;
 mod next;
 pub mod path;
+pub mod pick;
 pub mod scope;
 pub mod state;
 

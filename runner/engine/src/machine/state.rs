@@ -87,6 +87,18 @@ pub enum Inside {
 pub struct Rounds {
     pub rounds: Vec<Round>,
     pub front: Front,
+    /// `None`: the items have their turns in the order of the list.
+    pub turns: Option<Turns>,
+}
+
+/// The turns of a loop that chooses its next item.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// Places in the list, in the order in which they were chosen.
+    pub picked: Vec<usize>,
+    /// How often the next choice has failed, and when it is tried again.
+    pub tries: u32,
+    pub until: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -160,6 +172,19 @@ impl List {
 impl Front {
     pub fn is_settled(&self, length: usize) -> bool {
         self.broken.is_some() || self.cursor >= length
+    }
+}
+
+impl Turns {
+    /// Places that have had no turn yet.
+    pub fn left(&self, rounds: &Rounds) -> impl Iterator<Item = usize> {
+        (0..rounds.rounds.len()).filter(|at| !self.picked.contains(at))
+    }
+
+    /// Places whose round is on.
+    pub fn open(&self, rounds: &Rounds) -> impl Iterator<Item = usize> {
+        let is_open = |at: &usize| rounds.rounds.get(*at).is_some_and(|round| !round.slot.status.is_settled());
+        self.picked.iter().copied().filter(is_open)
     }
 }
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use sluice_plugin::{
-    Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, Timestamp, format_duration,
+    ActionName, Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, Timestamp,
+    format_duration,
 };
 
 use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts};
 use crate::ids::RunId;
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
-use crate::machine::{State, fill};
+use crate::machine::{State, fill, pick};
 use crate::registry::Action;
 use crate::runbook::checked::{Checked, Kind};
 
@@ -48,16 +49,40 @@ impl Attempt {
         };
         let scope = StepScope::new(runbook, state, path);
         let with = fill::tree(with, &scope).map_err(|error| fill::problem("with", &error))?;
-        let action = engine
-            .registry
-            .action(name)
-            .cloned()
-            .ok_or_else(|| Problem::not_applied("no_such_action", format!("this Sluice has no action `{name}`")))?;
+        let action = action(engine, name)?;
         let call = Call {
             run: run.to_string(),
             step: path.key(runbook, state).0,
             attempt: Number(slot.attempts + 1),
             purpose: purpose(step.effect()),
+            deadline: None,
+            with,
+        };
+        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
+        Ok(Self { action, call, timeout, until: None, hosts: engine.hosts.clone(), clock: engine.clock.clone() })
+    }
+
+    /// The call that a loop chooses its next item by.
+    pub(super) fn to_pick(
+        engine: &Engine,
+        run: &RunId,
+        runbook: &Checked,
+        state: &State,
+        path: &Path,
+    ) -> Result<Self, Problem> {
+        let gone = || Problem::not_applied("no_such_step", "there is nothing to choose from");
+        let read = pick::with_remaining(runbook, state, path, |next_by, scope| {
+            let read = next_by.read.as_ref().ok_or_else(gone)?;
+            let with = fill::tree(&read.with, scope).map_err(|error| fill::problem("next_by.with", &error))?;
+            Ok((action(engine, &read.action)?, with, read.timeout))
+        });
+        let (action, with, timeout) = read.ok_or_else(gone)??;
+        let attempts = path.find(runbook, state).map_or(0, |(_, slot)| slot.attempts);
+        let call = Call {
+            run: run.to_string(),
+            step: path.key(runbook, state).0,
+            attempt: Number(attempts + 1),
+            purpose: Purpose::Read,
             deadline: None,
             with,
         };
@@ -133,6 +158,11 @@ impl Attempt {
     fn name(&self) -> &str {
         self.action.spec.name.as_str()
     }
+}
+
+fn action(engine: &Engine, name: &ActionName) -> Result<Arc<Action>, Problem> {
+    let gone = || Problem::not_applied("no_such_action", format!("this Sluice has no action `{name}`"));
+    engine.registry.action(name).cloned().ok_or_else(gone)
 }
 
 /// What a step of this effect is called for.

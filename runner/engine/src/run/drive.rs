@@ -1,5 +1,6 @@
 //! The loop: ask what should be in flight, start what is new, cut what is gone, append what happened.
 
+mod picking;
 mod sampling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,7 @@ enum Task {
     Call(Path),
     Sample(Path),
     Renew(Path),
+    Pick(Path),
     Session,
 }
 
@@ -137,10 +139,12 @@ impl Drive {
             Command::Call { path } if !self.flight.paths.contains(&path) => self.call(path, false).await,
             Command::Renew { path } if !self.flight.paths.contains(&path) => self.call(path, true).await,
             Command::Judge { path, .. } if !self.flight.paths.contains(&path) => self.sample(path, now).await,
+            Command::Pick { path } if !self.flight.picks.contains(&path) => self.pick(path).await,
             Command::Session if !self.flight.session => self.session().await,
             Command::Call { .. }
             | Command::Renew { .. }
             | Command::Judge { .. }
+            | Command::Pick { .. }
             | Command::Session
             | Command::Emit(_)
             | Command::Wake(_) => Ok(()),
@@ -210,7 +214,8 @@ impl Drive {
         may_be_cut: bool,
         began: Timestamp,
     ) {
-        self.flight.paths.insert(path.clone());
+        let flying = if matches!(task, Task::Pick(_)) { &mut self.flight.picks } else { &mut self.flight.paths };
+        flying.insert(path.clone());
         if may_be_cut {
             let (handle, registration) = AbortHandle::new_pair();
             self.handles.insert(path, handle);
@@ -278,6 +283,10 @@ impl Drive {
         while let Some(Finished { task, began, answer }) = next {
             match &task {
                 Task::Call(path) | Task::Renew(path) | Task::Sample(path) => self.landed(path),
+                Task::Pick(path) => {
+                    self.flight.picks.remove(path);
+                    self.handles.remove(path);
+                }
                 Task::Session => self.flight.session = false,
             }
             match (task, answer) {
@@ -291,6 +300,7 @@ impl Drive {
                     events.extend(event);
                     again.extend(at.map(|at| (path, at)));
                 }
+                (Task::Pick(path), Some(answer)) => events.push(self.picked(&path, answer)),
                 (Task::Session, Some(answer)) => events.push(ended(Key::session(), Number(1), answer)),
                 // Whom its failure concerns follows from the state, with all that was before it.
                 (Task::Renew(path), Some(answer)) => {

@@ -153,6 +153,17 @@ pub struct Loop {
     pub over: Tree,
     /// How many items at a time. At least 1.
     pub at_most: u32,
+    /// `None`: in the order of the list.
+    pub next_by: Option<NextBy>,
+}
+
+/// How the next of the remaining items is chosen, anew before each round.
+#[derive(Clone, Debug)]
+pub struct NextBy {
+    /// Only reads. Called before each choice; what it gives is `seen` for `by`.
+    pub read: Option<Box<Use>>,
+    /// Gives a number, a text or a truth for each remaining item; the item with the lowest is next, the first of equals.
+    pub by: Expr,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

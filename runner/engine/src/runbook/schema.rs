@@ -67,7 +67,8 @@ fn step_key(key: &str) -> Value {
             json!({ "type": ["string", "array"], "description": "an expression that gives a list, or a list" })
         }
         "max_parallel" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
-        "next_by" | "confirm" => json!({ "description": "not supported yet" }),
+        "next_by" => next_by(),
+        "confirm" => json!({ "description": "not supported yet" }),
         "expect" => list_of(object(keys::EXPECT, &["that"], |key| match key {
             "that" => condition("an expression over `seen`, what the gate saw"),
             _ => text("said when it does not hold"),
@@ -80,6 +81,25 @@ fn step_key(key: &str) -> Value {
         "class" => words(&["evidence", "data"], "lowers the gate's class"),
         _ => json!(true),
     }
+}
+
+/// An expression, or a read and an expression over what it gave.
+fn next_by() -> Value {
+    let key = "an expression that gives a number, text, true or false for each remaining `item`; the lowest is next";
+    let bare = format!("{key}. In place of it a mapping, to read how things stand before each choice");
+    let read = object(keys::NEXT_BY, &["uses", "by"], |key_name| match key_name {
+        "uses" => {
+            json!({ "type": "string", "pattern": ACTION, "description": "the action that reads, called anew each time" })
+        }
+        "with" => {
+            json!({ "type": "object", "description": "the action's fields; `{{ remaining }}` are the items to choose from" })
+        }
+        "timeout" => duration("for one attempt"),
+        "retry" => retry(),
+        "by" => json!({ "type": ["string", "boolean"], "description": format!("{key}; `seen` is what was read") }),
+        _ => json!(true),
+    });
+    json!({ "anyOf": [{ "type": ["string", "boolean"], "description": bare }, read] })
 }
 
 fn passes() -> Value {

@@ -23,7 +23,10 @@ fn turns(step: &Step) -> usize {
         Kind::Gate(_) => 4,
         Kind::Group(group) => 1 + group.steps.iter().map(turns).sum::<usize>(),
     };
-    if step.for_each.is_some() { 1 + 4 * body } else { body }
+    let choice = step.for_each.as_ref().and_then(|each| each.next_by.as_ref());
+    let choice =
+        choice.map_or(0, |next_by| 1 + 2 * next_by.read.as_ref().map_or(1, |read| read.retry.attempts as usize));
+    if step.for_each.is_some() { 1 + 4 * (body + choice) } else { body }
 }
 
 /// The outcome follows from the steps.

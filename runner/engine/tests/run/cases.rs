@@ -161,6 +161,75 @@ pub(super) const CASES: &[Case] = &[
                b[3]/c done, b[3]/d done",
     },
     Case {
+        name: "a loop that chooses by what it knows",
+        steps: "
+            steps:
+              - { id: last, uses: toy.read, with: { value: y } }
+              - id: a
+                for_each: ['x', 'y', 'z']
+                next_by: item == steps.last.value
+                uses: toy.change
+                with: { value: '{{ item }}{{ index }} before {{ remaining | join(\",\") }}' }
+            outputs: { a: '{{ steps.a | map(attribute=\"output.value\") | join(\"; \") }}' }",
+        outcome: "done",
+        ends: "last done, a done, a[x] done, a[y] done, a[z] done",
+    },
+    Case {
+        name: "a loop that looks before it chooses",
+        steps: "
+            steps:
+              - id: a
+                for_each: [{ name: one }, { name: two }, { name: three }]
+                next_by:
+                  uses: toy.read
+                  with: { value: '{{ remaining | length }}' }
+                  by: '0 if index + 1 == seen.value else 1'
+                max_parallel: 2
+                on_error: continue
+                steps:
+                  - { id: b, uses: toy.change, with: { value: '{{ item.name }}' } }
+                  - { id: c, uses: toy.read, with: { takes: 2s, fails: '{{ 9 if item.name == \"two\" else 0 }}' } }
+              - { id: d, uses: toy.read, with: { value: after } }",
+        outcome: "done",
+        ends: "a done, a[one] done, a[one]/b done, a[one]/c done, a[two] failed, a[two]/b done, a[two]/c failed, \
+               a[three] done, a[three]/b done, a[three]/c done, d done",
+    },
+    Case {
+        name: "a loop that has to look twice, and then cannot choose",
+        steps: "
+            steps:
+              - id: a
+                for_each: [1, 2]
+                next_by: { uses: toy.read, with: { fails: 2 }, retry: { attempts: 3, delay: 1s }, by: item }
+                uses: toy.change
+                with: { value: '{{ item }}' }
+              - id: b
+                for_each: [1, x]
+                next_by: item
+                uses: toy.change
+            finally:
+              - { id: f, uses: toy.change, with: { value: clean } }",
+        outcome: "failed",
+        ends: "a done, a[1] done, a[2] done, b failed, b[1] pending, b[x] pending, f done",
+    },
+    Case {
+        name: "the rest of a loop goes on, or it does not",
+        steps: "
+            steps:
+              - id: a
+                for_each: [1, 2, 3]
+                on_error: continue
+                uses: toy.read
+                with: { fails: '{{ 9 if item == 2 else 0 }}' }
+              - id: b
+                for_each: [1, 2, 3]
+                uses: toy.read
+                with: { fails: '{{ 9 if item == 2 else 0 }}' }
+              - { id: c, uses: toy.read }",
+        outcome: "failed",
+        ends: "a done, a[1] done, a[2] failed, a[3] done, b failed, b[1] done, b[2] failed, b[3] pending, c pending",
+    },
+    Case {
         name: "beside one another",
         steps: "
             steps:

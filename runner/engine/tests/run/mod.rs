@@ -3,6 +3,7 @@
 mod cases;
 mod crash;
 mod gates;
+mod picks;
 mod race;
 mod stores;
 mod ways;

@@ -9,6 +9,7 @@ use sluice_engine::diagnostic::visible;
 use sluice_engine::journal::{CancelHow, Envelope, Event, Item, Key, Phase};
 use sluice_engine::machine::Status;
 use sluice_engine::machine::path::locate;
+use sluice_engine::machine::state::Inside;
 use sluice_engine::run::{Sample, Watched};
 use sluice_engine::runbook::Checked;
 use sluice_engine::runbook::checked::{Hold, Kind, Step};
@@ -77,7 +78,11 @@ impl Course {
             Kind::Gate(gate) => (gate.action.to_string(), Some(gate.passes.hold)),
             Kind::Group(_) => (String::new(), None),
         };
-        let purpose = visible(step.summary.as_deref().unwrap_or(&action)).into_owned();
+        // A loop is only called to choose its next item.
+        let chooses = step.for_each.is_some() && !key.as_str().ends_with(']');
+        let action = if chooses { "choosing what is next".to_owned() } else { action };
+        let summary = step.summary.as_deref().filter(|_| !chooses);
+        let purpose = visible(summary.unwrap_or(&action)).into_owned();
         let open = Open { began: now, purpose, note: None, gate: None, hold };
         // A step that is tried again began when it was first tried.
         self.open.entry(key.to_string()).or_insert(open);
@@ -206,6 +211,7 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
         }
         Event::Judged { verdict, why, .. } => (Sign::Stopped, format!("{verdict}: {}", visible(why))),
         Event::Opened { items, .. } => (Sign::Note, opened(items)),
+        Event::Picked { item, .. } => (Sign::Note, format!("next: {}", visible(item))),
         Event::CancelAsked { how, why } => {
             let how = match how {
                 CancelHow::AfterStep => "after the steps that run now",
@@ -237,8 +243,13 @@ fn failure(problem: &Problem) -> String {
 fn backoff(watched: &Watched<'_>, key: &Key, now: Timestamp) -> Option<(u32, Duration)> {
     let path = locate(key, watched.runbook, watched.state)?;
     let (_, slot) = path.find(watched.runbook, watched.state)?;
-    match &slot.status {
-        Status::Backoff { until, .. } => Some((slot.attempts, until.since(now))),
+    let choice = match &slot.inside {
+        Inside::Rounds(rounds) => rounds.turns.as_ref().and_then(|turns| Some((turns.tries, turns.until?))),
+        Inside::Leaf | Inside::List(_) | Inside::Closed => None,
+    };
+    match (&slot.status, choice) {
+        (Status::Backoff { until, .. }, _) => Some((slot.attempts, until.since(now))),
+        (Status::Open, Some((tries, until))) => Some((tries, until.since(now))),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@ mod gate;
 mod inputs;
 mod leaf;
 mod names;
+mod next_by;
 mod step;
 mod with;
 

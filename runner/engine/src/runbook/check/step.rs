@@ -2,7 +2,7 @@
 
 use sluice_plugin::{ActionName, ActionSpec, Effect};
 
-use super::super::checked::{Group, Kind, Loop, OnError, Order, Retry, Step, Tree, Use};
+use super::super::checked::{Group, Kind, Loop, NextBy, OnError, Order, Retry, Step, Tree, Use};
 use super::super::model::{KindModel, RetryModel, StepModel, UseModel, WithGiven};
 use super::super::names::StepId;
 use super::names::{Level, Visible};
@@ -83,11 +83,14 @@ impl Check<'_> {
         });
         let (round, item) = self.round(model);
         self.place.items.extend(item.clone());
+        self.place.remaining.extend(item.clone().map(Ty::list));
         let inside = self.kind(model, &needs);
         if item.is_some() {
             self.place.items.pop();
+            self.place.remaining.pop();
         }
         self.misplaced_max_parallel(model);
+        self.misplaced_next_by(model);
         let output = inside.as_ref().map_or(Ty::Any, |(_, output)| output.clone());
         let visible = id.clone().map(|id| Visible {
             id,
@@ -158,7 +161,13 @@ impl Check<'_> {
         let at_most = model.max_parallel.as_ref().map_or(1, |most| most.value);
         let over = self.over(node);
         let item = over.as_ref().map_or(Ty::Any, |(_, ty)| ty.items());
-        (over.map(|(over, _)| Some(Loop { over, at_most })), Some(item))
+        let next_by = self.optional_next_by(model, &item);
+        let whole = over.zip(next_by).map(|((over, _), next_by)| Some(Loop { over, at_most, next_by }));
+        (whole, Some(item))
+    }
+
+    fn optional_next_by(&mut self, model: &StepModel, item: &Ty) -> Option<Option<NextBy>> {
+        model.next_by.as_ref().map_or(Some(None), |next_by| self.next_by(next_by, item).map(Some))
     }
 
     fn over(&mut self, node: &Node) -> Option<(Tree, Ty)> {
@@ -278,7 +287,7 @@ impl Check<'_> {
         }
     }
 
-    fn retry(&mut self, model: Option<&Spanned<RetryModel>>, effect: Effect, spec: &ActionSpec) -> Retry {
+    pub(super) fn retry(&mut self, model: Option<&Spanned<RetryModel>>, effect: Effect, spec: &ActionSpec) -> Retry {
         let Some(Spanned { value: model, span }) = model else { return Retry::default() };
         let safe = effect == Effect::Read || (effect == Effect::Change && spec.idempotent);
         if !safe {
