@@ -88,7 +88,8 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
         }
         _ if state.phase == Phase::Ended => wrong_phase,
         Event::Interrupted => {
-            state.interrupted = true;
+            // `finally` goes on all the same, and what was before it is over.
+            state.interrupted |= state.phase != Phase::Finally || state.semantics() < 2;
             Ok(())
         }
         Event::Entered { phase } => enter(runbook, state, *phase),
@@ -123,7 +124,7 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
 }
 
 fn start(state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
-    let Event::Started { runbook, snapshot, inputs, trigger, .. } = &envelope.event else { return Ok(()) };
+    let Event::Started { runbook, snapshot, inputs, trigger, semantics } = &envelope.event else { return Ok(()) };
     if state.started.is_some() {
         return Err(Illegal::Phase { kind: "started" });
     }
@@ -132,6 +133,7 @@ fn start(state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
         snapshot: *snapshot,
         inputs: Arc::new(inputs.clone()),
         trigger: *trigger,
+        semantics: *semantics,
         at: envelope.at,
         by: envelope.actor.clone(),
     });
@@ -144,6 +146,7 @@ fn claim(runbook: &Checked, state: &mut State) {
     let left = state.interrupted && state.cancel.is_none();
     if state.ended.take().is_some() || left {
         state.phase = Phase::Steps;
+        state.cut = false;
         state.finally = List::new(&runbook.finally);
         state.session = Slot::of_session();
     }
@@ -194,6 +197,12 @@ fn enter(runbook: &Checked, state: &mut State, phase: Phase) -> Result<(), Illeg
     if !legal {
         return Err(Illegal::Phase { kind: "entered" });
     }
+    if phase == Phase::Finally {
+        // Who wants to end what is over already has come too late.
+        let over = state.steps.is_settled() && (!session || state.session.status.is_settled());
+        state.cut = ending && !over;
+        state.interrupted &= state.cut || state.semantics() < 2;
+    }
     state.phase = phase;
     Ok(())
 }
@@ -208,6 +217,7 @@ fn end(runbook: &Checked, state: &mut State, outcome: &Outcome, at: Timestamp) -
     let over = state.phase == Phase::Finally && state.finally.is_settled();
     let legal = match outcome {
         Outcome::Abandoned => abandoned,
+        other if state.semantics() < 2 => !abandoned && ended_as_before(runbook, state, other),
         other => over && !abandoned && *other == outcome_of(runbook, state),
     };
     if !legal {
@@ -216,6 +226,17 @@ fn end(runbook: &Checked, state: &mut State, outcome: &Outcome, at: Timestamp) -
     state.phase = Phase::Ended;
     state.ended = Some((outcome.clone(), at));
     Ok(())
+}
+
+/// The ends that a run could come to under the rules of [`SEMANTICS`](crate::machine::SEMANTICS) 1.
+fn ended_as_before(runbook: &Checked, state: &State, outcome: &Outcome) -> bool {
+    let over = state.finally.is_settled() || state.finally.front.failed.is_some();
+    let outcome_fits = match outcome {
+        Outcome::Cancelled => state.cancel.is_some(),
+        Outcome::Interrupted => state.interrupted,
+        other => *other == outcome_of(runbook, state),
+    };
+    state.phase == Phase::Finally && over && outcome_fits
 }
 
 fn end_session(
@@ -408,6 +429,7 @@ fn in_list(
             in_slot(step, &mut round.slot, rest, not_next, at_leaf)?;
             let bad = round.slot.status.is_settled() && round.slot.status.is_bad();
             rounds.advance(at, bad && step.on_error == OnError::Stop);
+            rounds.front.fail(at, bad && step.on_error == OnError::Later);
             let length = rounds.rounds.len();
             // A loop whose choice failed stays failed, whatever its last rounds come to.
             if !matches!(slot.status, Status::Failed(_)) {
@@ -419,6 +441,7 @@ fn in_list(
     }
     let bad = slot.status.is_bad();
     list.advance(hop.at, bad && step.on_error == OnError::Stop);
+    list.front.fail(hop.at, bad && step.on_error == OnError::Later);
     Ok(())
 }
 
@@ -450,6 +473,7 @@ impl Front {
     fn status(self, length: usize) -> Status {
         match self.broken {
             Some(_) => Status::Broken,
+            None if self.cursor >= length && self.failed.is_some() => Status::Broken,
             None if self.cursor >= length => Status::Complete,
             None => Status::Open,
         }
@@ -459,6 +483,12 @@ impl Front {
     fn reaches(self, at: usize, width: usize, settled: impl Fn(usize) -> bool) -> bool {
         let open = |place: &usize| !settled(*place) || self.broken == Some(*place);
         at >= self.cursor && (self.cursor..at).filter(open).count() < width
+    }
+
+    fn fail(&mut self, at: usize, counts: bool) {
+        if counts {
+            self.failed.get_or_insert(at);
+        }
     }
 
     /// `settled` tells of each place whether it is settled.

@@ -99,11 +99,8 @@ fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a 
 
 /// How the run has gone; complete only when `finally` is settled, whose failures never hide those of the steps.
 pub(super) fn outcome_of(runbook: &Checked, state: &State) -> Outcome {
-    if state.cancel.is_some() {
-        return Outcome::Cancelled;
-    }
-    if state.interrupted {
-        return Outcome::Interrupted;
+    if state.cut {
+        return if state.cancel.is_some() { Outcome::Cancelled } else { Outcome::Interrupted };
     }
     let broken = first_broken(runbook, state, Root::Steps)
         .or_else(|| matches!(state.session.status, Status::Failed(_)).then(|| (Key::session(), false)))
@@ -123,12 +120,12 @@ fn first_broken(runbook: &Checked, state: &State, root: Root) -> Option<(Key, bo
     };
     let mut path = Path::root(root);
     loop {
-        let at = list.front.broken?;
+        let at = list.front.broken.or(list.front.failed)?;
         let (step, mut slot) = (steps.get(at)?, list.slots.get(at)?);
         let mut round = None;
         // A loop whose choice of the next item failed has no round to blame.
         if let (Inside::Rounds(rounds), false) = (&slot.inside, matches!(slot.status, Status::Failed(_))) {
-            round = rounds.front.broken;
+            round = rounds.front.broken.or(rounds.front.failed);
             slot = &rounds.rounds.get(round?)?.slot;
         }
         path = path.child(at, round);

@@ -9,6 +9,7 @@ use sluice_plugin::{Problem, Timestamp, Verdict};
 
 use crate::ids::Sha256;
 use crate::journal::{CancelHow, Epoch, Outcome, Owner, Phase, Samples, Trigger};
+use crate::machine::SEMANTICS;
 use crate::runbook::checked::{Checked, Kind, Step};
 
 /// The state of one run.
@@ -25,6 +26,8 @@ pub struct State {
     pub finally: List,
     pub cancel: Option<Cancel>,
     pub interrupted: bool,
+    /// `finally` was entered before everything before it was over.
+    pub cut: bool,
     pub ended: Option<(Outcome, Timestamp)>,
 }
 
@@ -34,6 +37,7 @@ pub struct Started {
     pub snapshot: Sha256,
     pub inputs: Arc<Value>,
     pub trigger: Trigger,
+    pub semantics: u16,
     pub at: Timestamp,
     pub by: String,
 }
@@ -59,6 +63,8 @@ pub struct Front {
     pub cursor: usize,
     /// The first place whose failure ended the whole.
     pub broken: Option<usize>,
+    /// The first place whose failure counts and ended nothing.
+    pub failed: Option<usize>,
 }
 
 /// What is known of one step.
@@ -150,8 +156,14 @@ impl State {
             finally: List::new(&runbook.finally),
             cancel: None,
             interrupted: false,
+            cut: false,
             ended: None,
         }
+    }
+
+    /// The rules that the run was begun under.
+    pub fn semantics(&self) -> u16 {
+        self.started.as_ref().map_or(SEMANTICS, |started| started.semantics)
     }
 
     pub fn inputs(&self) -> &Value {

@@ -173,6 +173,8 @@ pub enum OnError {
     Stop,
     /// The rest goes on and the failure does not count; the report shows it. In a loop: the other items go on.
     Continue,
+    /// The rest goes on and the failure counts: what `finally` does where a step in it says nothing.
+    Later,
 }
 
 /// How often an action is tried in all, and how long to wait before the next try.

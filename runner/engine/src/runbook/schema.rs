@@ -76,7 +76,11 @@ fn step_key(key: &str) -> Value {
         "passes" => passes(),
         "timeout" => duration("for one attempt or one sample"),
         "retry" => retry(),
-        "on_error" => words(&["stop", "continue"], "what happens to the rest when it fails"),
+        "on_error" => words(
+            &["stop", "continue"],
+            "what happens to the rest when it fails; `continue` does not count the failure. Where nothing is said the rest \
+             stops, and in `finally` it goes on and the failure counts",
+        ),
         "effect" => words(&["read", "change", "destroy"], "raises the action's effect"),
         "class" => words(&["evidence", "data"], "lowers the gate's class"),
         _ => json!(true),

@@ -195,8 +195,12 @@ impl Writer {
         each.iter().for_each(|each| line(format!("for_each: {each}")));
         let next_by = each.as_ref().and_then(|each| choice(draft, each, &sure));
         next_by.iter().for_each(|next_by| line(format!("next_by: {next_by}")));
+        let top_of_finally = self.finally && self.seen.len() == 2;
+        let stops = top_of_finally && draft.width == 3;
         if draft.goes_on {
             line("on_error: continue".to_owned());
+        } else if stops {
+            line("on_error: stop".to_owned());
         }
         let gates: Vec<String> = self.seen.iter().flatten().filter(|seen| seen.gate).map(|s| s.id.clone()).collect();
         pick_of(draft.needs, &gates).into_iter().for_each(|gate| line(format!("needs: [{gate}]")));
@@ -205,7 +209,8 @@ impl Writer {
             line(format!("max_parallel: {}", draft.width));
         }
         let gate = self.body(draft, indent);
-        let plain = matches!(draft.kind, Kind::Leaf(_)) && when.is_none() && each.is_none() && !draft.goes_on;
+        let stays = !draft.goes_on && (stops || !top_of_finally);
+        let plain = matches!(draft.kind, Kind::Leaf(_)) && when.is_none() && each.is_none() && stays;
         Seen { id, gate, sure: plain }
     }
 

@@ -139,6 +139,21 @@ pub(super) fn breaks(step: &Step, slot: &Slot) -> bool {
     slot.status.is_bad() && step.on_error == OnError::Stop
 }
 
+/// A failure that the run comes to.
+pub(super) fn counts(step: &Step, slot: &Slot) -> bool {
+    slot.status.is_bad() && step.on_error != OnError::Continue
+}
+
+/// Something before `finally` was still to be done when somebody wanted the run to end.
+pub(super) fn is_cut(runbook: &Checked, before: &State) -> bool {
+    let ending = before.cancel.is_some() || before.interrupted;
+    let steps = || runbook.steps.iter().zip(&before.steps.slots);
+    let broken = steps().any(|(step, slot)| breaks(step, slot));
+    let over = broken || steps().all(|(_, slot)| slot.status.is_settled());
+    let session = broken || runbook.session.is_none() || before.session.status.is_settled();
+    ending && !(over && session)
+}
+
 fn ended_around(levels: &[Level<'_>]) -> bool {
     let inner = levels.len().saturating_sub(1);
     levels.iter().enumerate().any(|(at, level)| {
@@ -462,8 +477,10 @@ fn slot_adds_up(step: &Step, slot: &Slot) -> Held {
         }
         Inside::Rounds(rounds) => {
             rounds.rounds.iter().try_for_each(|round| slot_adds_up(step, &round.slot))?;
+            let complete = rounds.rounds.iter().all(|round| round.slot.status.is_settled());
             let broken = rounds.rounds.iter().any(|round| breaks(step, &round.slot));
-            (broken, rounds.rounds.iter().all(|round| round.slot.status.is_settled()))
+            let counts = rounds.rounds.iter().any(|round| counts(step, &round.slot));
+            (broken || (complete && counts), complete)
         }
     };
     let fits = match &slot.status {

@@ -8,7 +8,7 @@ use serde_json::json;
 use sluice_engine::ids::Sha256;
 use sluice_engine::journal::{CancelHow, Envelope, Epoch, Event, Key, Outcome, Owner, Phase, Samples, Trigger};
 use sluice_engine::machine::path::{Path, locate};
-use sluice_engine::machine::{Command, InFlight, State, Status, apply, is_act, next, who_needs};
+use sluice_engine::machine::{Command, InFlight, SEMANTICS, State, Status, apply, is_act, next, who_needs};
 use sluice_engine::runbook::checked::{Checked, Kind, Step};
 use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
 
@@ -37,6 +37,8 @@ pub(super) struct Sim<'a> {
     pub(super) gone: BTreeSet<Path>,
     /// Attempts that have ended, counted from the journal.
     tries: BTreeMap<Key, u32>,
+    /// `finally` was entered before everything before it was over.
+    pub(super) cut: bool,
     /// The turns that loops gave to their items, from the journal.
     pub(super) turns: BTreeMap<Key, Vec<String>>,
     pub(super) tally: &'a Tally,
@@ -58,6 +60,7 @@ impl<'a> Sim<'a> {
             gone: BTreeSet::new(),
             tries: BTreeMap::new(),
             turns: BTreeMap::new(),
+            cut: false,
             tally,
             tape: tape.iter().peekable(),
             race: None,
@@ -71,7 +74,7 @@ impl<'a> Sim<'a> {
             snapshot: Sha256::ZERO,
             inputs: json!({}),
             trigger: Trigger::Cli,
-            semantics: 1,
+            semantics: SEMANTICS,
         };
         self.take(Some(Epoch(1)), started)?;
         self.claim()?;
@@ -93,6 +96,7 @@ impl<'a> Sim<'a> {
         self.cut(&commands);
         self.start(&commands)?;
         checks::widths_hold(self)?;
+        ends::finally_goes_on(self);
         self.quiet += usize::from(self.tape.peek().is_none());
         let most = ends::most_turns(self);
         if self.quiet > most {
@@ -137,6 +141,9 @@ impl<'a> Sim<'a> {
             return Err(format!("I7: {:?} is what had to come, and is refused: {illegal}", envelope.event));
         }
         self.count(&envelope.event)?;
+        if envelope.event == (Event::Entered { phase: Phase::Finally }) {
+            self.cut = checks::is_cut(&self.runbook, &before);
+        }
         checks::what_is_gone_is_stale(self)?;
         checks::settled_stays(self, &before, &envelope.event)?;
         checks::statuses_add_up(self)?;
@@ -220,6 +227,9 @@ impl<'a> Sim<'a> {
         }
         let late: Vec<Envelope> = self.log[length..].to_vec();
         late.iter().try_for_each(|envelope| self.count(&envelope.event))?;
+        if late.iter().any(|envelope| envelope.event == (Event::Entered { phase: Phase::Finally })) {
+            self.cut = checks::is_cut(&self.runbook, &state);
+        }
         checks::nothing_began_after_a_cancel(&state, &late)
     }
 
@@ -411,6 +421,7 @@ impl<'a> Sim<'a> {
         let again = matches!(before.ended, Some((Outcome::Interrupted, _)));
         let over = again || (before.interrupted && before.cancel.is_none());
         if over {
+            self.cut = false;
             let finally: Vec<&str> = self.runbook.finally.iter().flat_map(Step::walk).map(|s| s.id.as_str()).collect();
             self.tries.retain(|key, _| {
                 let first = key.as_str().split(['/', '[']).next().unwrap_or_default();

@@ -43,6 +43,20 @@ pub(super) const CASES: &[Case] = &[
         ends: "a failed, b pending, f done",
     },
     Case {
+        name: "what stands in finally is done, whatever fails in it",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read }
+            finally:
+              - { id: f, uses: toy.read, with: { fails: 9 } }
+              - { id: g, for_each: [1, 2, 3], uses: toy.change, with: { value: '{{ item }}', fails: '{{ 9 if item == 1 else 0 }}' } }
+              - { id: h, uses: toy.change, with: { value: clean } }
+              - { id: i, uses: toy.read, with: { fails: 9 }, on_error: stop }
+              - { id: j, uses: toy.read }",
+        outcome: "failed",
+        ends: "a done, f failed, g failed, g[1] failed, g[2] done, g[3] done, h done, i failed, j pending",
+    },
+    Case {
         name: "a failure that is let pass",
         steps: "
             steps:

@@ -32,6 +32,7 @@ impl Check<'_> {
             step.output = step.output.clone().or_null();
         }
         self.refuse_in_finally(steps);
+        self.finally = true;
         self.place.levels.push(Level::default());
         self.list(steps, Order::Written, &[])
     }
@@ -92,12 +93,20 @@ impl Check<'_> {
         self.misplaced_max_parallel(model);
         self.misplaced_next_by(model);
         let output = inside.as_ref().map_or(Ty::Any, |(_, output)| output.clone());
+        let on_error = self.on_error(model);
         let visible = id.clone().map(|id| Visible {
             id,
-            output: seen_from_outside(model, output, item),
+            output: seen_from_outside(model, on_error, output, item),
             is_gate: matches!(model.kind, Some(KindModel::Gate(_))),
         });
-        Done { step: finished(model, id, when, round, needs, inside.map(|(kind, _)| kind)), visible }
+        Done { step: finished(model, id, when, round, needs, (inside.map(|(kind, _)| kind), on_error)), visible }
+    }
+
+    /// What stands in `finally` is done whatever happened, a failure beside it included.
+    fn on_error(&self, model: &StepModel) -> OnError {
+        let in_finally = self.finally && self.place.levels.len() == 2;
+        let silent = if in_finally { OnError::Later } else { OnError::Stop };
+        model.on_error.as_ref().map_or(silent, |choice| choice.value)
     }
 
     /// Applies to what may be left out: `Some(None)` when it is, `None` when it is wrong.
@@ -330,13 +339,13 @@ impl Check<'_> {
 }
 
 /// What others see of the step's output.
-fn seen_from_outside(model: &StepModel, output: Ty, item: Option<Ty>) -> Ty {
+fn seen_from_outside(model: &StepModel, on_error: OnError, output: Ty, item: Option<Ty>) -> Ty {
     let output = match item {
         Some(item) => rounds(model, item, output),
         None => output,
     };
-    let may_continue = model.on_error.as_ref().is_some_and(|choice| choice.value == OnError::Continue);
-    if model.when.is_some() || may_continue { output.or_null() } else { output }
+    let goes_on = on_error != OnError::Stop;
+    if model.when.is_some() || goes_on { output.or_null() } else { output }
 }
 
 /// A loop gives a list of its rounds.
@@ -358,7 +367,7 @@ fn finished(
     when: Option<Option<crate::expr::Expr>>,
     round: Option<Option<Loop>>,
     needs: Option<Vec<StepId>>,
-    kind: Option<Kind>,
+    (kind, on_error): (Option<Kind>, OnError),
 ) -> Option<Step> {
     Some(Step {
         id: id?,
@@ -366,7 +375,7 @@ fn finished(
         when: when?,
         for_each: round?,
         needs: needs?,
-        on_error: model.on_error.as_ref().map(|choice| choice.value).unwrap_or_default(),
+        on_error,
         kind: kind?,
         span: model.span,
     })
