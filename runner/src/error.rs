@@ -3,13 +3,14 @@
 //! Library errors become a [`CommandError`] where they enter a verb; that is where the hint is added. How a run ended is
 //! no error of the command: the run's own exit code stands for it.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use sluice_engine::diagnostic::{Diagnostic, render, visible};
 use sluice_engine::journal::StoreError;
 use sluice_engine::run::{OpenError, RunError};
 
 use crate::screen::{Stream, Tone};
+use crate::views;
 
 pub(crate) type Result<T> = std::result::Result<T, CommandError>;
 
@@ -106,13 +107,12 @@ impl CommandError {
         for hint in &self.hints {
             text.push_str(&format!("  {} {}\n", err.paint(Tone::Accent, "= help:"), visible_lines(hint)));
         }
-        // There is nobody left to tell when this fails.
-        let _ = io::stderr().write_all(text.as_bytes());
+        views::err(&text);
     }
 }
 
 /// As [`visible`], but our own messages may have several lines.
-fn visible_lines(text: &str) -> String {
+pub(crate) fn visible_lines(text: &str) -> String {
     text.lines().map(|line| visible(line).into_owned()).collect::<Vec<_>>().join("\n  ")
 }
 

@@ -38,9 +38,14 @@ impl RunHosts {
         Ok(Self { shared: Shared::new(parts) })
     }
 
-    /// Keeps a secret of the inventory for the run.
-    pub(crate) fn keep(&self, name: &SecretName, secret: Secret) {
-        self.shared.vault().keep(name.as_str(), secret, Bound::Granted);
+    /// Keeps a secret of the inventory for the run. `to` are the only origins it may be sent to, if there are any.
+    pub(crate) fn keep(&self, name: &SecretName, secret: Secret, to: &[String]) -> Result<()> {
+        let bad = |error: BadGrant| CommandError::refused(format!("the secret `{name}` cannot be kept: {error}"));
+        let origins = to.iter().map(|origin| Origin::parse(origin)).collect::<std::result::Result<Vec<_>, _>>();
+        let origins = origins.map_err(bad)?;
+        let bound = if origins.is_empty() { Bound::Granted } else { Bound::To(origins) };
+        self.shared.vault().keep(name.as_str(), secret, bound);
+        Ok(())
     }
 
     /// What a step of this run has sealed.

@@ -158,31 +158,35 @@ impl<'a> Launch<'a> {
         };
         let report = Report::new(run, origin, runbook, state, Alive::Yes);
         if self.outputs_shown.load(Ordering::Relaxed) {
-            eprint!("{}", outcome::ending(&report, &self.context.screen.err));
-        } else {
-            show(self.context, &report, self.json, self.out_is_commands)?;
+            views::err(&outcome::ending(&report, &self.context.screen.err));
+            return Ok(Exit(ended.exit()));
         }
-        Ok(Exit(ended.exit()))
+        match show(self.context, &report, self.json, self.out_is_commands) {
+            // Without a reader the answer is lost; that a run did not come to its end is the more important news.
+            Err(error) if ended.exit() == Exit::DONE.0 => Err(error.into()),
+            Ok(()) | Err(_) => Ok(Exit(ended.exit())),
+        }
     }
 }
 
 /// The end of a run on both streams: what it found and gave is data, how it went is not.
 pub(crate) fn show(context: &Context, report: &Report, json: Option<Json>, out_is_commands: bool) -> io::Result<()> {
+    let mut written = Ok(());
     match json {
         Some(Json::Document) => return views::json(report),
         Some(Json::Events) => return Ok(()),
-        None if out_is_commands => eprint!("{}", outcome::results(report, &context.screen.err)),
+        None if out_is_commands => views::err(&outcome::results(report, &context.screen.err)),
         None => {
             let results = outcome::results(report, &context.screen.out);
             // On one screen with the course of the run it needs a gap; elsewhere nobody wants it.
             if !results.is_empty() && context.screen.out.terminal && context.screen.err.terminal {
-                eprintln!();
+                views::err("\n");
             }
-            views::out(&results)?;
+            written = views::out(&results);
         }
     }
-    eprint!("{}", outcome::ending(report, &context.screen.err));
-    Ok(())
+    views::err(&outcome::ending(report, &context.screen.err));
+    written
 }
 
 /// A new run's id.

@@ -27,6 +27,7 @@ use tokio::process::Child;
 
 use crate::screen::Stream;
 use crate::signals::{Foreground, SessionProcess};
+use crate::views;
 use crate::views::live::RunView;
 use crate::views::outcome::outputs_of;
 
@@ -66,7 +67,7 @@ impl Sessions for TerminalSessions {
         let argv = if is_shell { vec![shell()] } else { argv };
         self.view.clear();
         if is_shell {
-            eprint!("{}", outputs_of(&session.outputs, &self.screen));
+            views::err(&outputs_of(&session.outputs, &self.screen));
             self.outputs_shown.store(true, Ordering::Relaxed);
         }
         if let Some(banner) = session.banner.filter(|_| self.interactive) {
@@ -75,7 +76,7 @@ impl Sessions for TerminalSessions {
         let status = self.child(&argv, &session.env).await?;
         if status.signal().is_some() && self.interactive {
             // The terminal has written `^C` where our next line begins.
-            eprintln!();
+            views::err("\n");
         }
         let exit = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         // A shell ends with the code of whatever was last typed in it: that is no failure of the run.

@@ -56,6 +56,12 @@ pub struct Power {
     pub why: String,
 }
 
+impl Power {
+    /// The kind of those that open connections of their own, past the host's allow-list. Their actions run only under a
+    /// trusted inventory.
+    pub const NETWORK: &str = "network";
+}
+
 /// One action of a native plugin. A new one is one file and one line in its plugin's list.
 #[async_trait]
 pub trait Action: Send + Sync {

@@ -43,7 +43,7 @@ fn spec() -> PluginSpec {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         summary: "Accounts, parameters, instances and Auto Scaling groups".to_owned(),
         powers: vec![
-            power("network", "calls the AWS services of the region and account that the inventory names"),
+            power(Power::NETWORK, "calls the AWS services of the region and account that the inventory names"),
             power("files", "reads the AWS configuration, credentials and SSO token files of the user"),
             power("environment", "reads AWS credentials and AWS_ENDPOINT_URL*; never the region or the account"),
             power("processes", "starts the credential_process of a profile that has one"),

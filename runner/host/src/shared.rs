@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -75,6 +75,8 @@ pub struct CallHost {
     deadline: Option<Timestamp>,
     /// The secrets that stand in this call's `with`.
     given: Vec<SecretRef>,
+    /// What this very call has sealed.
+    sealed: Mutex<Vec<SecretRef>>,
 }
 
 impl Shared {
@@ -104,6 +106,7 @@ impl Shared {
             purpose: call.purpose,
             deadline: call.deadline,
             given,
+            sealed: Mutex::default(),
         }
     }
 
@@ -140,17 +143,21 @@ impl Inner {
 }
 
 impl CallHost {
-    /// A secret of the inventory has to be granted to the plugin; one that a step made has to be given to this call.
+    /// A secret of the inventory has to be granted to the plugin; one that another step made, given to this call.
     fn may_use(&self, reference: &SecretRef) -> Result<(), Problem> {
         if let Some(name) = Vault::inventory_name(reference) {
             return self.grants.secret(&self.plugin, name);
         }
-        if self.given.contains(reference) {
+        if self.given.contains(reference) || self.sealed().contains(reference) {
             return Ok(());
         }
         let message =
             format!("plugin {} may not use {}: it does not stand in this step's `with`", self.plugin, reference.0);
         Err(Problem::not_applied("denied", message))
+    }
+
+    fn sealed(&self) -> MutexGuard<'_, Vec<SecretRef>> {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is left until the deadline, if there is one, and never more than was asked for.
@@ -218,7 +225,10 @@ impl Host for CallHost {
     }
 
     fn seal(&self, pointer: &str, secret: Secret) -> Value {
-        self.shared.vault.seal(&self.step, pointer, secret).to_json()
+        let reference = self.shared.vault.seal(&self.step, pointer, secret);
+        let leaf = reference.to_json();
+        self.sealed().push(reference);
+        leaf
     }
 
     fn private_file(&self, name: &str, content: &Secret) -> Result<PathBuf, Problem> {

@@ -52,7 +52,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         (false, false) => CancelHow::Now,
     };
     let store = context.store()?;
-    context.runtime()?.block_on(async {
+    context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let launch = Launch::new(context, store, &run, None, Vec::new())?;
         let recheck = recheck(&launch.engine.registry);
@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         // Nobody is there who could do it, so it is done here.
         launch.resume(run).await?;
         Ok(Exit::DONE)
-    })
+    })?
 }
 
 fn asked(context: &Context, run: &RunId, alive: Alive) {

@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let from = context.trusted_inventory()?.map(crate::inventory::Found::shown);
     let run = new_run()?;
     let launch = Launch::new(context, context.store()?, &run, None, Vec::new())?;
-    let plan = context.runtime()?.block_on(launch.plan(&run, &prepared))?;
+    let plan = context.block_on(launch.plan(&run, &prepared))??;
     match args.json {
         true => views::json(&plan)?,
         false => views::out(&plan::show(

@@ -24,6 +24,13 @@ pub(crate) fn out(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Words for the person who watches. That nobody does (the terminal hung up, the other end of the pipe is gone) is no
+/// reason to stop what is being done, so it never fails.
+pub(crate) fn err(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
 /// One JSON document, indented.
 pub(crate) fn json(document: &impl Serialize) -> io::Result<()> {
     let text = serde_json::to_string_pretty(document).map_err(io::Error::other)?;

@@ -69,8 +69,11 @@ fn widest(steps: &[StepReport], depth: usize) -> usize {
 
 /// What was run, with what, by whom and when.
 pub(crate) fn head(report: &Report, stream: &Stream) -> String {
-    let mut shown =
-        format!("{}  {}\n", stream.paint(Tone::Strong, &report.runbook), stream.paint(Tone::Dim, &report.origin));
+    let mut shown = format!(
+        "{}  {}\n",
+        stream.paint(Tone::Strong, &report.runbook),
+        stream.paint(Tone::Dim, &visible(&report.origin))
+    );
     let mut line = |label: &str, text: String| {
         shown.push_str(&format!("{}{}\n", stream.paint(Tone::Dim, &text::pad(label, 9)), visible(&text)));
     };

@@ -19,7 +19,7 @@ use sluice_plugin::{Abilities, Action, ActionSpec, Call, Example, Host, Outcome,
 use self::fetch::{Found, GET_PARAMETERS, fetch};
 use self::request::{Input, ParameterName};
 use self::value::judge;
-use crate::action::{About, input, output, read_spec};
+use crate::action::{About, given, input, output, read_spec};
 use crate::clients::{ClientSet, Clients};
 
 pub(crate) struct Parameters(pub(crate) Arc<Clients>);
@@ -72,7 +72,7 @@ impl Action for Parameters {
         }
         let input: Input = input(call)?;
         let names = input.parameter_names()?;
-        let aws = self.0.open(&input.aws, call.purpose).await?;
+        let aws = self.0.open(given(input.aws.as_ref())?, call.purpose).await?;
         let found = fetch(&aws, names.values(), input.decrypt).await?;
         refuse_missing(&aws, &input, &names, &found)?;
         refuse_bad(&input, &names, &found)?;

@@ -47,7 +47,7 @@ fn spec() -> PluginSpec {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         summary: "Reads and judges NATS JetStream clusters".to_owned(),
         powers: vec![Power {
-            kind: "network".to_owned(),
+            kind: Power::NETWORK.to_owned(),
             why: "opens NATS connections to the servers it is given credentials for".to_owned(),
         }],
         actions: Vec::new(),

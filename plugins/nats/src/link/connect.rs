@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::address::Address;
 use super::creds::UserCreds;
-use crate::monitor::reach::{Kind, Unreached};
+use crate::monitor::reach::{Kind, Unreached, no_way};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -140,6 +140,7 @@ fn no_link(address: &Address, creds: &UserCreds, kind: ConnectErrorKind, text: &
             ))
         }
         ConnectErrorKind::Io if lower.contains("refused") => at(Kind::Refused, ""),
+        ConnectErrorKind::Io if no_way(&lower) => at(Kind::NoWay, ""),
         ConnectErrorKind::Io
         | ConnectErrorKind::Tls
         | ConnectErrorKind::ServerParse
