@@ -70,6 +70,7 @@ codes! {
     GateWithoutVerdict = "gate-without-verdict",
     GateMustRead = "gate-must-read",
     NeverPasses = "never-passes",
+    NextByMustRead = "next-by-must-read",
     ClassRaised = "class-raised",
     EffectLowered = "effect-lowered",
     RetryNotSafe = "retry-not-safe",

@@ -60,7 +60,8 @@ pub fn names_in_session(session: &Session) -> BTreeSet<String> {
     names(session.paths())
 }
 
-fn names(paths: Vec<&expr::Path>) -> BTreeSet<String> {
+/// The steps that these paths lead to.
+pub fn names(paths: Vec<&expr::Path>) -> BTreeSet<String> {
     let step = |path: &expr::Path| match path.parts.first().map(|part| &part.key) {
         Some(Key::Name(name)) if path.root == "steps" => Some(name.clone()),
         _ => None,

@@ -19,6 +19,8 @@ use crate::source::{Source, Span};
 pub(super) struct Place {
     pub(super) levels: Vec<Level>,
     pub(super) items: Vec<Ty>,
+    /// What is left to do in the open loops.
+    pub(super) remaining: Vec<Ty>,
 }
 
 /// One open list of steps.
@@ -108,6 +110,7 @@ impl TypeScope for Names<'_> {
             "seen" => self.seen.map_or_else(|| self.unknown(), found),
             "item" => item().map_or_else(|| self.unknown(), found),
             "index" if item().is_some() => Resolved::Found { value: Cow::Owned(Ty::Int), used: 0 },
+            "remaining" => self.remaining().map_or_else(|| self.unknown(), found),
             _ => self.unknown(),
         }
     }
@@ -135,9 +138,14 @@ impl Names<'_> {
             ("seen", self.seen.is_some()),
             ("item", looped),
             ("index", looped),
+            ("remaining", self.remaining().is_some()),
         ];
         let known = names.into_iter().filter(|(_, there)| *there).map(|(name, _)| name.to_owned()).collect();
         Resolved::Unknown { known }
+    }
+
+    fn remaining(&self) -> Option<&Ty> {
+        self.place.and_then(|place| place.remaining.last())
     }
 
     fn input(&self, path: &[Part]) -> Resolved<'_, Ty> {
