@@ -60,6 +60,8 @@ codes! {
     BadExpression = "bad-expression",
     UnknownFilter = "unknown-filter",
     TypeMismatch = "type-mismatch",
+    MayBeMissing = "may-be-missing",
+    MayNotFit = "may-not-fit",
     SecretMisused = "secret-misused",
     SecretInPlainText = "secret-in-plain-text",
     // `with` against the action's schema.

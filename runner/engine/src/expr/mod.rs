@@ -9,6 +9,7 @@ mod access;
 mod arguments;
 mod boolean;
 mod eval;
+mod facts;
 mod fault;
 mod filters;
 mod fit;
@@ -31,7 +32,8 @@ mod tree;
 mod ty;
 mod walk;
 
-pub use eval::{eval, eval_ref, render, truth};
+pub use eval::{eval, eval_ref, render, render_text, truth};
+pub use facts::{Fact, facts};
 pub use fault::{EvalCode, EvalError, Fault, ParseCode, ParseError, Span, TypeCode, TypeError};
 pub use filters::{FILTERS, Filter, Param};
 pub use fit::{Fit, Misfit, fits};

@@ -30,10 +30,7 @@ pub fn tree(tree: &Tree, scope: &dyn Scope) -> Result<Value, EvalError> {
 
 /// The text of a template that stands where only text can.
 pub fn text(template: &Template, scope: &dyn Scope) -> Result<String, EvalError> {
-    Ok(match expr::render(template, scope)? {
-        Value::String(text) => text,
-        other => other.to_string(),
-    })
+    expr::render_text(template, scope)
 }
 
 /// What the runbook gives, once its steps are over. One that cannot be made says why in its place.

@@ -71,6 +71,29 @@ async fn a_gate_says_why_it_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_no_text_is_not_said() {
+    let check = async |otherwise: &str, value: &str, expect: &str| {
+        let steps = format!(
+            "\nsteps:\n  - {{ id: a, gate: toy.gate, with: {{ value: {value} }}, expect: [{{ that: 'false', else: '{otherwise}' }}] }}"
+        );
+        let case = Case { name: "a gate", steps: steps.leak(), outcome: "", ends: "" };
+        let engine = World::new(Arc::new(MemoryStore::default())).process(1);
+        let (run, ended) = begin(&engine, &case).await;
+        ended.unwrap();
+        assert_eq!(word(&engine, &run).await, format!("fail: {expect}, samples 1, after 0 s"));
+    };
+    check("{{ seen.value }}", "7", "7").await;
+    check("{{ seen.value }}", "true", "true").await;
+    check("about {{ seen.value }}", "7", "about 7").await;
+    let none = "what gate `a` expects does not hold (none cannot stand in text; `| default(...)` gives a value in place \
+                of none)";
+    check("{{ seen.value }}", "null", none).await;
+    let list = "what gate `a` expects does not hold (a list cannot stand in text; `| join(\", \")` or `| tojson` makes \
+                text of it)";
+    check("{{ seen.value }}", "[1]", list).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_deadline_bounds_every_sample() {
     let passes = "every: 1s, within: 10s";
     check("takes: 1m", passes, "inconclusive: its time (10s) was over: nothing was seen, samples 0, after 10 s").await;

@@ -6,9 +6,9 @@ use sluice_plugin::{ActionSpec, Effect, GateClass};
 
 use super::super::checked::{Expect, FailIf, Gate, Hold, Passes, Progress, Tree};
 use super::super::model::{GateModel, PassesModel, StepModel};
-use super::{Check, leaf};
+use super::{Check, asked, leaf};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::expr::Ty;
+use crate::expr::{Kinds, Ty};
 use crate::yaml::Kind as NodeKind;
 use crate::yaml::fields::Spanned;
 
@@ -30,7 +30,7 @@ impl Check<'_> {
             self.findings.helped(Code::GateWithoutVerdict, step.span, message, "say what must hold with `expect`");
         }
         let with = self.with(action, &model.with, &spec);
-        let output = Ty::from_schema(&spec.output);
+        let output = asked::output(&spec.output, with.as_ref());
         let expect = self.expect(model, &output);
         let passes =
             model.passes.as_ref().map_or_else(|| Some(Passes::default()), |passes| self.passes(passes, &output));
@@ -62,8 +62,12 @@ impl Check<'_> {
         let mut all = Vec::new();
         for expect in &model.expect {
             let that = leaf::condition(&expect.that, "`that`", &names, findings);
-            let otherwise = expect.otherwise.as_ref().map(|node| leaf::template(node, "`else`", &names, findings));
-            let otherwise = otherwise.map_or(Some(None), |template| template.map(|(template, _)| Some(template)));
+            let otherwise = expect.otherwise.as_ref().map(|node| {
+                let (template, ty) = leaf::template(node, "`else`", &names, findings)?;
+                leaf::fits(node, "`else`", &ty, &Ty::of_kinds(Kinds::TEXT), findings)?;
+                Some(template)
+            });
+            let otherwise = otherwise.map_or(Some(None), |template| template.map(Some));
             all.push(that.zip(otherwise).map(|(that, otherwise)| Expect { that, otherwise }));
         }
         all.into_iter().collect()

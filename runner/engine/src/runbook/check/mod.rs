@@ -1,6 +1,7 @@
 //! From the model to a runbook that may be run: every name exists, every value fits, nothing is promised that is not
 //! kept. Finds everything that is wrong at once. It evaluates nothing and calls no action.
 
+mod asked;
 mod ends;
 mod gate;
 mod inputs;

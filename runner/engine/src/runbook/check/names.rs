@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::super::model::{Model, StepModel};
 use super::super::names::StepId;
 use super::shown;
-use crate::expr::{Key, Part, Resolved, Ty, TypeScope};
+use crate::expr::{Fact, Key, Part, Resolved, Ty, TypeScope};
 use crate::inventory::SecretName;
 use crate::source::{Source, Span};
 
@@ -21,6 +21,8 @@ pub(super) struct Place {
     pub(super) items: Vec<Ty>,
     /// What is left to do in the open loops.
     pub(super) remaining: Vec<Ty>,
+    /// What the conditions of the step and of those around it say.
+    pub(super) facts: Vec<Fact>,
 }
 
 /// One open list of steps.
@@ -100,6 +102,10 @@ pub(super) struct Names<'a> {
 }
 
 impl TypeScope for Names<'_> {
+    fn facts(&self) -> &[Fact] {
+        self.place.map(|place| place.facts.as_slice()).unwrap_or_default()
+    }
+
     fn resolve(&self, root: &str, path: &[Part]) -> Resolved<'_, Ty> {
         let item = || self.place.and_then(|place| place.items.last());
         match root {

@@ -4,7 +4,7 @@ use sluice_plugin::Effect;
 
 use super::super::checked::{NextBy, Tree, Use};
 use super::super::model::{NextByModel, StepModel, UseModel};
-use super::{Check, leaf};
+use super::{Check, asked, leaf};
 use crate::diagnostic::Code;
 use crate::expr::{Kinds, Ty};
 
@@ -39,7 +39,7 @@ impl Check<'_> {
         }
         let with = self.with(action, &model.with, &spec);
         let retry = self.retry(model.retry.as_ref(), Effect::Read, &spec);
-        let output = Ty::from_schema(&spec.output);
+        let output = asked::output(&spec.output, with.as_ref());
         let read = Use {
             action: spec.name,
             with: with.unwrap_or(Tree::Constant(serde_json::Value::Null)),

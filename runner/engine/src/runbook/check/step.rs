@@ -6,9 +6,9 @@ use super::super::checked::{Group, Kind, Loop, NextBy, OnError, Order, Retry, St
 use super::super::model::{KindModel, RetryModel, StepModel, UseModel, WithGiven};
 use super::super::names::StepId;
 use super::names::{Level, Visible};
-use super::{Check, leaf, shown, with};
+use super::{Check, asked, leaf, shown, with};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::expr::Ty;
+use crate::expr::{Ty, facts};
 use crate::source::Span;
 use crate::yaml::fields::Spanned;
 use crate::yaml::{Kind as NodeKind, Map, Node};
@@ -82,6 +82,8 @@ impl Check<'_> {
             let (names, findings) = check.here(None);
             leaf::condition(node, "`when`", &names, findings)
         });
+        let before = self.place.facts.len();
+        self.place.facts.extend(when.iter().flatten().flat_map(facts));
         let (round, item) = self.round(model);
         self.place.items.extend(item.clone());
         self.place.remaining.extend(item.clone().map(Ty::list));
@@ -90,6 +92,7 @@ impl Check<'_> {
             self.place.items.pop();
             self.place.remaining.pop();
         }
+        self.place.facts.truncate(before);
         self.misplaced_max_parallel(model);
         self.misplaced_next_by(model);
         let output = inside.as_ref().map_or(Ty::Any, |(_, output)| output.clone());
@@ -251,7 +254,7 @@ impl Check<'_> {
         let effect = self.effect(action, model.effect.as_ref(), &spec);
         let retry = self.retry(model.retry.as_ref(), effect, &spec);
         let timeout = model.timeout.as_ref().map(|time| time.value);
-        let output = Ty::from_schema(&spec.output);
+        let output = asked::output(&spec.output, with.as_ref());
         let (idempotent, ephemeral) = (spec.idempotent, spec.ephemeral);
         let used = Use {
             action: spec.name,
