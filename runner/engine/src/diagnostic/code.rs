@@ -54,6 +54,7 @@ codes! {
     UndefinedName = "undefined-name",
     UnknownAction = "unknown-action",
     UnknownGate = "unknown-gate",
+    NoRunbook = "no-runbook",
     UnknownSecret = "unknown-secret",
     UngrantedSecret = "ungranted-secret",
     // Expressions and the values they give.
