@@ -67,6 +67,7 @@ codes! {
     UnknownField = "unknown-field",
     MissingField = "missing-field",
     BadField = "bad-field",
+    InventoryWrittenOut = "inventory-written-out",
     // What a runbook may ask for.
     GateWithoutVerdict = "gate-without-verdict",
     GateMustRead = "gate-must-read",
