@@ -32,8 +32,9 @@ impl World {
     pub(crate) fn run(&self, line: &str) -> String {
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_sluice"));
         let path = format!("{}:/usr/bin:/bin", binary.parent().unwrap().display());
-        let output = Command::new("/bin/sh")
-            .args(["-c", line])
+        // What waits for something that never comes has failed.
+        let output = Command::new("timeout")
+            .args(["100", "/bin/sh", "-c", line])
             .current_dir(self.work())
             .env_clear()
             .env("PATH", path)
