@@ -22,6 +22,8 @@ impl Exit {
     pub(crate) const DONE: Self = Self(0);
     /// It ran, and the answer is no: a check that found something, a doctor who did.
     pub(crate) const FOUND: Self = Self(1);
+    /// A signal ended it first.
+    pub(crate) const INTERRUPTED: Self = Self(130);
 }
 
 /// Shown once, at the end.

@@ -19,6 +19,7 @@ mod launch;
 mod logging;
 mod owners;
 mod paths;
+mod plan_document;
 mod plugins;
 mod prepare;
 mod report;

@@ -21,7 +21,7 @@ pub use action::{Abilities, ActionName, ActionSpec, BadName, Effect, Example, Ga
 pub use by_hand::ByHand;
 pub use call::{Attempt, Call, Purpose};
 pub use duration::{format_duration, parse_duration};
-pub use host::{Host, Level, PRIVATE_MARK, Progress, Timestamp};
+pub use host::{Host, Level, ONLY_IN_A_RUN, PRIVATE_MARK, Progress, Timestamp};
 pub use http::{Header, HttpBody, HttpRequest, HttpResponse, Method};
 pub use outcome::{Judgement, Outcome, Preview, Reconciled, Verdict};
 pub use plugin::{Action, NativePlugin, Plugin, PluginSpec, Power};

@@ -33,6 +33,11 @@ pub trait Plugin: Send + Sync {
     fn by_hand(&self, _action: &str, _call: &Call) -> Vec<ByHand> {
         Vec::new()
     }
+
+    /// The output of `run`, where that is known without doing it: nobody waits in a plan. Reaches nothing.
+    fn foresee(&self, _action: &str, _call: &Call) -> Option<Value> {
+        None
+    }
 }
 
 /// A plugin described.
@@ -85,6 +90,11 @@ pub trait Action: Send + Sync {
     fn by_hand(&self, _call: &Call) -> Vec<ByHand> {
         Vec::new()
     }
+
+    /// What `run` would give, if that is known without it. A plan takes it in the place of a call.
+    fn foresee(&self, _call: &Call) -> Option<Value> {
+        None
+    }
 }
 
 /// The home of plugins compiled into the runner: a plain list of actions.
@@ -133,5 +143,9 @@ impl Plugin for NativePlugin {
 
     fn by_hand(&self, action: &str, call: &Call) -> Vec<ByHand> {
         self.find(action).map_or_else(|_| Vec::new(), |action| action.by_hand(call))
+    }
+
+    fn foresee(&self, action: &str, call: &Call) -> Option<Value> {
+        self.find(action).ok()?.foresee(call)
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use sluice_plugin::{
-    Call, Host, HttpRequest, HttpResponse, Level, PluginName, Problem, Progress, Purpose, Secret, SecretRef, Timestamp,
+    Call, Host, HttpRequest, HttpResponse, Level, ONLY_IN_A_RUN, PluginName, Problem, Progress, Purpose, Secret,
+    SecretRef, Timestamp,
 };
 
 use crate::clock::Clock;
@@ -60,6 +61,8 @@ struct Inner {
 }
 
 enum Private {
+    /// A plan writes nothing at all.
+    Never,
     NotYet,
     Open(PrivateFolder),
     Ended,
@@ -81,13 +84,22 @@ pub struct CallHost {
 
 impl Shared {
     pub fn new(parts: HostParts) -> Self {
+        Self::with(parts, Private::NotYet)
+    }
+
+    /// For a plan: whatever a call is for, it writes no private file, and the refusal says that only a run does.
+    pub fn of_plan(parts: HostParts) -> Self {
+        Self::with(parts, Private::Never)
+    }
+
+    fn with(parts: HostParts, private: Private) -> Self {
         let inner = Inner {
             run: parts.run,
             grants: parts.grants.into_iter().map(|(plugin, grants)| (plugin, Arc::new(grants))).collect(),
             nothing: Arc::default(),
             vault: parts.vault,
             private_base: parts.private_base,
-            private: Mutex::new(Private::NotYet),
+            private: Mutex::new(private),
             clock: parts.clock,
             sink: parts.sink,
             clients: Clients::default(),
@@ -122,14 +134,21 @@ impl Shared {
     /// there when the last clone is dropped is removed then.
     pub fn end(&self) -> Result<(), PrivateError> {
         let mut private = self.inner.private.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*private, Private::Never) {
+            return Ok(());
+        }
         match std::mem::replace(&mut *private, Private::Ended) {
             Private::Open(mut folder) => folder.remove(),
-            Private::NotYet | Private::Ended => Ok(()),
+            Private::Never | Private::NotYet | Private::Ended => Ok(()),
         }
     }
 }
 
 impl Inner {
+    fn is_of_plan(&self) -> bool {
+        matches!(*self.private.lock().unwrap_or_else(PoisonError::into_inner), Private::Never)
+    }
+
     fn private_file(&self, name: &str, content: &Secret) -> Result<PathBuf, PrivateError> {
         let mut private = self.private.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*private, Private::NotYet) {
@@ -137,7 +156,7 @@ impl Inner {
         }
         match &*private {
             Private::Open(folder) => folder.write(name, content.expose().as_bytes()),
-            Private::NotYet | Private::Ended => Err(PrivateError::Ended),
+            Private::Never | Private::NotYet | Private::Ended => Err(PrivateError::Ended),
         }
     }
 }
@@ -158,6 +177,19 @@ impl CallHost {
 
     fn sealed(&self) -> MutexGuard<'_, Vec<SecretRef>> {
         self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever only looks, ahead or back, writes nowhere; and a plan does not even where a run would.
+    fn may_write_private(&self) -> Result<(), Problem> {
+        let refused = |code, why: &str| Err(Problem::not_applied(code, format!("no private file is written {why}")));
+        match self.purpose {
+            Purpose::Preview => refused("denied", "to look ahead"),
+            Purpose::Reconcile => refused("denied", "to look whether something happened"),
+            Purpose::Read | Purpose::Act if self.shared.is_of_plan() => {
+                refused(ONLY_IN_A_RUN, "by a plan: this step is made in the run")
+            }
+            Purpose::Read | Purpose::Act => Ok(()),
+        }
     }
 
     /// What is left until the deadline, if there is one, and never more than was asked for.
@@ -232,6 +264,7 @@ impl Host for CallHost {
     }
 
     fn private_file(&self, name: &str, content: &Secret) -> Result<PathBuf, Problem> {
+        self.may_write_private()?;
         // A creds file is a secret as a whole, and so are its lines. A name or an address in a file of its own is none:
         // redacting it would garble every path and every message that holds it.
         if self.shared.vault.redactor().finds(content.expose()) {

@@ -11,6 +11,7 @@ mod parse;
 mod pattern;
 mod schema;
 mod sections;
+mod used;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

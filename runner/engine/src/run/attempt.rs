@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use serde_json::Value;
 use sluice_plugin::{Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, format_duration};
 
 use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts, clean};
@@ -90,6 +91,15 @@ impl Attempt {
         // Whoever binds to it binds to what can be shown.
         clean::preview(&*self.hosts, &mut answer);
         Ok(answer)
+    }
+
+    /// What the call would give, where the action knows that without it. It has to hold what a real answer has to.
+    pub(super) fn foresee(&self) -> Option<Value> {
+        if !self.action.input_errors(&self.call.with).is_empty() {
+            return None;
+        }
+        let output = self.action.plugin.foresee(self.action.spec.name.operation(), &self.call)?;
+        self.finish(Ok(Outcome::plain(output))).ok().map(|outcome| outcome.output)
     }
 
     /// What leaves a plugin is checked. Whoever writes or shows it cleans it of secrets.

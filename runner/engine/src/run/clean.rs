@@ -35,20 +35,18 @@ pub(super) fn event(hosts: &dyn Hosts, event: &mut Event) {
 
 pub(super) fn what(hosts: &dyn Hosts, what: &mut What) {
     match what {
-        What::Read { output: value } | What::Already { output: value } | What::WouldCall { with: value } => {
+        What::Read { output: value } | What::Foreseen { output: value } | What::Already { output: value } => {
             hosts.redact(value);
         }
         What::Sample { why, seen, .. } => {
             text(hosts, why);
             hosts.redact(seen);
         }
-        What::Would { binding, facts } => {
-            hosts.redact(binding);
-            hosts.redact(facts);
-        }
+        // Its binding was cleaned before its digest was made.
+        What::Would { facts, .. } => hosts.redact(facts),
         What::Refused { why } => text(hosts, why),
         What::Failed { problem } => self::problem(hosts, problem),
-        What::Loop { .. } | What::Skipped | What::KnownAfter { .. } => {}
+        What::Loop { .. } | What::Skipped | What::MadeInTheRun | What::KnownAfter { .. } => {}
     }
 }
 
@@ -178,9 +176,7 @@ mod tests {
         let value = || json!({ "x": "hunter22" });
         check(What::Read { output: value() });
         check(What::Already { output: value() });
-        check(What::WouldCall { with: value() });
-        check(What::Would { binding: value(), facts: json!({}) });
-        check(What::Would { binding: json!({}), facts: value() });
+        check(What::Foreseen { output: value() });
         check(What::Sample { verdict: Verdict::Fail, why: "hunter22".into(), seen: json!({}) });
         check(What::Sample { verdict: Verdict::Fail, why: String::new(), seen: value() });
         check(What::Refused { why: "hunter22".into() });

@@ -28,7 +28,9 @@ use crate::runbook::checked::{Checked, Step};
 pub use gate::{Decision, GateRun};
 pub(crate) use log::large_value;
 pub use open::{Loaded, OpenError, Order, Recheck, index_entry};
-pub use plan::{Plan, Planned, What};
+pub use plan::{
+    Altered, Binding, Change, Changes, Counts, InventorySource, MadeFrom, Plan, Planned, Sources, Unbound, What,
+};
 pub use replay::{Difference, Replayed};
 
 /// What a run needs of the world. One per process.

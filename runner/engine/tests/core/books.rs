@@ -11,7 +11,7 @@ use super::toys::OPERATIONS;
 
 /// A runbook's text, shown as it is.
 #[derive(Clone)]
-pub(super) struct Book(pub(super) String);
+pub(crate) struct Book(pub(crate) String);
 
 impl fmt::Debug for Book {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +39,7 @@ enum Kind {
     Parallel(Vec<Draft>),
 }
 
-pub(super) fn books() -> impl Strategy<Value = Book> {
+pub(crate) fn books() -> impl Strategy<Value = Book> {
     let steps = prop::collection::vec(drafts(), 1..5);
     let finally = prop_oneof![1 => Just(Vec::new()), 1 => prop::collection::vec(drafts(), 1..3)];
     let session = prop_oneof![3 => Just(None), 1 => (0..4_u8).prop_map(Some)];

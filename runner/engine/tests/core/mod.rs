@@ -15,7 +15,7 @@ mod toys;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseError, TestError, TestRunner};
 
-use books::{Book, books};
+pub(crate) use books::{Book, books};
 use sim::Sim;
 use tape::{Move, tapes};
 

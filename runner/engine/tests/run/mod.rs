@@ -3,6 +3,7 @@
 mod cases;
 mod crash;
 mod evidence;
+mod plans;
 mod race;
 mod replay;
 mod stores;
