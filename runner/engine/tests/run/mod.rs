@@ -6,9 +6,9 @@ mod evidence;
 mod plans;
 mod race;
 mod replay;
-mod stores;
+pub(super) mod stores;
 mod ways;
-mod world;
+pub(super) mod world;
 mod written;
 
 use std::sync::Arc;
@@ -45,7 +45,7 @@ fn text_of(case: &Case) -> String {
     format!("runbook: toy\nsummary: A toy.\n{body}")
 }
 
-fn run_id() -> RunId {
+pub(super) fn run_id() -> RunId {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
@@ -107,7 +107,7 @@ async fn end_of(engine: &Engine, run: &RunId) -> String {
     text
 }
 
-fn ends(runbook: &Checked, state: &State) -> String {
+pub(super) fn ends(runbook: &Checked, state: &State) -> String {
     let mut lines = Vec::new();
     list_ends(&runbook.steps, &state.steps, "", &mut lines);
     list_ends(&runbook.finally, &state.finally, "", &mut lines);

@@ -12,16 +12,16 @@ use tokio::sync::Semaphore;
 
 /// Where around an append the process dies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum When {
+pub(crate) enum When {
     Before,
     After,
 }
 
 /// A store whose process dies around its n-th append.
-pub(super) struct Dying {
-    pub(super) inner: Arc<dyn Store>,
-    pub(super) left: AtomicUsize,
-    pub(super) when: When,
+pub(crate) struct Dying {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) left: AtomicUsize,
+    pub(crate) when: When,
 }
 
 impl Dying {
@@ -29,7 +29,7 @@ impl Dying {
         self.inner.clone()
     }
 
-    pub(super) fn new(inner: Arc<dyn Store>, at: usize, when: When) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Store>, at: usize, when: When) -> Self {
         Self { inner, left: AtomicUsize::new(at), when }
     }
 }
@@ -62,9 +62,9 @@ impl Journal for Dying {
 }
 
 /// A store that waits for its turn before each read and append of a journal.
-pub(super) struct Turns {
-    pub(super) inner: Arc<dyn Store>,
-    pub(super) turns: Arc<Semaphore>,
+pub(crate) struct Turns {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) turns: Arc<Semaphore>,
 }
 
 impl Turns {
@@ -101,21 +101,21 @@ impl Journal for Turns {
 }
 
 /// A store that is replaced by another while it is in use, as when a backup is put back.
-pub(super) struct Restored {
+pub(crate) struct Restored {
     inner: Mutex<Arc<dyn Store>>,
 }
 
 impl Restored {
-    pub(super) fn new(inner: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
         Self { inner: Mutex::new(inner) }
     }
 
-    pub(super) fn restore(&self, other: Arc<dyn Store>) {
+    pub(crate) fn restore(&self, other: Arc<dyn Store>) {
         *self.inner.lock().unwrap() = other;
     }
 
     /// How many events it has of a run.
-    pub(super) async fn read_now(&self, run: &RunId) -> usize {
+    pub(crate) async fn read_now(&self, run: &RunId) -> usize {
         self.now().read(run, 0).await.unwrap().len()
     }
 
