@@ -7,6 +7,7 @@ mod plans;
 mod race;
 mod replay;
 pub(super) mod stores;
+mod trouble;
 mod ways;
 pub(super) mod world;
 mod written;
@@ -14,9 +15,9 @@ mod written;
 use std::sync::Arc;
 
 use serde_json::json;
-use sluice_engine::evidence::{Exporter, Replayed, export, verify};
+use sluice_engine::evidence::{Exporter, File, Replayed, export, verify};
 use sluice_engine::ids::RunId;
-use sluice_engine::journal::{Snapshot, Trigger};
+use sluice_engine::journal::{Durability, Snapshot, Store, Trigger, Version};
 use sluice_engine::machine::State;
 use sluice_engine::machine::state::{Inside, List};
 use sluice_engine::run::{Ending, Engine, OpenError, Order, RunError};
@@ -83,10 +84,26 @@ fn recheck(snapshot: &Snapshot) -> Result<Checked, String> {
     Ok(check_text(&snapshot.runbook))
 }
 
+async fn file_of(store: &dyn Store, run: &RunId) -> File {
+    let by = Exporter { program: "a test".into(), actor: "p@here".into(), at: Timestamp(0) };
+    export(store, run, &by).await.unwrap()
+}
+
+/// A copy of a run as it was after so many events.
+async fn copy_until(store: &dyn Store, run: &RunId, events: usize) -> Arc<MemoryStore> {
+    let file = file_of(store, run).await;
+    let copy = Arc::new(MemoryStore::default());
+    let store: &dyn Store = &*copy;
+    store.append(run, Version::START, &file.records[..events], Durability::Sync).await.unwrap();
+    for blob in &file.blobs {
+        store.put_blob(&blob.bytes).await.unwrap();
+    }
+    copy
+}
+
 /// Whatever became of a run: its journal verifies, and it is decided in the same way again.
 async fn comes_out_the_same(engine: &Engine, run: &RunId) -> Replayed {
-    let by = Exporter { program: "a test".into(), actor: "p@here".into(), at: Timestamp(0) };
-    let file = export(&*engine.store, run, &by).await.unwrap();
+    let file = file_of(&*engine.store, run).await;
     let verdict = verify(&file.text(), Some(run), None);
     assert!(verdict.intact, "{:?}", verdict.findings);
     let replayed = engine.replay(&file, &recheck).unwrap();
