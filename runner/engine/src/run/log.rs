@@ -253,7 +253,8 @@ pub(crate) fn large_value(event: &mut Event) -> Option<&mut Value> {
         Event::Started { inputs: value, .. }
         | Event::Done { output: value, .. }
         | Event::Renewed { output: value, .. }
-        | Event::Judged { seen: value, .. } => Some(value),
+        | Event::Judged { seen: value, .. }
+        | Event::Picked { seen: value, .. } => Some(value),
         Event::Failed { problem, .. } => problem.details.as_mut(),
         Event::Claimed { .. }
         | Event::Entered { .. }

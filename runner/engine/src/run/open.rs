@@ -14,11 +14,8 @@ use crate::journal::chain::verify;
 use crate::journal::{
     CancelHow, Durability, Envelope, Epoch, Event, IndexEntry, Outcome, Owner, Snapshot, StoreError, Trigger, Version,
 };
-use crate::machine::State;
+use crate::machine::{SEMANTICS, State};
 use crate::runbook::checked::Checked;
-
-/// What the journal says of how a run is walked. Raised when `next` or `apply` change their meaning.
-const SEMANTICS: u16 = 1;
 
 /// A run to begin.
 pub struct Order {

@@ -3,6 +3,8 @@
 mod cases;
 mod crash;
 mod evidence;
+mod gates;
+mod picks;
 mod plans;
 mod race;
 mod replay;

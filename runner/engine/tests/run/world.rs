@@ -67,6 +67,7 @@ impl Action for Toy {
                 "takes": { "type": "string" },
                 "fails": { "type": "integer" },
                 "verdicts": { "type": "string" },
+                "values": { "type": "array" },
                 "secret": { "type": "string", "x-secret": true },
             },
         });
@@ -124,7 +125,10 @@ impl Action for Toy {
             }
             "gate" => {
                 let letters = call.with.get("verdicts").and_then(Value::as_str).unwrap_or("p");
-                let letter = letters.chars().nth(self.diary.times(&call.step) - 1).unwrap_or('p');
+                let times = self.diary.times(&call.step) - 1;
+                let letter = letters.chars().nth(times).or(letters.chars().last()).unwrap_or('p');
+                let values = call.with.get("values").and_then(Value::as_array);
+                let value = values.and_then(|all| all.get(times).or(all.last())).cloned().unwrap_or(value);
                 let verdict = match letter {
                     'p' => Verdict::Pass,
                     'f' => Verdict::Fail,

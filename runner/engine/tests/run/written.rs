@@ -281,7 +281,8 @@ async fn higher_semantics_are_refused() {
         }
     })
     .await;
-    nothing_opens(&world, &run, "semantics 2, this Sluice knows up to 1").await;
+    let known = sluice_engine::machine::SEMANTICS;
+    nothing_opens(&world, &run, &format!("semantics {}, this Sluice knows up to {known}", known + 1)).await;
 }
 
 #[tokio::test(start_paused = true)]
