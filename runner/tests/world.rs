@@ -76,6 +76,7 @@ static SAME: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(?m)  N s$", ""),
         (r"\b[\d,]+ ms\b", "N ms"),
         (r"\bhead(:?)( +)[0-9a-f]{64}", "head${1}${2}HASH"),
+        (r"\bblob [0-9a-f]{64}", "blob HASH"),
         (r#""hash": "[0-9a-f]{64}""#, r#""hash": "HASH""#),
         (r#""pid": \d+"#, r#""pid": PID"#),
         (r#""host": "[^"]*""#, r#""host": "HOST""#),
