@@ -39,12 +39,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let store = context.store()?;
-    let file = context.runtime()?.block_on(async {
+    let file = context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let program = format!("sluice {}", env!("CARGO_PKG_VERSION"));
         let by = Exporter { program, actor: context.actor(), at: WallClock.now() };
         Result::Ok(export(&*store, &run, &by).await?)
-    })?;
+    })??;
     match &args.output {
         None => views::out(&file.text())?,
         Some(path) => {

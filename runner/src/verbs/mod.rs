@@ -9,6 +9,7 @@ mod explain;
 mod export;
 mod new;
 mod plan;
+mod replay;
 mod resume;
 mod run;
 mod runs;
@@ -81,6 +82,7 @@ verbs! {
     Cancel(cancel),
     Export(export),
     Verify(verify),
+    Replay(replay),
     Doctor(doctor),
     Trust(trust),
     Actions(actions),

@@ -94,6 +94,11 @@ pub(crate) fn bytes(count: f64) -> String {
     String::new()
 }
 
+/// The same without tenths, which flicker where a time is drawn again and again.
+pub(crate) fn whole(time: Duration) -> String {
+    if time.as_secs() < 10 { format!("{} s", time.as_secs()) } else { duration(time) }
+}
+
 /// `12,000`
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();

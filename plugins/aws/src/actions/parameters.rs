@@ -28,6 +28,7 @@ pub(crate) struct Parameters(pub(crate) Arc<Clients>);
 #[serde(deny_unknown_fields)]
 struct Output {
     /// By key, those not listed under `secret`: the text; null for an optional one that is not there.
+    #[schemars(extend("x-keys" = json!({ "of": "names", "not": "secret", "maybe": "optional" })))]
     values: BTreeMap<String, Option<String>>,
     /// By key, those listed under `secret`: the sealed secret; null for an optional one that is not there.
     #[schemars(schema_with = "sealed")]
@@ -38,7 +39,7 @@ struct Output {
 
 /// Apart from the plain values, so that those may be used like any text.
 fn sealed(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "object", "additionalProperties": { "anyOf": [
+    schemars::json_schema!({ "type": "object", "x-keys": { "of": "secret", "maybe": "optional" }, "additionalProperties": { "anyOf": [
         { "type": "null" },
         {
             "type": "object", "x-secret": true, "required": ["$secret"], "additionalProperties": false,

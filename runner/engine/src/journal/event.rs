@@ -59,6 +59,14 @@ pub enum Event {
         key: Key,
         items: Vec<Item>,
     },
+    /// A loop's next item, with what was read to choose it.
+    Picked {
+        key: Key,
+        /// Its key.
+        item: String,
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        seen: Value,
+    },
     /// Its `when` said no.
     Skipped {
         key: Key,
@@ -211,6 +219,7 @@ impl Event {
             Self::Claimed { .. } => "claimed",
             Self::Entered { .. } => "entered",
             Self::Opened { .. } => "opened",
+            Self::Picked { .. } => "picked",
             Self::Skipped { .. } => "skipped",
             Self::Waiting { .. } => "waiting",
             Self::Done { .. } => "done",
@@ -232,6 +241,7 @@ impl Event {
     pub fn key(&self) -> Option<&Key> {
         match self {
             Self::Opened { key, .. }
+            | Self::Picked { key, .. }
             | Self::Skipped { key }
             | Self::Waiting { key, .. }
             | Self::Done { key, .. }

@@ -19,6 +19,7 @@ pub(super) fn event(hosts: &dyn Hosts, event: &mut Event) {
         | Event::Renewed { output: value, .. } => hosts.redact(value),
         Event::Opened { items, .. } => self::items(hosts, items),
         Event::Failed { problem, .. } => self::problem(hosts, problem),
+        Event::Picked { seen, .. } => hosts.redact(seen),
         Event::Judged { why, seen, .. } => {
             text(hosts, why);
             hosts.redact(seen);

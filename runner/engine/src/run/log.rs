@@ -17,6 +17,9 @@ use crate::runbook::checked::Checked;
 /// What is above this many bytes is kept as a blob; an event stays under 64 KiB.
 const LARGE: usize = 48 * 1024;
 
+/// So often an append that came to nothing is tried again.
+const PATIENCE: u32 = 5;
+
 pub(super) struct Log {
     pub(super) run: RunId,
     pub(super) runbook: Arc<Checked>,
@@ -27,6 +30,8 @@ pub(super) struct Log {
     /// Up to this ordinal every event was handed out, or waits in `news`.
     told: u64,
     news: Vec<Envelope>,
+    /// Appends in a row that were not written, without the store saying so.
+    unsure: u32,
     store: Arc<dyn Store>,
     hosts: Arc<dyn Hosts>,
 }
@@ -45,7 +50,7 @@ impl Log {
     pub(super) fn new(run: RunId, runbook: Arc<Checked>, store: Arc<dyn Store>, hosts: Arc<dyn Hosts>) -> Self {
         let state = State::new(&runbook);
         let (version, seen) = (Version::START, Version::START);
-        Self { run, runbook, state, version, seen, told: 0, news: Vec::new(), store, hosts }
+        Self { run, runbook, state, version, seen, told: 0, news: Vec::new(), unsure: 0, store, hosts }
     }
 
     pub(super) fn ordinal(&self) -> u64 {
@@ -98,9 +103,15 @@ impl Log {
                 self.reload().await?;
                 return Ok(Appended::Moved(events_of(envelopes)));
             }
-            Err(AppendError::Ambiguous(_)) => {
+            Err(AppendError::Ambiguous(why)) => {
                 let written = self.is_written(&records).await?;
                 if !written {
+                    self.unsure += 1;
+                    if self.unsure > PATIENCE {
+                        return Err(
+                            StoreError::Unreachable(format!("it took none of {PATIENCE} appends: {why}")).into()
+                        );
+                    }
                     self.reload().await?;
                     return Ok(Appended::Moved(events_of(envelopes)));
                 }
@@ -108,6 +119,7 @@ impl Log {
             }
             Err(AppendError::Store(error)) => return Err(error.into()),
         }
+        self.unsure = 0;
         self.told = self.told.max(self.version.ordinal);
         let mut news = self.take_news();
         news.extend(envelopes);
@@ -241,7 +253,8 @@ pub(crate) fn large_value(event: &mut Event) -> Option<&mut Value> {
         Event::Started { inputs: value, .. }
         | Event::Done { output: value, .. }
         | Event::Renewed { output: value, .. }
-        | Event::Judged { seen: value, .. } => Some(value),
+        | Event::Judged { seen: value, .. }
+        | Event::Picked { seen: value, .. } => Some(value),
         Event::Failed { problem, .. } => problem.details.as_mut(),
         Event::Claimed { .. }
         | Event::Entered { .. }

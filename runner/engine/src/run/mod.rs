@@ -10,6 +10,7 @@ mod judge;
 mod log;
 mod open;
 mod plan;
+mod progress;
 mod replay;
 
 use std::sync::Arc;
@@ -25,12 +26,13 @@ use crate::machine::State;
 use crate::registry::Registry;
 use crate::runbook::checked::{Checked, Step};
 
-pub use gate::{Decision, GateRun};
+pub use gate::{Decision, GateRun, Look};
 pub(crate) use log::large_value;
 pub use open::{Loaded, OpenError, Order, Recheck, index_entry};
 pub use plan::{
     Altered, Binding, Change, Changes, Counts, InventorySource, MadeFrom, Plan, Planned, Sources, Unbound, What,
 };
+pub use progress::Course;
 pub use replay::{Difference, Replayed};
 
 /// What a run needs of the world. One per process.
@@ -125,6 +127,10 @@ pub struct Sample {
     /// How many passes in a row.
     pub streak: u32,
     pub until: Timestamp,
+    /// What the gate's `progress` gave last: a number or text.
+    pub progress: Option<Value>,
+    /// When a number that falls will be at zero, if it goes on like this.
+    pub left: Option<Duration>,
 }
 
 /// What a person at the terminal does to a run in flight.

@@ -18,9 +18,10 @@ use super::judge::{judge, unanswered};
 use super::{Engine, clean};
 use crate::ids::{RunId, Sha256};
 use crate::journal::{Envelope, Epoch, Event, Item, Key, Owner, Phase, Samples, Trigger};
+use crate::machine::Status;
 use crate::machine::path::{Path, Root, locate};
 use crate::machine::scope::StepScope;
-use crate::machine::{Command, InFlight, State, apply, fill, is_act, next};
+use crate::machine::{Command, InFlight, State, apply, fill, is_act, next, pick};
 use crate::runbook::checked::{Checked, Kind, Step};
 use crate::source::Span;
 
@@ -73,6 +74,14 @@ impl Engine {
     }
 }
 
+/// A loop that reads to choose its next item.
+fn choice(commands: &[Command]) -> Option<Path> {
+    commands.iter().find_map(|command| match command {
+        Command::Pick { path } => Some(path.clone()),
+        _ => None,
+    })
+}
+
 impl Planner<'_> {
     fn begin(&mut self, inputs: Value) {
         self.apply(Event::Started {
@@ -99,6 +108,11 @@ impl Planner<'_> {
                 self.decide((*event).clone());
                 continue;
             }
+            if let Some(path) = choice(&commands) {
+                let event = self.choose(&path).await;
+                self.apply(event);
+                continue;
+            }
             let paths: Vec<Path> = commands.iter().filter_map(Command::path).cloned().collect();
             if paths.is_empty() {
                 if self.state.phase != Phase::Session {
@@ -122,7 +136,12 @@ impl Planner<'_> {
         clean::event(&*self.engine.hosts, &mut event);
         let path = event.key().and_then(|key| locate(key, self.runbook, &self.state));
         let Some(path) = path else { return self.apply(event) };
-        if let Some(what) = self.known_after(&path) {
+        let is_choice = self.is_choice(&event, &path);
+        if is_choice && (self.waits_for(&path).is_some() || !matches!(event, Event::Picked { .. })) {
+            let first = pick::first(self.runbook, &self.state, &path);
+            return self.apply(first);
+        }
+        if let Some(what) = self.known_after(&path).filter(|_| !is_choice) {
             return self.put(&path, what.into());
         }
         match event {
@@ -134,6 +153,28 @@ impl Planner<'_> {
             }
             Event::Failed { problem, .. } => self.put(&path, What::Failed { problem }.into()),
             other => self.apply(other),
+        }
+    }
+
+    /// A loop that has begun decides only what is next.
+    fn is_choice(&self, event: &Event, path: &Path) -> bool {
+        let open = || path.find(self.runbook, &self.state).is_some_and(|(_, slot)| slot.status == Status::Open);
+        matches!(event, Event::Picked { .. }) || (matches!(event, Event::Failed { .. }) && open())
+    }
+
+    /// The item that would be next as things stand now; in the order of the list where that cannot be known.
+    async fn choose(&self, path: &Path) -> Event {
+        let answer = match self.waits_for(path) {
+            None => match Attempt::to_pick(self.engine, &self.run, self.runbook, &self.state, path) {
+                Ok(attempt) => attempt.run().await.ok(),
+                Err(_) => None,
+            },
+            Some(_) => None,
+        };
+        let event = answer.map(|outcome| pick::picked(self.runbook, &self.state, path, &outcome.output));
+        match event {
+            Some(event @ Event::Picked { .. }) => event,
+            _ => pick::first(self.runbook, &self.state, path),
         }
     }
 

@@ -131,6 +131,8 @@ enum Task {
     Misfit,
     Judge,
     Renew,
+    /// Of a loop: it reads to choose its next item.
+    Pick,
 }
 
 /// Where an event comes from.
@@ -282,6 +284,7 @@ impl Replay<'_> {
                 Command::Call { path } => (path, Task::Call),
                 Command::Judge { path, .. } => (path, Task::Judge),
                 Command::Renew { path } => (path, Task::Renew),
+                Command::Pick { path } => (path, Task::Pick),
                 Command::Session | Command::Emit(_) | Command::Wake(_) => continue,
             };
             if world.flight.tasks.contains_key(&path) {
@@ -302,7 +305,13 @@ impl Replay<'_> {
 
     /// A call whose input cannot be filled in is not begun; it fails, or whoever needed it does.
     fn prepared(&self, path: &Path, task: Task) -> Result<Task, Event> {
-        match Attempt::prepare(self.engine, self.run, self.runbook, &self.state, path) {
+        let attempt = match task {
+            Task::Pick => Attempt::to_pick(self.engine, self.run, self.runbook, &self.state, path),
+            Task::Call | Task::Misfit | Task::Judge | Task::Renew => {
+                Attempt::prepare(self.engine, self.run, self.runbook, &self.state, path)
+            }
+        };
+        match attempt {
             Ok(attempt) if task == Task::Call && !attempt.action.input_errors(&attempt.call.with).is_empty() => {
                 Ok(Task::Misfit)
             }
@@ -326,8 +335,11 @@ impl Replay<'_> {
     }
 
     fn in_flight(&self, flight: &Flight) -> InFlight {
+        let (picks, others): (Vec<_>, Vec<_>) = flight.tasks.iter().partition(|(_, task)| **task == Task::Pick);
+        let paths = |tasks: Vec<(&Path, &Task)>| tasks.into_iter().map(|(path, _)| path.clone()).collect();
         InFlight {
-            paths: flight.tasks.keys().cloned().collect(),
+            paths: paths(others),
+            picks: paths(picks),
             acts: flight.tasks.keys().filter(|path| self.acts(path)).count(),
             session: flight.session,
         }
@@ -352,7 +364,8 @@ impl Replay<'_> {
         let task = world.flight.tasks.get(&path).copied();
         let lands = match (event, task) {
             (Event::Done { .. }, Some(Task::Call))
-            | (Event::Failed { .. }, Some(Task::Call | Task::Misfit | Task::Judge))
+            | (Event::Picked { .. }, Some(Task::Pick))
+            | (Event::Failed { .. }, Some(Task::Call | Task::Misfit | Task::Judge | Task::Pick))
             | (Event::Judged { .. } | Event::Waiting { .. }, Some(Task::Judge))
             | (Event::Renewed { .. }, Some(Task::Renew)) => true,
             (Event::Failed { .. }, None) => {
@@ -439,6 +452,7 @@ fn given(envelope: &Envelope) -> bool {
         Event::Started { .. } | Event::Claimed { .. } | Event::CancelAsked { .. } | Event::Interrupted => true,
         Event::Entered { .. }
         | Event::Opened { .. }
+        | Event::Picked { .. }
         | Event::Skipped { .. }
         | Event::Waiting { .. }
         | Event::Done { .. }

@@ -8,6 +8,7 @@ mod checks;
 mod ends;
 mod found;
 mod junk;
+mod old;
 mod sim;
 mod tape;
 mod toys;
@@ -34,15 +35,20 @@ const COMES_UP: &[&str] = &[
     "abandoned",
     "an act in flight in a broken group",
     "cancelled",
+    "cancelled too late",
     "cancelled while ended",
     "crashed",
     "crashed in finally after an interrupt",
     "done",
     "failed",
+    "finally goes on behind a failure",
     "interrupted",
     "junk refused",
     "lost a race to a cancel",
     "needs refused",
+    "picked",
+    "picking failed",
+    "picking tried again",
     "renewed",
     "renewing failed",
     "reopened",

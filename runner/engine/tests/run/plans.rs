@@ -159,9 +159,10 @@ fn bindings(plan: &Plan) -> BTreeMap<String, Value> {
 }
 
 /// What a digest is of, told without a digest.
-fn open(plan: &Plan) -> Vec<Value> {
+/// In no order: which item comes first may depend on what is not bound.
+fn open(plan: &Plan) -> BTreeMap<String, Value> {
     let open = plan.steps.iter().filter(|step| matches!(&step.what, What::KnownAfter { acts, .. } if !acts.is_empty()));
-    open.map(|step| json!([step.key, step.what])).collect()
+    open.map(|step| (step.key.to_string(), json!(step.what))).collect()
 }
 
 fn check(book: &Book) -> Result<(), String> {
