@@ -11,6 +11,8 @@ pub(crate) mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sluice_plugin::Call;
+
 use crate::fault::AwsFault;
 use crate::random::Random;
 use crate::setup::{Setup, millis};
@@ -39,11 +41,24 @@ pub(crate) struct State {
     /// By server name: since when nobody hears from it.
     pub(crate) silent: BTreeMap<String, u64>,
     pub(crate) aws: Vec<AwsFault>,
-    /// Deeds of the toy acts: the act and the moment at which it is done.
-    pub(crate) deeds: Vec<(String, u64)>,
+    pub(crate) deeds: Vec<Deed>,
     pub(crate) things: BTreeSet<String>,
     timers: BTreeMap<(u64, u64), Timer>,
     next_timer: u64,
+}
+
+/// What a toy act does, and when. Run, step and attempt tell it from all others, also to whoever looks for it later.
+pub(crate) struct Deed {
+    pub(crate) run: String,
+    pub(crate) step: String,
+    pub(crate) attempt: u32,
+    pub(crate) at: u64,
+}
+
+impl Deed {
+    pub(crate) fn of(call: &Call, at: u64) -> Self {
+        Self { run: call.run.clone(), step: call.step.clone(), attempt: call.attempt.0, at }
+    }
 }
 
 /// What happens by itself, later.

@@ -88,7 +88,7 @@ impl Action for Change {
         }
         if matches!(heard, Heard::Done | Heard::BrokenDone | Heard::SilentDone) {
             // From here on it happens, whether or not the caller lives to see it.
-            self.world.deed(act(call), takes).await;
+            self.world.deed(call, takes).await;
         }
         self.world.clock().sleep(takes).await;
         match heard {
@@ -107,7 +107,7 @@ impl Action for Change {
 
     async fn reconcile(&self, _: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {
         let input = input(call)?;
-        let done = self.world.did(&act(call)).await;
+        let done = self.world.did(call).await;
         let evidence = json!({ "deeds": self.world.deeds().len() });
         Ok(match (input.hidden, done) {
             (true, _) => Reconciled::CannotTell { evidence },
@@ -115,11 +115,6 @@ impl Action for Change {
             (false, false) => Reconciled::NotDone { evidence },
         })
     }
-}
-
-/// What tells one act from all others: it is in the call of the act and in that of its reconciling.
-fn act(call: &Call) -> String {
-    format!("{} {} {}", call.run, call.step, call.attempt.0)
 }
 
 fn input(call: &Call) -> Result<Input, Problem> {
