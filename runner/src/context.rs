@@ -8,7 +8,6 @@ use sluice_engine::journal::Store;
 use sluice_engine::registry::Registry;
 use sluice_host::{Redactor, sweep};
 use sluice_store::SqliteStore;
-use tokio::runtime::Runtime;
 
 use crate::error::{CommandError, Result, visible_lines};
 use crate::inventory::{self, Found};
@@ -94,7 +93,6 @@ impl Context {
     }
 
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>> {
-        self.sweep_private();
         let folder = self.store_folder()?;
         let store = SqliteStore::open(&folder).map_err(|error| {
             CommandError::from(error)
@@ -104,23 +102,31 @@ impl Context {
     }
 
     /// What killed processes left behind goes first, whatever was asked for.
-    fn sweep_private(&self) {
+    pub(crate) fn sweep_private(&self) {
         for base in paths::all_private() {
             match sweep(&base) {
-                Ok(swept) if !swept.is_empty() => {
-                    let count = views::text::many(swept.len(), "run");
-                    self.note(&format!("removed the private files that {count} left behind when killed"));
+                Ok(swept) => {
+                    if !swept.gone.is_empty() {
+                        let count = views::text::many(swept.gone.len(), "run");
+                        self.note(&format!("removed the private files that {count} left behind when killed"));
+                    }
+                    for left in swept.left {
+                        self.note(&format!("private files of a killed run are left, remove them by hand: {left}"));
+                    }
                 }
-                Ok(_) => {}
                 Err(error) => self.note(&format!("private files of killed runs could not be removed: {error}")),
             }
         }
     }
 
-    /// One thread: what is waited for is outside, and a store of SQLite is called inline.
-    pub(crate) fn runtime(&self) -> Result<Runtime> {
+    /// One thread: what is waited for is outside, and a store of SQLite is called inline. What still hangs in the system
+    /// afterwards (a silent name server) is not waited for.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(|error| CommandError::failed(format!("cannot wait for events: {error}")))
+        let runtime = runtime.map_err(|error| CommandError::failed(format!("cannot wait for events: {error}")))?;
+        let done = runtime.block_on(work);
+        runtime.shutdown_background();
+        Ok(done)
     }
 
     /// Who acts: `ana@laptop`. The machine's word, no proof.

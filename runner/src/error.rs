@@ -22,6 +22,8 @@ impl Exit {
     pub(crate) const DONE: Self = Self(0);
     /// It ran, and the answer is no: a check that found something, a doctor who did.
     pub(crate) const FOUND: Self = Self(1);
+    /// A signal ended it first.
+    pub(crate) const INTERRUPTED: Self = Self(130);
 }
 
 /// Shown once, at the end.
@@ -135,10 +137,14 @@ impl From<StoreError> for CommandError {
 impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
         let hint = match &error {
+            RunError::Store(StoreError::TooNew(_)) => "nothing was written; the run is as it was",
             RunError::Store(_) => {
                 "the run stays as its journal says; once the store works, `sluice resume last` goes on"
             }
             RunError::Journal { .. } => "the journal was not written by this version of Sluice, or was altered",
+            RunError::Rewritten { .. } => {
+                "nothing more was done; look at what the run has done so far before you resume it: its journal forgot some"
+            }
         };
         Self::failed(error.to_string()).hint(hint)
     }

@@ -19,6 +19,7 @@ mod launch;
 mod logging;
 mod owners;
 mod paths;
+mod plan_document;
 mod plugins;
 mod prepare;
 mod report;
@@ -58,6 +59,7 @@ pub fn main_around(store: AroundStore) -> ExitCode {
     let screen = Screen::of_process(command.global.color);
     let context = Context::new(command.global, screen, store);
     logging::start(&context);
+    context.sweep_private();
     let done = command.verb.run(&context);
     match done {
         Ok(exit) => ExitCode::from(exit.0),

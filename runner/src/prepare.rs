@@ -141,7 +141,7 @@ pub(crate) fn may_resume(context: &Context, runbook: &Checked) -> Result<()> {
 
 /// Whether anything of it is the inventory's to say: clusters (nodes come from them), secrets, and where the plugins
 /// connect to that open connections of their own. Those use the user's credentials, and no grant holds them back.
-fn uses_inventory(context: &Context, runbook: &Checked) -> Result<bool> {
+pub(crate) fn uses_inventory(context: &Context, runbook: &Checked) -> Result<bool> {
     let cluster = runbook.inputs.values().any(|input| matches!(input.kind, InputKind::Cluster));
     if cluster || !runbook.secrets().is_empty() {
         return Ok(true);

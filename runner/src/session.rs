@@ -81,7 +81,9 @@ impl Sessions for TerminalSessions {
         let exit = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         // A shell ends with the code of whatever was last typed in it: that is no failure of the run.
         if !is_shell && exit != 0 {
-            let message = format!("`{}` ended with exit code {exit}", argv.join(" "));
+            // Its arguments may hold what nobody should read in a journal.
+            let program = argv.first().map(String::as_str).unwrap_or_default();
+            let message = format!("`{program}` ended with exit code {exit}");
             let problem = Problem { applied: Applied::Maybe, ..Problem::not_applied("session_failed", message) };
             return Err(problem.with_details(json!({ "exit": exit })));
         }

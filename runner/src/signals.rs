@@ -5,6 +5,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as Waker, Poll};
 
 use nix::sys::signal::{Signal as Number, kill, killpg};
 use nix::unistd::Pid;
@@ -67,6 +68,20 @@ impl SessionProcess {
             Self::Alone(pid) => killpg(pid, number),
         }
     }
+}
+
+/// Ends when the process is told to end, by whichever signal. From now on none of them ends it by itself.
+pub(crate) fn any() -> io::Result<impl Future<Output = ()>> {
+    let mut told = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()]
+        .map(signal)
+        .into_iter()
+        .collect::<io::Result<Vec<_>>>()?;
+    Ok(async move { std::future::poll_fn(|context| first(&mut told, context)).await })
+}
+
+fn first(told: &mut [tokio::signal::unix::Signal], context: &mut Waker<'_>) -> Poll<()> {
+    let any = told.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+    if any { Poll::Ready(()) } else { Poll::Pending }
 }
 
 /// Starts listening. What arrives before the run is driven waits in the queue. What whoever started us had ignored stays

@@ -80,6 +80,19 @@ mod tests {
         assert!(errors.is_empty(), "{what}: {errors:?}");
     }
 
+    /// The simulated world answers the same actions and carries their description in a file, which this test keeps:
+    /// `SLUICE_BLESS=1 cargo test -p sluice-aws described_alike` writes it anew.
+    #[test]
+    fn the_simulated_actions_are_described_alike() {
+        const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../runner/world/specs/aws.json");
+        let spec = PluginSpec { version: "simulated".to_owned(), ..plugin().describe().clone() };
+        if std::env::var_os("SLUICE_BLESS").is_some() {
+            std::fs::write(KEPT, serde_json::to_string_pretty(&spec).unwrap() + "\n").unwrap();
+        }
+        let kept: PluginSpec = serde_json::from_str(&std::fs::read_to_string(KEPT).unwrap()).unwrap();
+        assert_eq!(kept, spec, "set SLUICE_BLESS=1 and look at what changes");
+    }
+
     #[test]
     fn every_action_here_only_reads_and_says_which_rights_it_needs() {
         let plugin = plugin();

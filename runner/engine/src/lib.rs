@@ -4,6 +4,8 @@
 //! clock and no environment is known here.
 
 pub mod diagnostic;
+pub mod digest;
+pub mod evidence;
 pub mod expr;
 mod fit;
 pub mod ids;

@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         (false, false) => CancelHow::Now,
     };
     let store = context.store()?;
-    context.runtime()?.block_on(async {
+    context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let launch = Launch::new(context, store, &run, None, Vec::new())?;
         let recheck = recheck(&launch.engine.registry);
@@ -78,7 +78,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         // Nobody is there who could do it, so it is done here.
         launch.resume(run).await?;
         Ok(Exit::DONE)
-    })
+    })?
 }
 
 /// What is known of the process that has the run, as long as it may still live.

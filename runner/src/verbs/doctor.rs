@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let cluster = doctor::cluster(context, &args.input)?;
-    let tried = context.runtime()?.block_on(doctor::examine(context, cluster.as_ref()));
+    let tried = context.block_on(doctor::examine(context, cluster.as_ref()))?;
     match args.json {
         true => views::json(&tried)?,
         false => views::out(&shown(&tried, &context.screen.out))?,

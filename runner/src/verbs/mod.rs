@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod doctor;
 mod explain;
+mod export;
 mod new;
 mod plan;
 mod resume;
@@ -13,6 +14,7 @@ mod run;
 mod runs;
 mod schema;
 mod trust;
+mod verify;
 mod which;
 
 use std::path::PathBuf;
@@ -77,6 +79,8 @@ verbs! {
     Runs(runs),
     Resume(resume),
     Cancel(cancel),
+    Export(export),
+    Verify(verify),
     Doctor(doctor),
     Trust(trust),
     Actions(actions),

@@ -3,7 +3,8 @@
 use sluice_engine::diagnostic::visible;
 use sluice_engine::ids::Sha256;
 use sluice_engine::inventory::{
-    Axiom, Confirm, Entry, Inventory, LocksAt, Person, PluginEntry, Rule, SecretAt, StoreAt, Terraform,
+    Axiom, Confirm, Entry, Inventory, LocksAt, Person, PluginEntry, Rule, SecretAt, SecretEntry, SecretName, StoreAt,
+    Terraform,
 };
 use sluice_plugin::inventory::{Cluster, Creds, CredsAt, Ports};
 
@@ -121,7 +122,7 @@ fn asks(found: &Found) -> Vec<(&'static str, Vec<String>)> {
     let Inventory { clusters, policy, people, plugins, secrets, axiom, terraform, store } = &found.inventory;
     vec![
         ("clusters it acts on", clusters.values().flat_map(cluster).collect()),
-        ("secrets it fetches", secrets.iter().map(|(name, at)| format!("{name} from {}", place(at))).collect()),
+        ("secrets it fetches", secrets.iter().map(|(name, entry)| secret(name, entry)).collect()),
         ("what plugins may do", plugins.iter().flat_map(|(name, entry)| grants(name.as_str(), entry)).collect()),
         ("services it talks to", self::axiom(axiom).into_iter().chain(self::terraform(terraform)).collect()),
         ("who may confirm, and override", policy.iter().map(rule).collect()),
@@ -182,6 +183,11 @@ fn head(cluster: &Cluster) -> String {
         }
     };
     format!("{}: {}, {account}", cluster.name, text::many(cluster.nodes.len(), "node"))
+}
+
+fn secret(name: &SecretName, entry: &SecretEntry) -> String {
+    let to = if entry.to.is_empty() { String::new() } else { format!(", only for {}", entry.to.join(", ")) };
+    format!("{name} from {}{to}", place(&entry.at))
 }
 
 fn place(at: &SecretAt) -> String {

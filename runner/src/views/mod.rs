@@ -1,6 +1,8 @@
 //! What people and programs read: each screen twice, for a person and as JSON. Nothing here decides or fetches.
 
 pub(crate) mod ask;
+pub(crate) mod by_hand;
+pub(crate) mod changes;
 pub(crate) mod diff;
 pub(crate) mod findings;
 pub(crate) mod important;

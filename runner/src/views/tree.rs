@@ -85,5 +85,9 @@ pub(crate) fn head(report: &Report, stream: &Stream) -> String {
     if let Some(ended) = &report.ended {
         line("ended", ended.clone());
     }
+    // The last lines have it where it matters most.
+    if let Some(head) = report.head.as_ref().filter(|_| !report.acts) {
+        line("head", format!("{} (event {})", head.hash, head.event));
+    }
     shown
 }

@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod event;
 pub mod store;
+mod upcast;
 
 pub use event::{CancelHow, Envelope, Epoch, Event, Item, Key, Outcome, Owner, Phase, Samples, Snapshot, Trigger};
 pub use store::{

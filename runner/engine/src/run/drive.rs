@@ -1,22 +1,23 @@
 //! The loop: ask what should be in flight, start what is new, cut what is gone, append what happened.
 
+mod picking;
+mod sampling;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use sluice_plugin::{Attempt as Number, Outcome, Problem, Timestamp, Verdict};
+use sluice_plugin::{Attempt as Number, Outcome, Problem, Timestamp};
 
+use self::sampling::Sampling;
 use super::attempt::Attempt;
-use super::gate::{Decision, GateRun};
-use super::judge::{judge, unanswered};
 use super::log::{Appended, Log};
-use super::{Ending, Engine, RunError, Sample, SessionRequest, Signal, Signals, Watched};
+use super::{Ending, Engine, RunError, SessionRequest, Signal, Signals, Watched};
 use crate::journal::{CancelHow, Durability, Envelope, Epoch, Event, Key};
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
 use crate::machine::{Command, InFlight, fill, is_act, next, who_needs};
-use crate::runbook::checked::Kind;
 
 /// How long to wait for news of other processes before asking the store again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +34,7 @@ pub(super) struct Drive {
     tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
     handles: BTreeMap<Path, AbortHandle>,
     session: Option<AbortHandle>,
-    gates: BTreeMap<Path, GateRun>,
+    gates: BTreeMap<Path, Sampling>,
     quick: u32,
 }
 
@@ -50,6 +51,7 @@ enum Task {
     Call(Path),
     Sample(Path),
     Renew(Path),
+    Pick(Path),
     Session,
 }
 
@@ -85,6 +87,8 @@ impl Drive {
     }
 
     async fn turn(&mut self, signals: &mut Signals) -> Result<Turn, RunError> {
+        let news = self.log.take_news();
+        self.tell(&news);
         if self.log.state.epoch != self.epoch {
             return Ok(Turn::Is(Ending::Lost));
         }
@@ -136,11 +140,13 @@ impl Drive {
         match command {
             Command::Call { path } if !self.flight.paths.contains(&path) => self.call(path, false).await,
             Command::Renew { path } if !self.flight.paths.contains(&path) => self.call(path, true).await,
-            Command::Judge { path, .. } if !self.flight.paths.contains(&path) => self.sample(path, now, now).await,
+            Command::Judge { path, .. } if !self.flight.paths.contains(&path) => self.sample(path, now).await,
+            Command::Pick { path } if !self.flight.picks.contains(&path) => self.pick(path).await,
             Command::Session if !self.flight.session => self.session().await,
             Command::Call { .. }
             | Command::Renew { .. }
             | Command::Judge { .. }
+            | Command::Pick { .. }
             | Command::Session
             | Command::Emit(_)
             | Command::Wake(_) => Ok(()),
@@ -162,28 +168,6 @@ impl Drive {
                 Ok(())
             }
             Err(problem) if renew => self.not_renewed(&path, problem).await,
-            Err(problem) => self.failed(&path, problem).await,
-        }
-    }
-
-    async fn sample(&mut self, path: Path, at: Timestamp, now: Timestamp) -> Result<(), RunError> {
-        let Some((step, _)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
-        if !self.gates.contains_key(&path) {
-            let key = path.key(&self.log.runbook, &self.log.state);
-            self.engine.observer.began(&self.watched(), &key, step);
-        }
-        match self.prepare(&path) {
-            Ok(attempt) => {
-                let clock = self.engine.clock.clone();
-                let work = async move {
-                    if at > now {
-                        clock.sleep_until(at).await;
-                    }
-                    attempt.run().await
-                };
-                self.spawn(path.clone(), Task::Sample(path), work, true, at);
-                Ok(())
-            }
             Err(problem) => self.failed(&path, problem).await,
         }
     }
@@ -232,7 +216,8 @@ impl Drive {
         may_be_cut: bool,
         began: Timestamp,
     ) {
-        self.flight.paths.insert(path.clone());
+        let flying = if matches!(task, Task::Pick(_)) { &mut self.flight.picks } else { &mut self.flight.paths };
+        flying.insert(path.clone());
         if may_be_cut {
             let (handle, registration) = AbortHandle::new_pair();
             self.handles.insert(path, handle);
@@ -300,6 +285,10 @@ impl Drive {
         while let Some(Finished { task, began, answer }) = next {
             match &task {
                 Task::Call(path) | Task::Renew(path) | Task::Sample(path) => self.landed(path),
+                Task::Pick(path) => {
+                    self.flight.picks.remove(path);
+                    self.handles.remove(path);
+                }
                 Task::Session => self.flight.session = false,
             }
             match (task, answer) {
@@ -313,6 +302,7 @@ impl Drive {
                     events.extend(event);
                     again.extend(at.map(|at| (path, at)));
                 }
+                (Task::Pick(path), Some(answer)) => events.push(self.picked(&path, answer)),
                 (Task::Session, Some(answer)) => events.push(ended(Key::session(), Number(1), answer)),
                 // Whom its failure concerns follows from the state, with all that was before it.
                 (Task::Renew(path), Some(answer)) => {
@@ -323,9 +313,8 @@ impl Drive {
             next = self.next_finished();
         }
         self.append(events).await?;
-        let now = self.engine.clock.now();
         for (path, at) in again {
-            self.sample(path, at, now).await?;
+            self.sample(path, at).await?;
         }
         Ok(())
     }
@@ -348,8 +337,7 @@ impl Drive {
     /// The step itself is done and stays done; whoever needed it fails.
     async fn not_renewed(&mut self, path: &Path, problem: Problem) -> Result<(), RunError> {
         let (key, _) = self.attempt(path);
-        let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
-        self.fail_whoever_needs(path, Problem { message, ..problem }).await
+        self.fail_whoever_needs(path, not_renewed(&key, problem)).await
     }
 
     async fn fail_whoever_needs(&mut self, renewed: &Path, problem: Problem) -> Result<(), RunError> {
@@ -372,46 +360,6 @@ impl Drive {
     fn attempt(&self, path: &Path) -> (Key, Number) {
         let attempts = path.find(&self.log.runbook, &self.log.state).map_or(0, |(_, slot)| slot.attempts);
         (path.key(&self.log.runbook, &self.log.state), Number(attempts + 1))
-    }
-
-    /// One sample of a gate is known: the gate ends, or is sampled again at the moment given.
-    fn sampled(
-        &mut self,
-        path: &Path,
-        answer: Result<Outcome, Problem>,
-        began: Timestamp,
-    ) -> (Option<Event>, Option<Timestamp>) {
-        let Some((step, slot)) = path.find(&self.log.runbook, &self.log.state) else { return (None, None) };
-        let Kind::Gate(gate) = &step.kind else { return (None, None) };
-        let now = self.engine.clock.now();
-        let waiting = match slot.status {
-            crate::machine::Status::Waiting { until } => Some(until),
-            _ => None,
-        };
-        let until = waiting.unwrap_or_else(|| began.plus(gate.passes.within));
-        let (mut judgement, seen) = match answer {
-            Ok(outcome) => judge(&self.log.runbook, &self.log.state, path, (step, gate), outcome),
-            Err(problem) => unanswered(&problem),
-        };
-        self.engine.hosts.redact_text(&mut judgement.why);
-        let mut run = self.gates.remove(path).unwrap_or_default();
-        let decision = run.sample(&gate.passes, judgement.verdict, began, now, until);
-        let key = path.key(&self.log.runbook, &self.log.state);
-        let verdict = match decision {
-            Decision::Passed => Verdict::Pass,
-            Decision::Stopped(verdict) => verdict,
-            Decision::Again(at) => {
-                let count = run.samples().count;
-                let sample =
-                    Sample { verdict: judgement.verdict, why: judgement.why, count, streak: run.streak(), until };
-                self.engine.observer.sampled(&self.watched(), &key, &sample);
-                let begins_to_wait = waiting.is_none() && !gate.passes.within.is_zero();
-                self.gates.insert(path.clone(), run);
-                return (begins_to_wait.then_some(Event::Waiting { key, until }), Some(at));
-            }
-        };
-        let samples = run.samples();
-        (Some(Event::Judged { key, verdict, why: judgement.why, samples, seen }), None)
     }
 
     fn watched(&self) -> Watched<'_> {
@@ -454,6 +402,12 @@ impl Drive {
             self.engine.observer.event(&self.watched(), envelope);
         }
     }
+}
+
+/// The failure of whoever needed a step that could not be done again.
+pub(super) fn not_renewed(key: &Key, problem: Problem) -> Problem {
+    let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
+    Problem { message, ..problem }
 }
 
 /// How a call ended, as an event.

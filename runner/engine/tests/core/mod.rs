@@ -8,6 +8,7 @@ mod checks;
 mod ends;
 mod found;
 mod junk;
+mod old;
 mod sim;
 mod tape;
 mod toys;
@@ -15,7 +16,7 @@ mod toys;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseError, TestError, TestRunner};
 
-use books::{Book, books};
+pub(crate) use books::{Book, books};
 use sim::Sim;
 use tape::{Move, tapes};
 
@@ -34,15 +35,20 @@ const COMES_UP: &[&str] = &[
     "abandoned",
     "an act in flight in a broken group",
     "cancelled",
+    "cancelled too late",
     "cancelled while ended",
     "crashed",
     "crashed in finally after an interrupt",
     "done",
     "failed",
+    "finally goes on behind a failure",
     "interrupted",
     "junk refused",
     "lost a race to a cancel",
     "needs refused",
+    "picked",
+    "picking failed",
+    "picking tried again",
     "renewed",
     "renewing failed",
     "reopened",

@@ -8,7 +8,7 @@ use serde_json::json;
 use sluice_engine::ids::Sha256;
 use sluice_engine::journal::{CancelHow, Envelope, Epoch, Event, Key, Outcome, Owner, Phase, Samples, Trigger};
 use sluice_engine::machine::path::{Path, locate};
-use sluice_engine::machine::{Command, InFlight, State, Status, apply, is_act, next, who_needs};
+use sluice_engine::machine::{Command, InFlight, SEMANTICS, State, Status, apply, is_act, next, who_needs};
 use sluice_engine::runbook::checked::{Checked, Kind, Step};
 use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
 
@@ -23,6 +23,7 @@ pub(super) enum Task {
     Call,
     Judge,
     Renew,
+    Pick,
 }
 
 pub(super) struct Sim<'a> {
@@ -36,6 +37,10 @@ pub(super) struct Sim<'a> {
     pub(super) gone: BTreeSet<Path>,
     /// Attempts that have ended, counted from the journal.
     tries: BTreeMap<Key, u32>,
+    /// `finally` was entered before everything before it was over.
+    pub(super) cut: bool,
+    /// The turns that loops gave to their items, from the journal.
+    pub(super) turns: BTreeMap<Key, Vec<String>>,
     pub(super) tally: &'a Tally,
     tape: std::iter::Peekable<std::slice::Iter<'a, Move>>,
     race: Option<(CancelHow, u8)>,
@@ -54,6 +59,8 @@ impl<'a> Sim<'a> {
             log: Vec::new(),
             gone: BTreeSet::new(),
             tries: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            cut: false,
             tally,
             tape: tape.iter().peekable(),
             race: None,
@@ -63,11 +70,12 @@ impl<'a> Sim<'a> {
 
     pub(super) fn play(mut self) -> Held {
         let started = Event::Started {
+            run: None,
             runbook: self.runbook.name.to_string(),
             snapshot: Sha256::ZERO,
             inputs: json!({}),
             trigger: Trigger::Cli,
-            semantics: 1,
+            semantics: SEMANTICS,
         };
         self.take(Some(Epoch(1)), started)?;
         self.claim()?;
@@ -89,6 +97,7 @@ impl<'a> Sim<'a> {
         self.cut(&commands);
         self.start(&commands)?;
         checks::widths_hold(self)?;
+        ends::finally_goes_on(self);
         self.quiet += usize::from(self.tape.peek().is_none());
         let most = ends::most_turns(self);
         if self.quiet > most {
@@ -103,15 +112,21 @@ impl<'a> Sim<'a> {
     }
 
     pub(super) fn in_flight(&self) -> InFlight {
+        let of = |pick: bool| {
+            let tasks = self.flight.iter().filter(move |(_, task)| (**task == Task::Pick) == pick);
+            tasks.map(|(path, _)| path.clone()).collect()
+        };
         InFlight {
-            paths: self.flight.keys().cloned().collect(),
+            paths: of(false),
+            picks: of(true),
             acts: self.flight.keys().filter(|path| self.is_act(path)).count(),
             session: self.session,
         }
     }
 
     pub(super) fn is_act(&self, path: &Path) -> bool {
-        path.find(&self.runbook, &self.state).is_some_and(|(step, _)| is_act(step))
+        let step = path.find(&self.runbook, &self.state);
+        self.flight.get(path) != Some(&Task::Pick) && step.is_some_and(|(step, _)| is_act(step))
     }
 
     pub(super) fn envelope(&self, epoch: Option<Epoch>, event: Event) -> Envelope {
@@ -127,9 +142,13 @@ impl<'a> Sim<'a> {
             return Err(format!("I7: {:?} is what had to come, and is refused: {illegal}", envelope.event));
         }
         self.count(&envelope.event)?;
+        if envelope.event == (Event::Entered { phase: Phase::Finally }) {
+            self.cut = checks::is_cut(&self.runbook, &before);
+        }
         checks::what_is_gone_is_stale(self)?;
         checks::settled_stays(self, &before, &envelope.event)?;
         checks::statuses_add_up(self)?;
+        checks::turns_are_as_written(self)?;
         self.log.push(envelope);
         self.now = Timestamp(self.now.0 + 1);
         Ok(())
@@ -137,6 +156,10 @@ impl<'a> Sim<'a> {
 
     /// Keeps the books that the state is compared with.
     fn count(&mut self, event: &Event) -> Held {
+        if let Event::Picked { key, item, .. } = event {
+            self.tally.count("picked");
+            self.turns.entry(key.clone()).or_default().push(item.clone());
+        }
         let key = match event {
             Event::Done { key, .. } | Event::Failed { key, .. } | Event::Renewed { key, .. } => key,
             _ => return Ok(()),
@@ -203,7 +226,12 @@ impl<'a> Sim<'a> {
             }
             self.log.push(envelope);
         }
-        checks::nothing_began_after_a_cancel(&state, &self.log[length..])
+        let late: Vec<Envelope> = self.log[length..].to_vec();
+        late.iter().try_for_each(|envelope| self.count(&envelope.event))?;
+        if late.iter().any(|envelope| envelope.event == (Event::Entered { phase: Phase::Finally })) {
+            self.cut = checks::is_cut(&self.runbook, &state);
+        }
+        checks::nothing_began_after_a_cancel(&state, &late)
     }
 
     /// What is gone from the desired set is cut, unless it is an act.
@@ -223,6 +251,7 @@ impl<'a> Sim<'a> {
                 Command::Call { path } => (path, Task::Call),
                 Command::Judge { path, .. } => (path, Task::Judge),
                 Command::Renew { path } => (path, Task::Renew),
+                Command::Pick { path } => (path, Task::Pick),
                 Command::Session => {
                     if !self.session {
                         checks::session_may_start(self)?;
@@ -289,8 +318,10 @@ impl<'a> Sim<'a> {
         let attempt = Attempt(slot.attempts + 1);
         let within = if let Kind::Gate(gate) = &step.kind { gate.passes.within } else { Default::default() };
         let patient = !within.is_zero() && slot.status == Status::Pending;
-        if task == Task::Renew {
-            return self.finish_renew(path, key, how, what);
+        match task {
+            Task::Renew => return self.finish_renew(path, key, how, what),
+            Task::Pick => return self.finish_pick(path, key, (how, attempt), what),
+            Task::Call | Task::Judge => {}
         }
         let problem = Problem::not_applied("toy", "it was told to fail");
         let event = match (task, how % 8) {
@@ -319,6 +350,22 @@ impl<'a> Sim<'a> {
             self.tally.count("tried again");
         }
         Ok(())
+    }
+
+    /// Any item that has had no turn may be the one: that is for what was read to say.
+    fn finish_pick(&mut self, path: &Path, key: Key, (how, attempt): (u8, Attempt), what: u8) -> Held {
+        self.flight.remove(path);
+        if how % 8 >= 5 {
+            let problem = Problem::not_applied("toy", "nobody knows how things stand");
+            let problem = if how % 8 == 7 { problem } else { problem.retryable() };
+            self.own(Event::Failed { key, attempt, problem })?;
+            let settled = path.find(&self.runbook, &self.state).is_some_and(|(_, slot)| slot.status.is_settled());
+            self.tally.count(if settled { "picking failed" } else { "picking tried again" });
+            return Ok(());
+        }
+        let left = checks::left(self, path);
+        let item = left.get(usize::from(what) % left.len().max(1)).cloned().unwrap_or_default();
+        self.own(Event::Picked { key, item, seen: output(what) })
     }
 
     fn finish_renew(&mut self, path: &Path, key: Key, how: u8, what: u8) -> Held {
@@ -375,11 +422,13 @@ impl<'a> Sim<'a> {
         let again = matches!(before.ended, Some((Outcome::Interrupted, _)));
         let over = again || (before.interrupted && before.cancel.is_none());
         if over {
+            self.cut = false;
             let finally: Vec<&str> = self.runbook.finally.iter().flat_map(Step::walk).map(|s| s.id.as_str()).collect();
             self.tries.retain(|key, _| {
                 let first = key.as_str().split(['/', '[']).next().unwrap_or_default();
                 *key != Key::session() && !finally.contains(&first)
             });
+            self.turns.retain(|key, _| !finally.contains(&key.as_str().split(['/', '[']).next().unwrap_or_default()));
         }
         self.gone = checks::ephemeral(self, !over);
         let epoch = Epoch(self.state.epoch.0 + 1);
