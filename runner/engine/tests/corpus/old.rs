@@ -11,8 +11,8 @@ use sluice_plugin::{
     PluginName, PluginSpec, Problem, Verdict,
 };
 
-/// The steps whose action was called, in order.
-pub(super) type Calls = Arc<Mutex<Vec<String>>>;
+/// What was called, in order: the operation and its step.
+pub(super) type Calls = Arc<Mutex<Vec<(&'static str, String)>>>;
 
 /// `old.read`, `old.change`, `old.gate`; `old.large` gives as much as an event cannot hold, `old.token` something that
 /// dies with its process.
@@ -58,8 +58,8 @@ impl Action for Old {
         }
         let times = {
             let mut calls = self.calls.lock().unwrap();
-            calls.push(call.step.clone());
-            calls.iter().filter(|step| **step == call.step).count()
+            calls.push((self.operation, call.step.clone()));
+            calls.iter().filter(|(_, step)| *step == call.step).count()
         };
         if u64::from(call.attempt.0) <= call.with.get("fails").and_then(Value::as_u64).unwrap_or(0) {
             return Err(Problem::not_applied("old", "it was told to fail").retryable());

@@ -14,6 +14,8 @@ mod ways;
 pub(super) mod world;
 mod written;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -32,7 +34,20 @@ use sluice_store::MemoryStore;
 use cases::{CASES, Case};
 use world::World;
 
+/// Each text is checked once: most tests run the same few a thousand times.
 fn check_text(text: &str) -> Checked {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<String, Checked>> = RefCell::default();
+    }
+    if let Some(known) = KNOWN.with_borrow(|known| known.get(text).cloned()) {
+        return known;
+    }
+    let checked = checked_anew(text);
+    KNOWN.with_borrow_mut(|known| known.insert(text.to_owned(), checked.clone()));
+    checked
+}
+
+fn checked_anew(text: &str) -> Checked {
     let diary = world::Diary::default();
     let source = Source::new("toy.yaml", text);
     match load(&source, &world::registry(&diary)) {

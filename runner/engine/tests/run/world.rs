@@ -21,11 +21,6 @@ use sluice_plugin::{
 pub(crate) struct Diary(Arc<Mutex<Vec<(String, Value)>>>);
 
 impl Diary {
-    /// The same so far, and by itself from now on.
-    pub(crate) fn copy(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
-    }
-
     /// Calls that change something, as `step value`.
     pub(crate) fn changes(&self) -> Vec<String> {
         let entries = self.0.lock().unwrap();
