@@ -4,6 +4,7 @@
 //! clock and no environment is known here.
 
 pub mod diagnostic;
+pub mod digest;
 pub mod expr;
 mod fit;
 pub mod ids;
