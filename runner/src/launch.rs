@@ -152,9 +152,13 @@ impl<'a> Launch<'a> {
     }
 
     fn end(&self, run: &RunId, origin: &str, runbook: &Checked, ending: Ending, state: &State) -> Result<Exit> {
-        let Ending::Ended(ended) = ending else {
-            return Err(CommandError::failed(format!("run {run} was taken over by another process"))
-                .hint(format!("`sluice runs follow {run}` shows how it goes on")));
+        let exit = match ending {
+            Ending::Ended(outcome) => Exit(outcome.exit()),
+            Ending::Parked => Exit::PARKED,
+            Ending::Lost => {
+                return Err(CommandError::failed(format!("run {run} was taken over by another process"))
+                    .hint(format!("`sluice runs follow {run}` shows how it goes on")));
+            }
         };
         let report = Report::new(run, origin, runbook, state, Alive::Yes);
         if self.outputs_shown.load(Ordering::Relaxed) {
@@ -162,7 +166,7 @@ impl<'a> Launch<'a> {
         } else {
             show(self.context, &report, self.json, self.out_is_commands)?;
         }
-        Ok(Exit(ended.exit()))
+        Ok(exit)
     }
 }
 

@@ -58,14 +58,14 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         let recheck = recheck(&launch.engine.registry);
         let state = launch.engine.ask_cancel(&run, how, &args.because, &recheck).await?;
         let alive = state.owner.as_ref().map_or(Alive::No, |owner| Processes::new().is_alive(owner));
-        let outcome = state.ended.as_ref().map(|(outcome, _)| outcome);
-        if status(outcome, alive) == RunStatus::Running {
+        if status(&state, alive) == RunStatus::Running {
             asked(context, &run, alive);
             return Ok(Exit::DONE);
         }
         // Nobody is there who could do it, so it is done here.
-        launch.resume(run).await?;
-        Ok(Exit::DONE)
+        let exit = launch.resume(run).await?;
+        // It cannot end before somebody says what became of an act.
+        Ok(if exit == Exit::PARKED { exit } else { Exit::DONE })
     })
 }
 

@@ -12,6 +12,7 @@ mod resume;
 mod run;
 mod runs;
 mod schema;
+mod settle;
 mod trust;
 mod which;
 
@@ -77,6 +78,7 @@ verbs! {
     Runs(runs),
     Resume(resume),
     Cancel(cancel),
+    Settle(settle),
     Doctor(doctor),
     Trust(trust),
     Actions(actions),

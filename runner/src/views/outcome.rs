@@ -6,7 +6,7 @@ use sluice_engine::diagnostic::visible;
 use super::important::plain;
 use super::sign::Sign;
 use super::text;
-use super::{findings, important};
+use super::{findings, important, unknown};
 use crate::report::{Report, RunStatus, StepReport};
 use crate::screen::{Stream, Tone};
 use crate::trust::quoted;
@@ -68,6 +68,7 @@ pub(crate) fn ending(report: &Report, stream: &Stream) -> String {
             shown.push_str(&format!("  {line}\n"));
         }
     }
+    shown.push_str(&unknown::acts(report, stream));
     for (what, command) in next(report) {
         shown.push_str(&format!(
             "  {} {}\n",
@@ -86,7 +87,12 @@ fn verdict(report: &Report) -> String {
         RunStatus::Failed => format!("failed at step {at}"),
         RunStatus::Stopped => format!("stopped by gate {at}"),
         RunStatus::Cancelled => "cancelled".to_owned(),
+        RunStatus::Abandoned if !report.unknown.is_empty() => {
+            format!("abandoned, and nobody knows whether {} happened", report.unknown.join(", "))
+        }
         RunStatus::Abandoned => "abandoned".to_owned(),
+        RunStatus::Parked if report.unknown.is_empty() => "parked, and can go on".to_owned(),
+        RunStatus::Parked => format!("parked: nobody knows whether {} happened", report.unknown.join(", ")),
         RunStatus::Interrupted => "interrupted".to_owned(),
     }
 }
@@ -141,6 +147,7 @@ fn next(report: &Report) -> Vec<(&'static str, String)> {
         RunStatus::Failed | RunStatus::Stopped => {
             vec![("look closer", format!("sluice runs show {run}")), ("once it is mended, run it again", again(report))]
         }
+        RunStatus::Parked => unknown::commands(report),
         RunStatus::Abandoned => vec![("look what was done", format!("sluice runs show {run}"))],
         RunStatus::Done | RunStatus::Cancelled => Vec::new(),
     }

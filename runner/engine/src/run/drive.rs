@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use sluice_plugin::{Attempt as Number, Outcome, Problem, Timestamp, Verdict};
+use serde_json::{Value, json};
+use sluice_plugin::{Attempt as Number, Outcome, Preview, Problem, Timestamp, Verdict};
 
+use super::act::binding;
 use super::attempt::Attempt;
 use super::gate::{Decision, GateRun};
 use super::judge::{judge, unanswered};
 use super::log::{Appended, Log};
 use super::{Ending, Engine, RunError, Sample, SessionRequest, Signal, Signals, Watched};
-use crate::journal::{CancelHow, Durability, Envelope, Epoch, Event, Key};
+use crate::journal::{CancelHow, Envelope, Epoch, Event, Found, Key};
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
-use crate::machine::{Command, InFlight, fill, is_act, next, who_needs};
+use crate::machine::{Command, InFlight, Status, fill, is_act, next, who_needs};
 use crate::runbook::checked::Kind;
+
+mod acts;
 
 /// How long to wait for news of other processes before asking the store again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,15 +46,26 @@ struct Finished {
     task: Task,
     began: Timestamp,
     /// `None`: the task was cut.
-    answer: Option<Result<Outcome, Problem>>,
+    answer: Option<Answer>,
 }
 
 #[derive(Clone)]
 enum Task {
     Call(Path),
+    /// Asks what an act would do, before it is intended.
+    Preview(Path),
+    Act(Path),
+    /// Looks whether an act happened.
+    Look(Path),
     Sample(Path),
     Renew(Path),
     Session,
+}
+
+enum Answer {
+    Outcome(Result<Outcome, Problem>),
+    Preview(Box<Attempt>, Result<Preview, Problem>),
+    Looked(Found, Value),
 }
 
 enum Turn {
@@ -90,6 +105,9 @@ impl Drive {
         }
         if let Some((outcome, _)) = &self.log.state.ended {
             return Ok(Turn::Is(Ending::Ended(outcome.clone())));
+        }
+        if self.log.state.parked {
+            return Ok(Turn::Is(Ending::Parked));
         }
         let now = self.engine.clock.now();
         let commands = next(&self.log.runbook, &self.log.state, now, &self.flight);
@@ -137,9 +155,13 @@ impl Drive {
             Command::Call { path } if !self.flight.paths.contains(&path) => self.call(path, false).await,
             Command::Renew { path } if !self.flight.paths.contains(&path) => self.call(path, true).await,
             Command::Judge { path, .. } if !self.flight.paths.contains(&path) => self.sample(path, now, now).await,
+            Command::Reconcile { path, not_before } if !self.flight.paths.contains(&path) => {
+                self.look(path, not_before).await
+            }
             Command::Session if !self.flight.session => self.session().await,
             Command::Call { .. }
             | Command::Renew { .. }
+            | Command::Reconcile { .. }
             | Command::Judge { .. }
             | Command::Session
             | Command::Emit(_)
@@ -150,15 +172,25 @@ impl Drive {
     /// Calls the action of a step. A failure to fill in its input is the step's failure.
     async fn call(&mut self, path: Path, renew: bool) -> Result<(), RunError> {
         let Some((step, _)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
-        let act = is_act(step);
-        let prepared = self.prepare(&path);
+        let (act, once) = (is_act(step), step.is_once());
+        let prepared = self.prepare(&path).and_then(|attempt| if act { attempt.checked() } else { Ok(attempt) });
         let key = path.key(&self.log.runbook, &self.log.state);
         self.engine.observer.began(&self.watched(), &key, step);
+        let began = self.engine.clock.now();
         match prepared {
+            Ok(attempt) if once && attempt.action.spec.abilities.preview => {
+                let work = async move { Answer::Preview(Box::new(attempt.clone()), attempt.preview().await) };
+                self.spawn(path.clone(), Task::Preview(path), work, true, began);
+                Ok(())
+            }
+            Ok(attempt) if act => {
+                let binding = binding(&attempt, None);
+                self.act(path, attempt, binding, renew).await
+            }
             Ok(attempt) => {
                 let task = if renew { Task::Renew(path.clone()) } else { Task::Call(path.clone()) };
-                self.flight.acts += usize::from(act);
-                self.spawn(path, task, attempt.run(), !act, self.engine.clock.now());
+                let work = async move { Answer::Outcome(attempt.run().await) };
+                self.spawn(path, task, work, true, began);
                 Ok(())
             }
             Err(problem) if renew => self.not_renewed(&path, problem).await,
@@ -179,7 +211,7 @@ impl Drive {
                     if at > now {
                         clock.sleep_until(at).await;
                     }
-                    attempt.run().await
+                    Answer::Outcome(attempt.run().await)
                 };
                 self.spawn(path.clone(), Task::Sample(path), work, true, at);
                 Ok(())
@@ -195,7 +227,10 @@ impl Drive {
         let began = self.engine.clock.now();
         let (handle, registration) = AbortHandle::new_pair();
         self.session = Some(handle);
-        let work = async move { sessions.run(request?).await.map(Outcome::plain) };
+        let work = async move {
+            let run = async { sessions.run(request?).await.map(Outcome::plain) };
+            Answer::Outcome(run.await)
+        };
         let work = Abortable::new(work, registration);
         self.tasks.push(async move { Finished { task: Task::Session, began, answer: work.await.ok() } }.boxed());
         Ok(())
@@ -228,7 +263,7 @@ impl Drive {
         &mut self,
         path: Path,
         task: Task,
-        work: impl Future<Output = Result<Outcome, Problem>> + Send + 'static,
+        work: impl Future<Output = Answer> + Send + 'static,
         may_be_cut: bool,
         began: Timestamp,
     ) {
@@ -298,27 +333,51 @@ impl Drive {
         let (mut events, mut again) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(Finished { task, began, answer }) = next {
+            let act = match &task {
+                Task::Act(_) => true,
+                Task::Renew(path) => self.is_act(path),
+                Task::Call(_) | Task::Preview(_) | Task::Look(_) | Task::Sample(_) | Task::Session => false,
+            };
             match &task {
-                Task::Call(path) | Task::Renew(path) | Task::Sample(path) => self.landed(path),
+                // It goes on with the act, or ends, when its answer has been looked at.
+                Task::Preview(path) if answer.is_some() => drop(self.handles.remove(path)),
+                Task::Call(path)
+                | Task::Preview(path)
+                | Task::Act(path)
+                | Task::Look(path)
+                | Task::Renew(path)
+                | Task::Sample(path) => self.landed(path, act),
                 Task::Session => self.flight.session = false,
             }
             match (task, answer) {
-                (_, None) => {}
-                (Task::Call(path), Some(answer)) => {
+                (Task::Call(path) | Task::Act(path), Some(Answer::Outcome(answer))) => {
                     let (key, attempt) = self.attempt(&path);
                     events.push(ended(key, attempt, answer));
                 }
-                (Task::Sample(path), Some(answer)) => {
+                (Task::Sample(path), Some(Answer::Outcome(answer))) => {
                     let (event, at) = self.sampled(&path, answer, began);
                     events.extend(event);
                     again.extend(at.map(|at| (path, at)));
                 }
-                (Task::Session, Some(answer)) => events.push(ended(Key::session(), Number(1), answer)),
+                (Task::Session, Some(Answer::Outcome(answer))) => {
+                    events.push(ended(Key::session(), Number(1), answer));
+                }
                 // Whom its failure concerns follows from the state, with all that was before it.
-                (Task::Renew(path), Some(answer)) => {
+                (Task::Renew(path), Some(Answer::Outcome(answer))) => {
                     self.append(std::mem::take(&mut events)).await?;
                     self.renewed(&path, answer).await?;
                 }
+                (Task::Preview(path), Some(Answer::Preview(attempt, preview))) => {
+                    self.append(std::mem::take(&mut events)).await?;
+                    self.previewed(path, *attempt, preview).await?;
+                }
+                (Task::Look(path), Some(Answer::Looked(verdict, evidence))) => {
+                    let (key, attempt) = self.attempt(&path);
+                    events.push(Event::Reconciled { key, attempt, verdict, evidence });
+                }
+                // Cut.
+                (_, None) => {}
+                (_, Some(Answer::Outcome(_) | Answer::Preview(..) | Answer::Looked(..))) => {}
             }
             next = self.next_finished();
         }
@@ -330,10 +389,14 @@ impl Drive {
         Ok(())
     }
 
-    fn landed(&mut self, path: &Path) {
+    fn is_act(&self, path: &Path) -> bool {
+        path.find(&self.log.runbook, &self.log.state).is_some_and(|(step, _)| is_act(step))
+    }
+
+    fn landed(&mut self, path: &Path, act: bool) {
         self.flight.paths.remove(path);
+        self.flight.looks.remove(path);
         self.handles.remove(path);
-        let act = path.find(&self.log.runbook, &self.log.state).is_some_and(|(step, _)| is_act(step));
         self.flight.acts = self.flight.acts.saturating_sub(usize::from(act));
     }
 
@@ -366,7 +429,16 @@ impl Drive {
     async fn failed(&mut self, path: &Path, problem: Problem) -> Result<(), RunError> {
         self.gates.remove(path);
         let (key, attempt) = self.attempt(path);
-        self.append(vec![Event::Failed { key, attempt, problem }]).await
+        let slot = path.find(&self.log.runbook, &self.log.state).map(|(_, slot)| &slot.status);
+        let event = match slot {
+            // That nobody could look is no news about the act.
+            Some(Status::Unknown { .. }) => {
+                let evidence = json!({ "looks": [], "problem": problem });
+                Event::Reconciled { key, attempt, verdict: Found::CannotTell, evidence }
+            }
+            _ => Event::Failed { key, attempt, problem },
+        };
+        self.append(vec![event]).await
     }
 
     fn attempt(&self, path: &Path) -> (Key, Number) {
@@ -385,7 +457,7 @@ impl Drive {
         let Kind::Gate(gate) = &step.kind else { return (None, None) };
         let now = self.engine.clock.now();
         let waiting = match slot.status {
-            crate::machine::Status::Waiting { until } => Some(until),
+            Status::Waiting { until } => Some(until),
             _ => None,
         };
         let until = waiting.unwrap_or_else(|| began.plus(gate.passes.within));
@@ -426,7 +498,8 @@ impl Drive {
     async fn append_as(&mut self, mut events: Vec<Event>, epoch: Option<Epoch>) -> Result<(), RunError> {
         while !events.is_empty() {
             let now = self.engine.clock.now();
-            match self.log.append(events, epoch, &self.engine.actor, now, Durability::Lazy).await? {
+            let durability = self.durability(&events);
+            match self.log.append(events, epoch, &self.engine.actor, now, durability).await? {
                 Appended::Yes(envelopes) => {
                     self.tell(&envelopes);
                     return Ok(());

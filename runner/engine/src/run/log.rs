@@ -8,7 +8,9 @@ use sluice_plugin::Timestamp;
 use super::RunError;
 use crate::ids::{RunId, Sha256};
 use crate::journal::chain::{decode, encode, version_of};
-use crate::journal::{AppendError, Durability, Envelope, Epoch, Event, Record, Store, StoreError, Version};
+use crate::journal::{
+    AppendError, Durability, Envelope, Epoch, Event, Found, Record, Ruling, Store, StoreError, Version,
+};
 use crate::machine::{Illegal, State, apply};
 use crate::runbook::checked::Checked;
 
@@ -143,7 +145,10 @@ impl Log {
             return Ok(record);
         }
         let mut small = envelope.clone();
-        if let Some(value) = large_value(&mut small.event).filter(|value| large || blob_hash(value).is_some()) {
+        for value in large_values(&mut small.event).into_iter().flatten() {
+            if !large && blob_hash(value).is_none() {
+                continue;
+            }
             let bytes = serde_json::to_vec(value).map_err(|error| StoreError::Corrupt(error.to_string()))?;
             let hash = self.store.put_blob(&bytes).await?;
             *value = serde_json::json!({ BLOB_KEY: hash });
@@ -152,11 +157,13 @@ impl Log {
     }
 
     async fn expand(&self, event: &mut Event) -> Result<(), RunError> {
-        let Some(value) = large_value(event) else { return Ok(()) };
-        let Some(hash) = blob_hash(value) else { return Ok(()) };
-        let bytes = self.store.get_blob(&hash).await?;
-        let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("blob {hash} of run {} is missing", self.run)))?;
-        *value = serde_json::from_slice(&bytes).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        for value in large_values(event).into_iter().flatten() {
+            let Some(hash) = blob_hash(value) else { continue };
+            let bytes = self.store.get_blob(&hash).await?;
+            let missing = || StoreError::Corrupt(format!("blob {hash} of run {} is missing", self.run));
+            *value = serde_json::from_slice(&bytes.ok_or_else(missing)?)
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        }
         Ok(())
     }
 }
@@ -165,9 +172,12 @@ fn events_of(envelopes: Vec<Envelope>) -> Vec<Event> {
     envelopes.into_iter().map(|envelope| envelope.event).collect()
 }
 
-/// The one value of an event that can be large.
-fn large_value(event: &mut Event) -> Option<&mut Value> {
-    match event {
+/// The values of an event that can be large.
+fn large_values(event: &mut Event) -> [Option<&mut Value>; 2] {
+    let one = match event {
+        Event::Reconciled { verdict: Found::Done { output }, evidence, .. } => return [Some(output), Some(evidence)],
+        Event::Reconciled { evidence: value, .. } => Some(value),
+        Event::Settled { verdict: Ruling::Done { output }, .. } => Some(output),
         Event::Started { inputs: value, .. }
         | Event::Done { output: value, .. }
         | Event::Renewed { output: value, .. }
@@ -179,9 +189,13 @@ fn large_value(event: &mut Event) -> Option<&mut Value> {
         | Event::Skipped { .. }
         | Event::Waiting { .. }
         | Event::CancelAsked { .. }
+        | Event::Intended { .. }
+        | Event::Settled { .. }
+        | Event::Parked
         | Event::Interrupted
         | Event::Ended { .. } => None,
-    }
+    };
+    [one, None]
 }
 
 fn blob_hash(value: &Value) -> Option<Sha256> {

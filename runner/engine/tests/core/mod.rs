@@ -3,6 +3,7 @@
 //! By default 2,000 schedules. Many more: `SLUICE_LONG=1 cargo test -p sluice-engine --test main core::` (100,000), or
 //! any number with `PROPTEST_CASES`. What a run of these once found stands in `found.rs` as plain cases.
 
+mod acts;
 mod books;
 mod checks;
 mod ends;
@@ -32,27 +33,40 @@ impl Tally {
 /// Everything that must come up in a thousand schedules.
 const COMES_UP: &[&str] = &[
     "abandoned",
+    "abandoned with an act open",
     "an act in flight in a broken group",
+    "an open act in finally",
+    "cannot tell",
     "cancelled",
+    "cancelled just before an act",
     "cancelled while ended",
+    "could not even look",
     "crashed",
     "crashed in finally after an interrupt",
     "done",
+    "done already",
     "failed",
+    "found done",
+    "found not done",
     "interrupted",
     "junk refused",
     "lost a race to a cancel",
     "needs refused",
+    "not begun after all",
+    "parked",
     "renewed",
     "renewing failed",
     "reopened",
+    "settled",
     "several rounds at once",
     "several steps at once",
     "stale writer refused",
     "stopped",
+    "stuck",
     "swapped with a cancel",
     "tried again",
     "under way when cancelled",
+    "unknown",
     "waiting",
 ];
 
