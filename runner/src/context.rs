@@ -1,6 +1,6 @@
 //! What the verbs share, each part made when the first of them asks for it: inventory, registry, store, runtime.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,9 +8,8 @@ use sluice_engine::journal::Store;
 use sluice_engine::registry::Registry;
 use sluice_host::{Redactor, sweep};
 use sluice_store::SqliteStore;
-use tokio::runtime::Runtime;
 
-use crate::error::{CommandError, Result};
+use crate::error::{CommandError, Result, visible_lines};
 use crate::inventory::{self, Found};
 use crate::screen::{Screen, Tone};
 use crate::trust::{self, Trust};
@@ -25,6 +24,8 @@ pub(crate) struct Context {
     around_store: AroundStore,
     found: OnceCell<Option<Found>>,
     trusted: OnceCell<bool>,
+    /// That it is not trusted has been said.
+    told: Cell<bool>,
     registry: OnceCell<Arc<Registry>>,
 }
 
@@ -37,6 +38,7 @@ impl Context {
             around_store,
             found: OnceCell::new(),
             trusted: OnceCell::new(),
+            told: Cell::new(false),
             registry: OnceCell::new(),
         }
     }
@@ -53,18 +55,24 @@ impl Context {
     /// The inventory, if it is there and trusted. One that is not counts for nothing, and a line says so.
     pub(crate) fn trusted_inventory(&self) -> Result<Option<&Found>> {
         let Some(found) = self.inventory()? else { return Ok(None) };
-        if self.trusted.get().is_none() {
-            let trusted = trust::safe(found).is_ok() && trust::state(found)? == Trust::Trusted;
-            self.trusted.get_or_init(|| trusted);
-            if !trusted {
-                self.note(&format!(
-                    "the inventory {} is not trusted and not used; {}",
-                    found.shown(),
-                    trust::command(found)
-                ));
-            }
+        let trusted = self.is_trusted(found)?;
+        if !trusted && !self.told.replace(true) {
+            self.note(&format!(
+                "the inventory {} is not trusted and not used; {}",
+                found.shown(),
+                trust::command(found)
+            ));
         }
-        Ok(self.trusted.get().is_some_and(|trusted| *trusted).then_some(found))
+        Ok(trusted.then_some(found))
+    }
+
+    /// Whether the inventory that counts from here is trusted as it is, and safe from others.
+    pub(crate) fn is_trusted(&self, found: &Found) -> Result<bool> {
+        if let Some(trusted) = self.trusted.get() {
+            return Ok(*trusted);
+        }
+        let trusted = trust::safe(found).is_ok() && trust::state(found)? == Trust::Trusted;
+        Ok(*self.trusted.get_or_init(|| trusted))
     }
 
     pub(crate) fn registry(&self) -> Result<Arc<Registry>> {
@@ -85,7 +93,6 @@ impl Context {
     }
 
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>> {
-        self.sweep_private();
         let folder = self.store_folder()?;
         let store = SqliteStore::open(&folder).map_err(|error| {
             CommandError::from(error)
@@ -95,23 +102,31 @@ impl Context {
     }
 
     /// What killed processes left behind goes first, whatever was asked for.
-    fn sweep_private(&self) {
+    pub(crate) fn sweep_private(&self) {
         for base in paths::all_private() {
             match sweep(&base) {
-                Ok(swept) if !swept.is_empty() => {
-                    let count = views::text::many(swept.len(), "run");
-                    self.note(&format!("removed the private files that {count} left behind when killed"));
+                Ok(swept) => {
+                    if !swept.gone.is_empty() {
+                        let count = views::text::many(swept.gone.len(), "run");
+                        self.note(&format!("removed the private files that {count} left behind when killed"));
+                    }
+                    for left in swept.left {
+                        self.note(&format!("private files of a killed run are left, remove them by hand: {left}"));
+                    }
                 }
-                Ok(_) => {}
                 Err(error) => self.note(&format!("private files of killed runs could not be removed: {error}")),
             }
         }
     }
 
-    /// One thread: what is waited for is outside, and a store of SQLite is called inline.
-    pub(crate) fn runtime(&self) -> Result<Runtime> {
+    /// One thread: what is waited for is outside, and a store of SQLite is called inline. What still hangs in the system
+    /// afterwards (a silent name server) is not waited for.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(|error| CommandError::failed(format!("cannot wait for events: {error}")))
+        let runtime = runtime.map_err(|error| CommandError::failed(format!("cannot wait for events: {error}")))?;
+        let done = runtime.block_on(work);
+        runtime.shutdown_background();
+        Ok(done)
     }
 
     /// Who acts: `ana@laptop`. The machine's word, no proof.
@@ -123,6 +138,6 @@ impl Context {
 
     /// One line for the person at the terminal.
     pub(crate) fn note(&self, text: &str) {
-        eprintln!("{} {text}", self.screen.err.paint(Tone::Warn, "note:"));
+        views::err(&format!("{} {}\n", self.screen.err.paint(Tone::Warn, "note:"), visible_lines(text)));
     }
 }

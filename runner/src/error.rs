@@ -3,13 +3,14 @@
 //! Library errors become a [`CommandError`] where they enter a verb; that is where the hint is added. How a run ended is
 //! no error of the command: the run's own exit code stands for it.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use sluice_engine::diagnostic::{Diagnostic, render, visible};
 use sluice_engine::journal::StoreError;
 use sluice_engine::run::{OpenError, RunError};
 
 use crate::screen::{Stream, Tone};
+use crate::views;
 
 pub(crate) type Result<T> = std::result::Result<T, CommandError>;
 
@@ -23,6 +24,8 @@ impl Exit {
     pub(crate) const FOUND: Self = Self(1);
     /// A run waits for a person.
     pub(crate) const PARKED: Self = Self(crate::report::PARKED);
+    /// A signal ended it first.
+    pub(crate) const INTERRUPTED: Self = Self(130);
 }
 
 /// Shown once, at the end.
@@ -108,13 +111,12 @@ impl CommandError {
         for hint in &self.hints {
             text.push_str(&format!("  {} {}\n", err.paint(Tone::Accent, "= help:"), visible_lines(hint)));
         }
-        // There is nobody left to tell when this fails.
-        let _ = io::stderr().write_all(text.as_bytes());
+        views::err(&text);
     }
 }
 
 /// As [`visible`], but our own messages may have several lines.
-fn visible_lines(text: &str) -> String {
+pub(crate) fn visible_lines(text: &str) -> String {
     text.lines().map(|line| visible(line).into_owned()).collect::<Vec<_>>().join("\n  ")
 }
 
@@ -137,10 +139,14 @@ impl From<StoreError> for CommandError {
 impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
         let hint = match &error {
+            RunError::Store(StoreError::TooNew(_)) => "nothing was written; the run is as it was",
             RunError::Store(_) => {
                 "the run stays as its journal says; once the store works, `sluice resume last` goes on"
             }
             RunError::Journal { .. } => "the journal was not written by this version of Sluice, or was altered",
+            RunError::Rewritten { .. } => {
+                "nothing more was done; look at what the run has done so far before you resume it: its journal forgot some"
+            }
         };
         Self::failed(error.to_string()).hint(hint)
     }

@@ -1,4 +1,6 @@
 //! Which runbook a person means: a path, a name beside the inventory, or one that is built in.
+//!
+//! Whether what stands beside an inventory may be run is not known here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,8 +28,7 @@ pub(crate) struct Found {
 
 /// Looks for `wanted`: with a slash or `.yaml` it is a path, else a name. `beside` is the inventory's folder.
 pub(crate) fn runbook(wanted: &str, beside: Option<&Path>) -> Result<Found> {
-    let is_path = wanted.contains('/') || wanted.ends_with(".yaml") || wanted.ends_with(".yml");
-    if is_path {
+    if is_path(wanted) {
         return at(Path::new(wanted));
     }
     if let Err(error) = RunbookName::parse(wanted) {
@@ -35,7 +36,7 @@ pub(crate) fn runbook(wanted: &str, beside: Option<&Path>) -> Result<Found> {
             CommandError::usage(error.to_string()).hint("a runbook in a file is named by its path, with `.yaml`")
         );
     }
-    let file = beside.and_then(|folder| candidates(folder, wanted).into_iter().find(|path| path.is_file()));
+    let file = beside.and_then(|folder| file_beside(wanted, folder));
     match (file, builtin::text(wanted)) {
         (Some(file), builtin) => Ok(Found { hides_builtin: builtin.is_some(), ..at(&file)? }),
         (None, Some(text)) => Ok(Found {
@@ -46,6 +47,16 @@ pub(crate) fn runbook(wanted: &str, beside: Option<&Path>) -> Result<Found> {
         }),
         (None, None) => Err(unknown(wanted, beside)),
     }
+}
+
+/// The file that this name would mean beside an inventory in `folder`.
+pub(crate) fn file_beside(wanted: &str, folder: &Path) -> Option<PathBuf> {
+    let named = !is_path(wanted) && RunbookName::parse(wanted).is_ok();
+    candidates(folder, wanted).into_iter().find(|path| named && path.is_file())
+}
+
+fn is_path(wanted: &str) -> bool {
+    wanted.contains('/') || wanted.ends_with(".yaml") || wanted.ends_with(".yml")
 }
 
 /// The names that can be run from here, for lists and suggestions.
@@ -70,14 +81,15 @@ fn candidates(folder: &Path, name: &str) -> [PathBuf; 2] {
 
 fn at(path: &Path) -> Result<Found> {
     let name = paths::shown(path);
+    // What is looked at, and later judged by its owner and mode, is what is read: no link is followed twice.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let bytes = fs::read(path).map_err(|error| {
         let error = CommandError::usage(format!("cannot read the runbook {}: {error}", visible(&name)));
-        if path.is_absolute() { error } else { error.hint("the path is relative to the current folder") }
+        if Path::new(&name).is_absolute() { error } else { error.hint("the path is relative to the current folder") }
     })?;
     let source = yaml::read(&name, &bytes)
         .map_err(|found| CommandError::invalid(&format!("the runbook {name}"), vec![found]))?;
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    Ok(Found { source, origin: path.display().to_string(), path: Some(path), hides_builtin: false })
+    Ok(Found { source, origin: path.display().to_string(), path: Some(path.clone()), hides_builtin: false })
 }
 
 fn unknown(wanted: &str, beside: Option<&Path>) -> CommandError {

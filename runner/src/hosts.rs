@@ -27,20 +27,29 @@ impl RunHosts {
         redactor: Arc<Redactor>,
         sink: Arc<dyn Sink>,
     ) -> Result<Self> {
-        let parts = HostParts {
-            run: run.to_owned(),
-            grants: inventory.map_or_else(|| Ok(BTreeMap::new()), grants)?,
-            vault: Arc::new(Vault::new(redactor)),
-            private_base: paths::private()?,
-            clock: Arc::new(SystemClock),
-            sink,
-        };
+        let parts = parts(run, inventory, redactor, sink)?;
         Ok(Self { shared: Shared::new(parts) })
     }
 
-    /// Keeps a secret of the inventory for the run.
-    pub(crate) fn keep(&self, name: &SecretName, secret: Secret) {
-        self.shared.vault().keep(name.as_str(), secret, Bound::Granted);
+    /// Keeps a secret of the inventory for the run. `to` are the only origins it may be sent to, if there are any.
+    pub(crate) fn keep(&self, name: &SecretName, secret: Secret, to: &[String]) -> Result<()> {
+        let bad = |error: BadGrant| CommandError::refused(format!("the secret `{name}` cannot be kept: {error}"));
+        let origins = to.iter().map(|origin| Origin::parse(origin)).collect::<std::result::Result<Vec<_>, _>>();
+        let origins = origins.map_err(bad)?;
+        let bound = if origins.is_empty() { Bound::Granted } else { Bound::To(origins) };
+        self.shared.vault().keep(name.as_str(), secret, bound);
+        Ok(())
+    }
+
+    /// Those of a plan, which write no private file.
+    pub(crate) fn of_plan(
+        run: &str,
+        inventory: Option<&Inventory>,
+        redactor: Arc<Redactor>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Self> {
+        let parts = parts(run, inventory, redactor, sink)?;
+        Ok(Self { shared: Shared::of_plan(parts) })
     }
 
     /// What a step of this run has sealed.
@@ -69,6 +78,17 @@ impl Hosts for RunHosts {
             *text = clean;
         }
     }
+}
+
+fn parts(run: &str, inventory: Option<&Inventory>, redactor: Arc<Redactor>, sink: Arc<dyn Sink>) -> Result<HostParts> {
+    Ok(HostParts {
+        run: run.to_owned(),
+        grants: inventory.map_or_else(|| Ok(BTreeMap::new()), grants)?,
+        vault: Arc::new(Vault::new(redactor)),
+        private_base: paths::private()?,
+        clock: Arc::new(SystemClock),
+        sink,
+    })
 }
 
 /// What the inventory's `plugins` say, and the monitoring endpoints of its own nodes for the plugin that reads them.

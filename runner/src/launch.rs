@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sluice_engine::ids::RunId;
+use sluice_engine::inventory::Inventory;
+use sluice_engine::journal::chain::version_of;
 use sluice_engine::journal::{Store, Trigger};
 use sluice_engine::machine::State;
-use sluice_engine::run::{Alive, Clock as _, Ending, Engine, Order, Plan, Signals};
+use sluice_engine::run::{Alive, Clock as _, Ending, Engine, Order, Plan, Signals, Sources};
 use sluice_engine::runbook::Checked;
+use sluice_host::{Redactor, Sink};
+use sluice_store::MemoryStore;
 use tokio::time::{Instant, interval_at};
 
 use crate::clock::WallClock;
@@ -29,6 +33,9 @@ use crate::views::{self, outcome};
 
 /// Between two looks at what a step waits for, for the screen.
 const TICK: Duration = Duration::from_millis(100);
+
+/// [`RunHosts::new`] or [`RunHosts::of_plan`].
+type MakeHosts = fn(&str, Option<&Inventory>, Arc<Redactor>, Arc<dyn Sink>) -> Result<RunHosts>;
 
 /// What is needed to drive runs.
 pub(crate) struct Launch<'a> {
@@ -52,10 +59,28 @@ impl<'a> Launch<'a> {
         json: Option<Json>,
         command: Vec<String>,
     ) -> Result<Self> {
+        Self::with(context, store, run, json, command, RunHosts::new)
+    }
+
+    /// A plan writes nothing: no store is opened for it, and no private file is made.
+    pub(crate) fn for_plan(context: &'a Context, run: &RunId) -> Result<Self> {
+        context.sweep_private();
+        let store = Arc::new(MemoryStore::default());
+        Self::with(context, store, run, None, Vec::new(), RunHosts::of_plan)
+    }
+
+    fn with(
+        context: &'a Context,
+        store: Arc<dyn Store>,
+        run: &RunId,
+        json: Option<Json>,
+        command: Vec<String>,
+        hosts: MakeHosts,
+    ) -> Result<Self> {
         let view = live::view(&context.screen, json);
         let watcher = Arc::new(Watcher(view.clone()));
         let inventory = context.trusted_inventory()?.map(|found| &found.inventory);
-        let hosts = Arc::new(RunHosts::new(run.as_str(), inventory, context.redactor.clone(), watcher.clone())?);
+        let hosts = Arc::new(hosts(run.as_str(), inventory, context.redactor.clone(), watcher.clone())?);
         let foreground = Arc::new(Foreground::default());
         let out_is_commands = !command.is_empty() && json.is_none();
         let outputs_shown = Arc::new(AtomicBool::new(false));
@@ -92,7 +117,7 @@ impl<'a> Launch<'a> {
         let driven = self.ticking(self.engine.start(order, &mut signals)).await;
         self.tidy();
         let (ending, state) = driven?;
-        self.end(&run, &origin, &runbook, ending, &state)
+        self.end(&run, &origin, &runbook, ending, &state).await
     }
 
     /// Opens the run again and shows it to its end.
@@ -104,16 +129,23 @@ impl<'a> Launch<'a> {
         let driven = self.ticking(self.engine.resume(&run, &recheck, &mut signals)).await;
         self.tidy();
         let (ending, state) = driven?;
-        self.end(&run, &loaded.snapshot.origin, &loaded.runbook, ending, &state)
+        self.end(&run, &loaded.snapshot.origin, &loaded.runbook, ending, &state).await
     }
 
-    /// What the run would do.
-    pub(crate) async fn plan(self, run: &RunId, prepared: &Prepared) -> Result<Plan> {
-        self.secrets(run, &prepared.runbook, &prepared.inputs).await?;
-        let work = self.engine.plan(&prepared.runbook, &prepared.origin, prepared.inputs.clone());
-        let plan = self.ticking(work).await;
+    /// What the run would do; nothing when a signal came first.
+    pub(crate) async fn plan(self, run: &RunId, prepared: &Prepared, sources: Sources) -> Result<Option<Plan>> {
+        let signal = signals::any().map_err(cannot_listen)?;
+        let work = async {
+            self.secrets(run, &prepared.runbook, &prepared.inputs).await?;
+            Ok(self.engine.plan(&prepared.runbook, sources, prepared.inputs.clone()).await)
+        };
+        let plan = tokio::select! {
+            biased;
+            () = signal => Ok(None),
+            plan = self.ticking(work) => plan.map(Some),
+        };
         self.tidy();
-        Ok(plan)
+        plan
     }
 
     /// Before anything begins: a run that misses a secret is not even started.
@@ -127,8 +159,7 @@ impl<'a> Launch<'a> {
     }
 
     fn listen(&self, run: &RunId) -> Result<Signals> {
-        signals::listen(run, self.view.clone(), self.foreground.clone())
-            .map_err(|error| CommandError::failed(format!("cannot listen for signals: {error}")))
+        signals::listen(run, self.view.clone(), self.foreground.clone()).map_err(cannot_listen)
     }
 
     async fn ticking<T>(&self, work: impl Future<Output = T>) -> T {
@@ -151,7 +182,7 @@ impl<'a> Launch<'a> {
         }
     }
 
-    fn end(&self, run: &RunId, origin: &str, runbook: &Checked, ending: Ending, state: &State) -> Result<Exit> {
+    async fn end(&self, run: &RunId, origin: &str, runbook: &Checked, ending: Ending, state: &State) -> Result<Exit> {
         let exit = match ending {
             Ending::Ended(outcome) => Exit(outcome.exit()),
             Ending::Parked => Exit::PARKED,
@@ -160,33 +191,44 @@ impl<'a> Launch<'a> {
                     .hint(format!("`sluice runs follow {run}` shows how it goes on")));
             }
         };
-        let report = Report::new(run, origin, runbook, state, Alive::Yes);
-        if self.outputs_shown.load(Ordering::Relaxed) {
-            eprint!("{}", outcome::ending(&report, &self.context.screen.err));
-        } else {
-            show(self.context, &report, self.json, self.out_is_commands)?;
+        let mut report = Report::new(run, origin, runbook, state, Alive::Yes);
+        if let Some(last) = self.engine.store.read(run, state.ordinal.saturating_sub(1)).await?.first() {
+            report = report.with_head(version_of(last));
         }
-        Ok(exit)
+        if self.outputs_shown.load(Ordering::Relaxed) {
+            views::err(&outcome::ending(&report, &self.context.screen.err));
+            return Ok(exit);
+        }
+        match show(self.context, &report, self.json, self.out_is_commands) {
+            // Without a reader the answer is lost; that a run did not come to its end is the more important news.
+            Err(error) if exit == Exit::DONE => Err(error.into()),
+            Ok(()) | Err(_) => Ok(exit),
+        }
     }
+}
+
+fn cannot_listen(error: io::Error) -> CommandError {
+    CommandError::failed(format!("cannot listen for signals: {error}"))
 }
 
 /// The end of a run on both streams: what it found and gave is data, how it went is not.
 pub(crate) fn show(context: &Context, report: &Report, json: Option<Json>, out_is_commands: bool) -> io::Result<()> {
+    let mut written = Ok(());
     match json {
         Some(Json::Document) => return views::json(report),
         Some(Json::Events) => return Ok(()),
-        None if out_is_commands => eprint!("{}", outcome::results(report, &context.screen.err)),
+        None if out_is_commands => views::err(&outcome::results(report, &context.screen.err)),
         None => {
             let results = outcome::results(report, &context.screen.out);
             // On one screen with the course of the run it needs a gap; elsewhere nobody wants it.
             if !results.is_empty() && context.screen.out.terminal && context.screen.err.terminal {
-                eprintln!();
+                views::err("\n");
             }
-            views::out(&results)?;
+            written = views::out(&results);
         }
     }
-    eprint!("{}", outcome::ending(report, &context.screen.err));
-    Ok(())
+    views::err(&outcome::ending(report, &context.screen.err));
+    written
 }
 
 /// A new run's id.

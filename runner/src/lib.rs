@@ -3,6 +3,9 @@
 //! This is the outermost ring: it alone knows the terminal, the environment, the user's folders and, in `plugins`, the
 //! concrete plugins. It decides nothing about runs; that is the engine's.
 
+// These panic when nobody reads what they write: `views::out` and `views::err` do not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod builtin;
 mod clock;
 mod context;
@@ -16,6 +19,7 @@ mod launch;
 mod logging;
 mod owners;
 mod paths;
+mod plan_document;
 mod plugins;
 mod prepare;
 mod report;
@@ -55,6 +59,7 @@ pub fn main_around(store: AroundStore) -> ExitCode {
     let screen = Screen::of_process(command.global.color);
     let context = Context::new(command.global, screen, store);
     logging::start(&context);
+    context.sweep_private();
     let done = command.verb.run(&context);
     match done {
         Ok(exit) => ExitCode::from(exit.0),

@@ -12,11 +12,12 @@ use sluice_engine::runbook::checked::{InputKind, Trigger};
 use sluice_engine::runbook::{Checked, Given, load, resolve_inputs};
 use sluice_engine::source::Source;
 use sluice_engine::{thresholds, yaml};
+use sluice_plugin::Power;
 
 use crate::context::Context;
 use crate::error::{CommandError, Result};
 use crate::find::{self, Found};
-use crate::{builtin, paths, safety, trust};
+use crate::{builtin, inventory, paths, safety, trust, views};
 
 /// Everything a run is started from.
 pub(crate) struct Prepared {
@@ -61,8 +62,8 @@ pub(crate) fn prepare(context: &Context, wanted: &str, pairs: &[Pair]) -> Result
         return Err(CommandError::refused(format!("the runbook {} may not be started from here", runbook.name))
             .hint("its `triggers` do not list `cli`"));
     }
-    let inventory = match uses_inventory(&runbook) {
-        true => trusted(context, &runbook, &found)?,
+    let inventory = match uses_inventory(context, &runbook)? {
+        true => trusted(context, &runbook)?,
         false => Inventory::default(),
     };
     secrets(&runbook, &inventory)?;
@@ -72,41 +73,82 @@ pub(crate) fn prepare(context: &Context, wanted: &str, pairs: &[Pair]) -> Result
     Ok(Prepared { runbook: Arc::new(runbook), origin: found.origin, inputs })
 }
 
-/// The runbook of this name or path. Says so when it hides one that is built in.
-pub(crate) fn find(context: &Context, wanted: &str) -> Result<Found> {
-    let found = find::runbook(wanted, context.inventory()?.map(|inventory| inventory.folder()))?;
+/// The runbook of this name or path, safe from others. Says so when it hides one that is built in. A name means a file
+/// beside the inventory only when that is trusted: else whoever wrote the folder would decide what is run.
+fn find(context: &Context, wanted: &str) -> Result<Found> {
+    let inventory = context.inventory()?;
+    let folder = inventory.map(inventory::Found::folder);
+    if let Some((inventory, file)) = inventory.zip(folder.and_then(|folder| find::file_beside(wanted, folder)))
+        && !context.is_trusted(inventory)?
+    {
+        return instead(context, wanted, inventory, &file);
+    }
+    let found = find::runbook(wanted, folder)?;
+    if let Some(path) = &found.path {
+        safe(&format!("the runbook {}", found.source.name()), path)?;
+    }
     if found.hides_builtin {
         context.note(&format!("{} is run, and hides the built-in runbook `{wanted}`", found.source.name()));
     }
     Ok(found)
 }
 
+/// What a name means when the file it would mean stands beside an inventory that counts for nothing.
+fn instead(context: &Context, wanted: &str, inventory: &inventory::Found, file: &Path) -> Result<Found> {
+    let file = paths::shown(file);
+    if builtin::text(wanted).is_none() {
+        let what = format!("the runbook {file}");
+        let trusted = trust::require(inventory, &what);
+        let error = trusted.err().unwrap_or_else(|| CommandError::refused(what));
+        return Err(
+            error.hint(format!("to run it without the inventory, name it by its path: {}", trust::quoted(&file)))
+        );
+    }
+    context.note(&format!(
+        "{file} stands beside an inventory that is not trusted; the built-in `{wanted}` is run instead"
+    ));
+    find::runbook(wanted, None)
+}
+
+/// Fails when somebody else could have written the file.
+fn safe(what: &str, path: &Path) -> Result<()> {
+    safety::check_alone(path).map_err(|problem| {
+        CommandError::refused(format!("{what} is not safe to use: {problem}"))
+            .hint(format!("mend it with `{}`", problem.mend))
+    })
+}
+
 /// Reads and checks it; warnings are shown.
-pub(crate) fn check(context: &Context, found: &Found) -> Result<Checked> {
+fn check(context: &Context, found: &Found) -> Result<Checked> {
     let loaded = load(&found.source, &*context.registry()?)
         .map_err(|diagnostics| CommandError::invalid(&format!("the runbook {}", found.source.name()), diagnostics))?;
     for warning in &loaded.warnings {
-        eprintln!("{}", render(warning, context.screen.err.engine_paint()));
+        views::err(&(render(warning, context.screen.err.engine_paint()) + "\n"));
     }
     Ok(loaded.runbook)
 }
 
 /// A run that was begun with the inventory's clusters goes on only under a trusted one, which says what is granted.
 pub(crate) fn may_resume(context: &Context, runbook: &Checked) -> Result<()> {
-    match context.inventory()? {
-        Some(found) if uses_inventory(runbook) => {
-            trust::require(found, &format!("a run of {}", runbook.name))?;
-            secrets(runbook, &found.inventory)
-        }
-        None if uses_inventory(runbook) => Err(no_inventory(&format!("a run of {}", runbook.name))),
-        Some(_) | None => Ok(()),
+    if !uses_inventory(context, runbook)? {
+        return Ok(());
     }
+    let what = format!("a run of {}", runbook.name);
+    let found = context.inventory()?.ok_or_else(|| no_inventory(&what))?;
+    trust::require(found, &what)?;
+    secrets(runbook, &found.inventory)
 }
 
-/// Nodes come from clusters, so this is enough.
-fn uses_inventory(runbook: &Checked) -> bool {
+/// Whether anything of it is the inventory's to say: clusters (nodes come from them), secrets, and where the plugins
+/// connect to that open connections of their own. Those use the user's credentials, and no grant holds them back.
+pub(crate) fn uses_inventory(context: &Context, runbook: &Checked) -> Result<bool> {
     let cluster = runbook.inputs.values().any(|input| matches!(input.kind, InputKind::Cluster));
-    cluster || !runbook.secrets().is_empty()
+    if cluster || !runbook.secrets().is_empty() {
+        return Ok(true);
+    }
+    let registry = context.registry()?;
+    let mut actions = runbook.actions.keys().filter_map(|name| registry.action(name));
+    Ok(actions.any(|action| action.plugin.describe().powers.iter().any(|power| power.kind == Power::NETWORK)))
 }
 
 /// Every secret that the runbook names is there and granted.
@@ -116,16 +158,10 @@ fn secrets(runbook: &Checked, inventory: &Inventory) -> Result<()> {
     if found.is_empty() { Ok(()) } else { Err(CommandError::invalid(&what(), found)) }
 }
 
-fn trusted(context: &Context, runbook: &Checked, found: &Found) -> Result<Inventory> {
+fn trusted(context: &Context, runbook: &Checked) -> Result<Inventory> {
     let what = format!("the runbook {}", runbook.name);
     let inventory = context.inventory()?.ok_or_else(|| no_inventory(&what))?;
     trust::require(inventory, &what)?;
-    if let Some(path) = &found.path {
-        safety::check(path).map_err(|problem| {
-            CommandError::refused(format!("{what} is not safe to run on a cluster: {problem}"))
-                .hint(format!("mend it with `{}`", problem.mend))
-        })?;
-    }
     Ok(inventory.inventory.clone())
 }
 
@@ -145,15 +181,15 @@ fn given(pairs: &[Pair]) -> Result<BTreeMap<String, Given>> {
     Ok(given)
 }
 
-/// Puts the rows of a threshold file in the place of its path. Without one: `thresholds.yaml` beside the inventory or
-/// among its runbooks, then the one that ships.
+/// Puts the rows of a threshold file in the place of its path. Without one: `thresholds.yaml` beside the trusted
+/// inventory or among its runbooks, then the one that ships.
 fn thresholds(context: &Context, runbook: &Checked, given: &mut BTreeMap<String, Given>) -> Result<()> {
     let wanted = runbook.inputs.iter().filter(|(_, input)| matches!(input.kind, InputKind::Thresholds));
     for (name, _) in wanted {
         let named = match given.get(name) {
             Some(Given::Text(path)) => Some(PathBuf::from(path)),
             Some(Given::Value(_)) => continue,
-            None => context.inventory()?.and_then(|found| own_thresholds(found.folder())),
+            None => context.trusted_inventory()?.and_then(|found| own_thresholds(found.folder())),
         };
         let source = match named {
             Some(path) => read(&path)?,
@@ -173,8 +209,10 @@ fn own_thresholds(folder: &Path) -> Option<PathBuf> {
 
 fn read(path: &Path) -> Result<Source> {
     let name = paths::shown(path);
-    let bytes = std::fs::read(path)
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let bytes = std::fs::read(&path)
         .map_err(|error| CommandError::usage(format!("cannot read the threshold file {name}: {error}")))?;
+    safe(&format!("the threshold file {name}"), &path)?;
     yaml::read(&name, &bytes).map_err(|found| CommandError::invalid(&format!("the threshold file {name}"), vec![found]))
 }
 

@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sluice_engine::ids::RunId;
-use sluice_engine::journal::{Outcome, Owner, Samples, Trigger};
+use sluice_engine::journal::{Outcome, Owner, Samples, Trigger, Version};
 use sluice_engine::machine::fill;
 use sluice_engine::machine::state::{Inside, List, Slot};
-use sluice_engine::machine::{State, Status};
+use sluice_engine::machine::{State, Status, is_act};
 use sluice_engine::run::{Alive, Loaded};
 use sluice_engine::runbook::Checked;
 use sluice_engine::runbook::checked::{Input, InputKind, Kind, Step};
@@ -55,6 +55,18 @@ pub(crate) struct Report {
     pub(crate) outputs: Option<Map<String, Value>>,
     /// The process that has it now, or had it last.
     pub(crate) owner: Option<OwnerReport>,
+    /// The last event of its journal: noted elsewhere, `sluice verify --head` tells later whether any of it was changed.
+    pub(crate) head: Option<HeadReport>,
+    /// Some step of the runbook can change the world.
+    #[serde(skip)]
+    pub(crate) acts: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct HeadReport {
+    pub(crate) event: u64,
+    /// SHA-256 of the event's record, in hexadecimal.
+    pub(crate) hash: String,
 }
 
 /// Where a run stands.
@@ -181,11 +193,18 @@ impl Report {
             session: runbook.session.as_ref().map(|session| session_report(session.summary.clone(), &state.session)),
             outputs: (status == RunStatus::Done).then(|| fill::outputs(runbook, state)),
             owner: state.owner.as_ref().map(|owner| owner_report(owner, alive)),
+            head: None,
+            acts: runbook.walk().any(is_act),
         }
     }
 
+    #[must_use]
+    pub(crate) fn with_head(self, head: Version) -> Self {
+        Self { head: Some(HeadReport { event: head.ordinal, hash: head.hash.to_string() }), ..self }
+    }
+
     pub(crate) fn of(loaded: &Loaded, alive: Alive) -> Self {
-        Self::new(&loaded.run, &loaded.snapshot.origin, &loaded.runbook, &loaded.state, alive)
+        Self::new(&loaded.run, &loaded.snapshot.origin, &loaded.runbook, &loaded.state, alive).with_head(loaded.head)
     }
 
     /// The step with this address.

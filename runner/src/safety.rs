@@ -22,8 +22,17 @@ pub(crate) struct Unsafe {
     pub(crate) mend: String,
 }
 
-/// The first thing that lets another user write the file or put another one in its place.
+/// The first thing that lets another user write the file, put another one in its place or another one beside it.
 pub(crate) fn check(file: &Path) -> Result<(), Unsafe> {
+    each(file, Place::Folder)
+}
+
+/// The same for a file that stands for itself: what others put beside it does not matter.
+pub(crate) fn check_alone(file: &Path) -> Result<(), Unsafe> {
+    each(file, Place::Above)
+}
+
+fn each(file: &Path, folder: Place) -> Result<(), Unsafe> {
     let real = file.canonicalize().map_err(|error| unseen(file, &error))?;
     let me = Me { uid: geteuid(), alone_in };
     for (above, path) in real.ancestors().enumerate() {
@@ -31,7 +40,7 @@ pub(crate) fn check(file: &Path) -> Result<(), Unsafe> {
         let facts = Facts { uid: found.uid(), gid: found.gid(), mode: found.mode() };
         let place = match above {
             0 => Place::File,
-            1 => Place::Folder,
+            1 => folder,
             _ => Place::Above,
         };
         if let Some((why, mend)) = verdict(place, facts, &me) {
@@ -145,6 +154,13 @@ mod tests {
         let file = folder.path().join("sluice.yaml");
         fs::write(&file, "").unwrap();
         assert_eq!(check(&file), Ok(()));
+        // As below /tmp itself: others may add files, and cannot touch this one.
+        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
+        assert_eq!(check(&file).unwrap_err().path, folder.path().canonicalize().unwrap());
+        assert_eq!(check_alone(&file), Ok(()));
+        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        assert!(check_alone(&file).is_err());
+        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
         assert_eq!(check(&file).unwrap_err().path, file.canonicalize().unwrap());
     }

@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use sluice_engine::ids::RunId;
-use sluice_engine::inventory::{Inventory, SecretAt, SecretName};
+use sluice_engine::inventory::{Inventory, SecretAt, SecretEntry, SecretName};
 use sluice_engine::registry::Registry;
 use sluice_engine::run::Hosts as _;
 use sluice_engine::runbook::Checked;
@@ -33,12 +33,12 @@ impl Secrets<'_> {
     /// Fetches those that the runbook names. The inventory has all of them: see `Checked::secret_errors`.
     pub(crate) async fn fetch(&self) -> Result<()> {
         let mut parameters = BTreeMap::new();
-        for (name, at) in named(self.runbook, &self.inventory.inventory) {
-            match at {
-                SecretAt::Env(variable) => self.hosts.keep(name, environment(name, variable)?),
-                SecretAt::File(path) => self.hosts.keep(name, self.file(name, path)?),
+        for (name, entry) in named(self.runbook, &self.inventory.inventory) {
+            match &entry.at {
+                SecretAt::Env(variable) => self.hosts.keep(name, environment(name, variable)?, &entry.to)?,
+                SecretAt::File(path) => self.hosts.keep(name, self.file(name, path)?, &entry.to)?,
                 SecretAt::Ssm(path) => {
-                    parameters.insert(name, path.as_str());
+                    parameters.insert(name, (path.as_str(), entry));
                 }
             }
         }
@@ -54,19 +54,19 @@ impl Secrets<'_> {
     }
 
     /// All in one call, by the action that runbooks use for it.
-    async fn parameters(&self, wanted: &BTreeMap<&SecretName, &str>) -> Result<()> {
+    async fn parameters(&self, wanted: &BTreeMap<&SecretName, (&str, &SecretEntry)>) -> Result<()> {
         let aws = self.account()?;
-        let names: BTreeMap<&str, &str> = wanted.iter().map(|(name, path)| (name.as_str(), *path)).collect();
+        let names: BTreeMap<&str, &str> = wanted.iter().map(|(name, (path, _))| (name.as_str(), *path)).collect();
         let secret: Vec<&str> = names.keys().copied().collect();
         let with = json!({ "aws": aws, "names": names, "secret": secret });
         let output = self.call(with).await.map_err(|problem| {
             let names: Vec<&str> = wanted.keys().map(|name| name.as_str()).collect();
             CommandError::failed(format!("the secrets {} cannot be fetched: {}", names.join(", "), problem.message))
         })?;
-        for name in wanted.keys() {
+        for (name, (_, entry)) in wanted {
             let sealed = output.pointer(&format!("/secrets/{name}")).unwrap_or(&Value::Null);
             let secret = self.hosts.sealed(sealed).map_err(|problem| gone(name, problem.message))?;
-            self.hosts.keep(name, secret);
+            self.hosts.keep(name, secret, &entry.to)?;
         }
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Secrets<'_> {
     }
 }
 
-fn named<'a>(runbook: &Checked, inventory: &'a Inventory) -> BTreeMap<&'a SecretName, &'a SecretAt> {
+fn named<'a>(runbook: &Checked, inventory: &'a Inventory) -> BTreeMap<&'a SecretName, &'a SecretEntry> {
     runbook.secrets().iter().filter_map(|used| inventory.secrets.get_key_value(&used.name)).collect()
 }
 

@@ -27,6 +27,7 @@ use tokio::process::Child;
 
 use crate::screen::Stream;
 use crate::signals::{Foreground, SessionProcess};
+use crate::views;
 use crate::views::live::RunView;
 use crate::views::outcome::outputs_of;
 
@@ -66,7 +67,7 @@ impl Sessions for TerminalSessions {
         let argv = if is_shell { vec![shell()] } else { argv };
         self.view.clear();
         if is_shell {
-            eprint!("{}", outputs_of(&session.outputs, &self.screen));
+            views::err(&outputs_of(&session.outputs, &self.screen));
             self.outputs_shown.store(true, Ordering::Relaxed);
         }
         if let Some(banner) = session.banner.filter(|_| self.interactive) {
@@ -75,12 +76,14 @@ impl Sessions for TerminalSessions {
         let status = self.child(&argv, &session.env).await?;
         if status.signal().is_some() && self.interactive {
             // The terminal has written `^C` where our next line begins.
-            eprintln!();
+            views::err("\n");
         }
         let exit = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         // A shell ends with the code of whatever was last typed in it: that is no failure of the run.
         if !is_shell && exit != 0 {
-            let message = format!("`{}` ended with exit code {exit}", argv.join(" "));
+            // Its arguments may hold what nobody should read in a journal.
+            let program = argv.first().map(String::as_str).unwrap_or_default();
+            let message = format!("`{program}` ended with exit code {exit}");
             let problem = Problem { applied: Applied::Maybe, ..Problem::not_applied("session_failed", message) };
             return Err(problem.with_details(json!({ "exit": exit })));
         }

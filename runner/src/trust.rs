@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sluice_engine::ids::Sha256;
+pub(crate) use sluice_plugin::by_hand::quoted;
 
 use crate::error::{CommandError, Result};
 use crate::inventory::Found;
@@ -103,16 +104,6 @@ pub(crate) fn command(found: &Found) -> String {
     format!("sluice trust --inventory {}", quoted(&found.path.display().to_string()))
 }
 
-/// For a shell, as it is where that needs nothing.
-pub(crate) fn quoted(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=,[]".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
 fn folder() -> Result<PathBuf> {
     Ok(paths::state()?.join("trust"))
 }
@@ -124,19 +115,4 @@ fn pin_file(found: &Found) -> Result<PathBuf> {
 
 fn cannot(verb: &str, path: &std::path::Path, error: &std::io::Error) -> CommandError {
     CommandError::failed(format!("cannot {verb} {}: {error}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_pasted_into_a_shell_is_quoted() {
-        let check = |text: &str, expect: &str| assert_eq!(quoted(text), expect);
-        check("/srv/sluice.yaml", "/srv/sluice.yaml");
-        check("/srv/our files/sluice.yaml", "'/srv/our files/sluice.yaml'");
-        check("it's", r"'it'\''s'");
-        check("$(id)", "'$(id)'");
-        check("", "''");
-    }
 }

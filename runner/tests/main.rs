@@ -26,7 +26,7 @@ fn every_case_prints_what_it_says() {
 /// The schemas in the repository are those that the program prints.
 #[test]
 fn the_stored_schemas_are_fresh() {
-    for what in ["run", "events"] {
+    for what in ["run", "events", "plan"] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../schemas/{what}.schema.json"));
         let printed = Command::new(env!("CARGO_BIN_EXE_sluice")).args(["schema", what]).output().unwrap();
         assert!(printed.status.success());

@@ -74,6 +74,8 @@ static SAME: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // A slow machine says how long a step took where a quick one does not.
         (r"(?m)  N s$", ""),
         (r"\b[\d,]+ ms\b", "N ms"),
+        (r"\bhead(:?)( +)[0-9a-f]{64}", "head${1}${2}HASH"),
+        (r#""hash": "[0-9a-f]{64}""#, r#""hash": "HASH""#),
         (r#""pid": \d+"#, r#""pid": PID"#),
         (r#""host": "[^"]*""#, r#""host": "HOST""#),
         (r"process \d+ on [\w.-]+", "process PID on HOST"),

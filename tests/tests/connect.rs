@@ -16,6 +16,7 @@ use sluice_lab::Fault;
 use self::scan::{in_files, in_processes};
 use self::terminal::Step;
 use self::world::{HOLD, Mute, World, until, user};
+use crate::common::parameters;
 use crate::common::sluice::{Done, Running};
 
 /// What every shell sets by itself.
@@ -29,6 +30,7 @@ async fn both_identities_connect_and_leave_nothing() {
     a_command_runs_as_the_service(&world);
     nothing_is_logged(&world);
     values_are_trimmed_and_the_inventory_stands_in(&world);
+    the_inventory_says_where_things_are(&world);
     on_a_terminal(&world);
 }
 
@@ -150,6 +152,30 @@ fn values_are_trimmed_and_the_inventory_stands_in(world: &World) {
     world.restore();
 }
 
+/// A service's parameters may stand elsewhere, and so may the port for clients.
+fn the_inventory_says_where_things_are(world: &World) {
+    let moved = user(&world.lab, |text| text.replace("messenger: {}", "messenger: { ssm_path: /elsewhere/messenger }"));
+    let connect = ["run", "connect", "-i", "cluster=nats-staging", "-i", "service=messenger", "--json"];
+    let done = moved.run(&connect).expect_code(1);
+    assert!(done.stdout.contains("/elsewhere/messenger/nats_admin_jwt"), "{}", done.said());
+    for (name, value) in [("jwt", &world.messenger.jwt), ("nkey_seed", &world.messenger.seed)] {
+        parameters::put(&world.lab, &format!("/elsewhere/messenger/nats_admin_{name}"), value, "SecureString");
+    }
+    let done = moved.run(&connect).expect_code(0);
+    let outputs = &done.json()["outputs"];
+    assert!(outputs["who"].to_string().contains("user messenger"), "{outputs:#}");
+    assert!(outputs["host_from"].to_string().contains("inventory"), "{outputs:#}");
+    let net = world.lab.plan().net_text();
+    let other = user(&world.lab, |text| {
+        text.replace("    streams:", "    ports: { client: 4999 }\n    streams:")
+            .replace("messenger: {}", "x: { ssm_path: /x }")
+    });
+    world.delete("/services/facebox/nats_host");
+    let done = other.run(&["run", "connect", "-i", "cluster=nats-staging"]).expect_code(3);
+    assert!(done.said().contains(&format!("{net}.1:4999")), "{}", done.said());
+    world.restore();
+}
+
 /// A person gets a shell, and Ctrl-C in it is the shell's.
 fn on_a_terminal(world: &World) {
     let shell = |steps: &[Step]| {
@@ -175,7 +201,7 @@ fn on_a_terminal(world: &World) {
         assert!(done.stdout.contains(part), "{part}: {}", done.said());
     }
     shell(&[Step::Sees(BANNER), Step::Signals("SIGTERM")]).expect_code(130);
-    shell(&[Step::Sees(BANNER), Step::HangsUp]);
+    shell(&[Step::Sees(BANNER), Step::HangsUp]).expect_code(130);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
     match package {
         "sluice-plugin" | "sluice-lab" => &[],
         "sluice-engine" | "sluice-host" => &["sluice-plugin"],
-        "sluice-store" => &["sluice-engine", "sluice-plugin"],
+        "sluice-store" | "sluice-world" => &["sluice-engine", "sluice-plugin"],
         "sluice-aws" | "sluice-base" | "sluice-nats" => &["sluice-plugin"],
         "sluice" => &[
             "sluice-aws",

@@ -61,7 +61,7 @@ fn sections(address: SocketAddr, granted: &str) -> String {
     format!(
         "plugins: {{ base: {{ grants: {{ http: [{{ origin: \"http://{address}\", private: true }}], \
          secrets: [{granted}] }} }} }}\n\
-         secrets: {{ of_env: {{ env: ASK_TOKEN }}, of_file: {{ file: token }}, of_ssm: {{ ssm: /ask/token }} }}\n"
+         secrets: {{ of_env: {{ env: ASK_TOKEN, to: [\"http://{address}\"] }}, of_file: {{ file: token }}, of_ssm: {{ ssm: /ask/token }} }}\n"
     )
 }
 
@@ -104,6 +104,15 @@ async fn secrets_reach_only_whom_they_are_for() {
         store.filter(|file| file.path().is_file()).flat_map(|file| fs::read(file.path()).unwrap()).collect();
     let kept = format!("{}{}", shown.stdout, String::from_utf8_lossy(&store));
     assert!(store.len() > 1000 && kept.contains("secrets.of_env") && !kept.contains("correct-horse"), "{kept}");
+    // It may go to that origin and nowhere else, whatever the plugin may reach.
+    let to = format!("to: [\"http://{address}\"]");
+    let sections_of = |text: String| text + &sections(address, "of_env, of_file, of_ssm");
+    let mut bound = Sluice::on_with(&lab, |text| sections_of(text).replace(&to, "to: [\"https://api.example.com\"]"));
+    bound.set("ASK_TOKEN", OF_ENV);
+    bound.file("runbooks/ask.yaml", RUNBOOK);
+    bound.file("token", OF_FILE);
+    let done = ask(&bound, address).expect_code(1);
+    assert!(done.stderr.contains("may not be sent to"), "{}", done.said());
     // Gone from the parameter store, and gone from the inventory's grants.
     parameters::delete(&lab, "/ask/token");
     let done = ask(&sluice, address).expect_code(1);

@@ -43,6 +43,10 @@ pub trait Host: Send + Sync {
 /// writes files by itself keeps out of every folder that has one above it.
 pub const PRIVATE_MARK: &str = ".sluice-private";
 
+/// The code with which a host refuses what only a run may do: a plan writes no private file. The plan then says that an
+/// ephemeral step is made in the run.
+pub const ONLY_IN_A_RUN: &str = "only_in_a_run";
+
 /// Milliseconds since 1970 in UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

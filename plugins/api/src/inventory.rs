@@ -91,11 +91,16 @@ pub struct CredsAt {
 impl Node {
     /// `http://host:8222`, without a slash at the end.
     pub fn monitor_url(&self) -> String {
-        format!("http://{}:{}", self.host, self.ports.monitor)
+        format!("http://{}:{}", self.host_in_url(), self.ports.monitor)
     }
 
     /// `nats://host:4222`.
     pub fn client_url(&self) -> String {
-        format!("nats://{}:{}", self.host, self.ports.client)
+        format!("nats://{}:{}", self.host_in_url(), self.ports.client)
+    }
+
+    /// An IPv6 address stands in brackets there.
+    fn host_in_url(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }
 }

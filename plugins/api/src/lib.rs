@@ -5,6 +5,7 @@
 //! Nothing here knows the engine, a store, a terminal or a concrete plugin.
 
 mod action;
+pub mod by_hand;
 mod call;
 pub mod duration;
 mod host;
@@ -17,9 +18,10 @@ pub mod schema;
 mod secret;
 
 pub use action::{Abilities, ActionName, ActionSpec, BadName, Effect, Example, GateClass, Permission, PluginName};
+pub use by_hand::ByHand;
 pub use call::{Attempt, Call, Purpose};
 pub use duration::{format_duration, parse_duration};
-pub use host::{Host, Level, PRIVATE_MARK, Progress, Timestamp};
+pub use host::{Host, Level, ONLY_IN_A_RUN, PRIVATE_MARK, Progress, Timestamp};
 pub use http::{Header, HttpBody, HttpRequest, HttpResponse, Method};
 pub use outcome::{Judgement, Outcome, Preview, Reconciled, Verdict};
 pub use plugin::{Action, NativePlugin, Plugin, PluginSpec, Power};

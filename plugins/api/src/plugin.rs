@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::action::{ActionSpec, PluginName};
+use crate::by_hand::ByHand;
 use crate::call::Call;
 use crate::host::Host;
 use crate::outcome::{Outcome, Preview, Reconciled};
@@ -27,6 +28,16 @@ pub trait Plugin: Send + Sync {
 
     /// Looks whether an act happened whose outcome nobody saw. Writes nowhere.
     async fn reconcile(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Reconciled, Problem>;
+
+    /// The commands with which a person does the same. Reaches nothing; empty where it cannot say.
+    fn by_hand(&self, _action: &str, _call: &Call) -> Vec<ByHand> {
+        Vec::new()
+    }
+
+    /// The output of `run`, where that is known without doing it: nobody waits in a plan. Reaches nothing.
+    fn foresee(&self, _action: &str, _call: &Call) -> Option<Value> {
+        None
+    }
 }
 
 /// A plugin described.
@@ -50,6 +61,12 @@ pub struct Power {
     pub why: String,
 }
 
+impl Power {
+    /// The kind of those that open connections of their own, past the host's allow-list. Their actions run only under a
+    /// trusted inventory.
+    pub const NETWORK: &str = "network";
+}
+
 /// One action of a native plugin. A new one is one file and one line in its plugin's list.
 #[async_trait]
 pub trait Action: Send + Sync {
@@ -67,6 +84,16 @@ pub trait Action: Send + Sync {
 
     async fn reconcile(&self, _host: &dyn Host, _call: &Call) -> Result<Reconciled, Problem> {
         Err(Problem::not_applied("no_reconcile", "this action cannot look whether it happened"))
+    }
+
+    /// The commands with which a person does the same, in order.
+    fn by_hand(&self, _call: &Call) -> Vec<ByHand> {
+        Vec::new()
+    }
+
+    /// What `run` would give, if that is known without it. A plan takes it in the place of a call.
+    fn foresee(&self, _call: &Call) -> Option<Value> {
+        None
     }
 }
 
@@ -112,5 +139,13 @@ impl Plugin for NativePlugin {
 
     async fn reconcile(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {
         self.find(action)?.reconcile(host, call).await
+    }
+
+    fn by_hand(&self, action: &str, call: &Call) -> Vec<ByHand> {
+        self.find(action).map_or_else(|_| Vec::new(), |action| action.by_hand(call))
+    }
+
+    fn foresee(&self, action: &str, call: &Call) -> Option<Value> {
+        self.find(action).ok()?.foresee(call)
     }
 }

@@ -67,6 +67,14 @@ pub(crate) fn required<'a>(aws: Option<&'a Aws>, pointer: &str, cluster: &str) -
     })
 }
 
+/// The `aws` of a cluster that was passed on whole, at `/aws`.
+pub(crate) fn given(aws: Option<&Aws>) -> Result<&Aws, Problem> {
+    aws.ok_or_else(|| {
+        let message = "the cluster has no `aws` in the inventory; add `aws: { account: \"<12 digits>\", region: <region> }` to it";
+        Problem::bad_input("/aws", message)
+    })
+}
+
 /// Milliseconds since 1970, or nothing for a time too far away to count.
 pub(crate) fn millis(time: Option<&aws_sdk_ssm::primitives::DateTime>) -> Option<i64> {
     time.and_then(|time| time.to_millis().ok())

@@ -43,7 +43,7 @@ fn spec() -> PluginSpec {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         summary: "Accounts, parameters, instances and Auto Scaling groups".to_owned(),
         powers: vec![
-            power("network", "calls the AWS services of the region and account that the inventory names"),
+            power(Power::NETWORK, "calls the AWS services of the region and account that the inventory names"),
             power("files", "reads the AWS configuration, credentials and SSO token files of the user"),
             power("environment", "reads AWS credentials and AWS_ENDPOINT_URL*; never the region or the account"),
             power("processes", "starts the credential_process of a profile that has one"),
@@ -78,6 +78,19 @@ mod tests {
         let validator = jsonschema::draft202012::new(schema).unwrap();
         let errors: Vec<_> = validator.iter_errors(instance).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{what}: {errors:?}");
+    }
+
+    /// The simulated world answers the same actions and carries their description in a file, which this test keeps:
+    /// `SLUICE_BLESS=1 cargo test -p sluice-aws described_alike` writes it anew.
+    #[test]
+    fn the_simulated_actions_are_described_alike() {
+        const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../runner/world/specs/aws.json");
+        let spec = PluginSpec { version: "simulated".to_owned(), ..plugin().describe().clone() };
+        if std::env::var_os("SLUICE_BLESS").is_some() {
+            std::fs::write(KEPT, serde_json::to_string_pretty(&spec).unwrap() + "\n").unwrap();
+        }
+        let kept: PluginSpec = serde_json::from_str(&std::fs::read_to_string(KEPT).unwrap()).unwrap();
+        assert_eq!(kept, spec, "set SLUICE_BLESS=1 and look at what changes");
     }
 
     #[test]

@@ -129,11 +129,18 @@ fn request(host: &dyn Host, input: &Input) -> Result<HttpRequest, Problem> {
     Ok(request)
 }
 
-/// A reference is filled in by the host; a plain text is shown to it, so that it is redacted from now on.
+/// A reference is filled in by the host; a plain text is given to it first.
 fn secret_header(host: &dyn Host, name: &str, prefix: &str, leaf: &Value) -> Result<Header, Problem> {
     match SecretRef::from_json(leaf) {
         Some(reference) => Ok(Header::secret(name, prefix, reference)),
-        None => Ok(Header::plain(name, &format!("{prefix}{}", host.reveal(leaf)?.expose()))),
+        // From here on the host treats it like any other secret: not without TLS, and not behind a redirect elsewhere.
+        None => {
+            let sealed = host.seal(&format!("/{name}"), host.reveal(leaf)?);
+            let reference = SecretRef::from_json(&sealed).ok_or_else(|| {
+                Problem::not_applied("internal", format!("the host gave no reference for header `{name}`"))
+            })?;
+            Ok(Header::secret(name, prefix, reference))
+        }
     }
 }
 

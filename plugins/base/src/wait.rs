@@ -50,9 +50,16 @@ impl Action for Wait {
         let total = time(&input_of(call)?)?;
         let start = host.now();
         sleep(host, total).await;
-        let waited = host.now().since(start);
-        output(&Output { waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) }).map(Outcome::plain)
+        answer(host.now().since(start)).map(Outcome::plain)
     }
+
+    fn foresee(&self, call: &Call) -> Option<Value> {
+        answer(time(&input_of(call).ok()?).ok()?).ok()
+    }
+}
+
+fn answer(waited: Duration) -> Result<Value, Problem> {
+    output(&Output { waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) })
 }
 
 fn time(input: &Input) -> Result<Duration, Problem> {

@@ -12,4 +12,5 @@ mod overview;
 mod report;
 mod span;
 
-pub use actions::plugin;
+pub use actions::{plugin, plugin_over};
+pub use link::wire::{Line, NoLine, NoReply, Opened, Target, Wire};

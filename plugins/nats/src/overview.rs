@@ -18,6 +18,7 @@ use crate::link::address::Address;
 use crate::link::connect::{self, Link};
 use crate::link::creds::UserCreds;
 use crate::link::subject::Subject;
+use crate::link::wire::Wire;
 use crate::link::{jetstream, system};
 use crate::monitor::model::{Account, Group, Jsz, Stream, Varz};
 use crate::monitor::reach::{Kind, Unreached};
@@ -44,10 +45,10 @@ pub(crate) struct Overview {
 }
 
 /// Reads it all. Never fails: what cannot be read is said.
-pub(crate) async fn read(host: &dyn Host, cluster: &Cluster, creds: Option<&UserCreds>) -> Overview {
+pub(crate) async fn read(host: &dyn Host, wire: &dyn Wire, cluster: &Cluster, creds: Option<&UserCreds>) -> Overview {
     let mut notes = Vec::new();
     let rounds = match creds {
-        Some(creds) => with_creds(host, cluster, creds, &mut notes).await,
+        Some(creds) => with_creds(host, wire, cluster, creds, &mut notes).await,
         None => None,
     };
     let rounds = match rounds {
@@ -89,11 +90,12 @@ async fn endpoints(host: &dyn Host, cluster: &Cluster) -> Vec<Vec<NodeRead>> {
 
 async fn with_creds(
     host: &dyn Host,
+    wire: &dyn Wire,
     cluster: &Cluster,
     creds: &UserCreds,
     notes: &mut Vec<String>,
 ) -> Option<Vec<Vec<NodeRead>>> {
-    let link = match connect::first(&addresses(cluster), creds).await {
+    let link = match connect::first(wire, &addresses(cluster), creds).await {
         Ok(link) => link,
         Err(none) => {
             notes.push(format!("no NATS connection, so the nodes' endpoints were read: {}", none.why()));

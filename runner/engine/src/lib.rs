@@ -5,6 +5,7 @@
 
 pub mod diagnostic;
 pub mod digest;
+pub mod evidence;
 pub mod expr;
 mod fit;
 pub mod ids;

@@ -37,6 +37,7 @@ pub(crate) fn fake() -> Fake {
         spec("nats.health", Effect::Read, true, Some(GateClass::Data), cluster_input(), health_output()),
         spec("nats.logs", Effect::Read, true, Some(GateClass::Evidence), cluster_input(), empty()),
         spec("nats.varz", Effect::Read, true, None, node_input(), varz_output()),
+        spec("base.look_up", Effect::Read, true, None, look_up_input(), look_up_output()),
         spec("nats.creds", Effect::Read, true, None, cluster_input(), creds_output()),
         spec("nats.connect", Effect::Read, true, None, connect_input(), empty()),
         spec("aws.terminate_instance", Effect::Destroy, false, None, instance_input(), empty()),
@@ -121,6 +122,24 @@ fn health_output() -> Value {
 
 fn varz_output() -> Value {
     closed(json!({ "server_name": text(), "connections": { "type": "integer" } }), &["server_name", "connections"])
+}
+
+fn look_up_input() -> Value {
+    let list = json!({ "type": "array", "items": { "type": "string" } });
+    let names = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    closed(json!({ "names": names, "secret": list, "optional": list }), &["names"])
+}
+
+fn look_up_output() -> Value {
+    let values = json!({
+        "type": "object", "additionalProperties": { "type": ["string", "null"] },
+        "x-keys": { "of": "names", "not": "secret", "maybe": "optional" },
+    });
+    let secrets = json!({
+        "type": "object", "additionalProperties": { "anyOf": [{ "type": "null" }, { "type": "string", "x-secret": true }] },
+        "x-keys": { "of": "secret", "maybe": "optional" },
+    });
+    closed(json!({ "values": values, "secrets": secrets }), &["values", "secrets"])
 }
 
 fn creds_output() -> Value {

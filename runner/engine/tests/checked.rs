@@ -62,6 +62,9 @@ fn loops_groups_and_needs() {
     let Kind::Use(varz) = &nodes.children()[0].kind else { panic!() };
     assert_eq!((varz.retry.attempts, varz.retry.backoff), (3, Backoff::Double));
     assert_eq!(varz.timeout, Some(Duration::from_secs(10)));
+    let next_by = runbook.steps[4].for_each.as_ref().unwrap().next_by.as_ref().unwrap();
+    let read = next_by.read.as_ref().unwrap();
+    assert_eq!((read.action.as_str(), read.retry.attempts), ("nats.health", 2));
     let Kind::Group(both) = &runbook.steps[3].kind else { panic!() };
     assert_eq!(both.order, Order::Parallel { at_most: u32::MAX });
 }

@@ -36,7 +36,7 @@ people: { ana: { os: ana, slack: "T1/U1", oidc: "ana@example.com", groups: [sre]
 plugins:
   axiom: { grants: { http: [{ origin: "https://api.axiom.co:443", read: ["POST /v1/datasets/_apl"] }], secrets: [axiom_token] } }
   acme: { component: acme.wasm, sha256: "00000000000000000000000000000000000000000000000000000000000000AA" }
-secrets: { axiom_token: { env: AXIOM_TOKEN }, other: { ssm: /a/b }, third: { file: ~/.token } }
+secrets: { axiom_token: { env: AXIOM_TOKEN, to: ["https://api.axiom.co"] }, other: { ssm: /a/b }, third: { file: ~/.token } }
 axiom: { url: "https://api.axiom.co" }
 terraform: { address: "https://app.terraform.io", organization: acme, workspace: backend-staging }
 slack: {}
@@ -108,8 +108,8 @@ fn the_other_sections_are_read() {
     assert_eq!(plugin("axiom").secrets[0].as_str(), "axiom_token");
     assert!(plugin("acme").component.as_ref().unwrap().sha256.ends_with("aa"));
     let secrets: Vec<_> = inventory.secrets.values().cloned().collect();
-    assert_eq!(secrets[0], SecretAt::Env("AXIOM_TOKEN".into()));
-    assert_eq!(secrets[1], SecretAt::Ssm("/a/b".into()));
+    assert_eq!((&secrets[0].at, secrets[0].to.len()), (&SecretAt::Env("AXIOM_TOKEN".into()), 1));
+    assert_eq!((&secrets[1].at, secrets[1].to.len()), (&SecretAt::Ssm("/a/b".into()), 0));
     assert_eq!(inventory.store.path.as_deref(), Some("~/.local/state/sluice"));
 }
 

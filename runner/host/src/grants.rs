@@ -72,9 +72,9 @@ impl Grants {
         purpose: Purpose,
         method: Method,
         url: &Url,
-    ) -> Result<&HttpGrant, Problem> {
+    ) -> Result<HttpGrant, Problem> {
         let origin = Origin::of(url)?;
-        let Some(grant) = self.http.iter().find(|grant| grant.origin == origin) else {
+        let Some(grant) = self.joined(&origin) else {
             let grant = HttpGrant { origin: origin.clone(), private: false, read: Vec::new() };
             return Err(refused(plugin, &format!("may not reach {origin}"), "allow it", &grant));
         };
@@ -86,6 +86,17 @@ impl Grants {
         let reading = ReadingPath { method, path: path.to_owned() };
         let grant = HttpGrant { read: grant.read.iter().cloned().chain([reading]).collect(), ..grant.clone() };
         Err(refused(plugin, &what, "say that this request changes nothing", &grant))
+    }
+
+    /// All that is granted for this origin, wherever it was written.
+    fn joined(&self, origin: &Origin) -> Option<HttpGrant> {
+        let mut grants = self.http.iter().filter(|grant| grant.origin == *origin);
+        let first = grants.next()?.clone();
+        Some(grants.fold(first, |joined, grant| HttpGrant {
+            private: joined.private || grant.private,
+            read: joined.read.into_iter().chain(grant.read.iter().cloned()).collect(),
+            ..joined
+        }))
     }
 
     pub(crate) fn secret(&self, plugin: &PluginName, name: &str) -> Result<(), Problem> {

@@ -15,7 +15,7 @@ mod vault;
 pub use child::{EnvValue, command};
 pub use clock::{Clock, SystemClock};
 pub use grants::{BadGrant, Grants, HttpGrant, Origin, ReadingPath, Scheme};
-pub use private::{BadFileName, PrivateError, PrivateFolder, sweep};
+pub use private::{BadFileName, PrivateError, PrivateFolder, Swept, sweep};
 pub use redact::{RedactingWriter, Redactor, SHORTEST};
 pub use shared::{CallHost, HostParts, Shared, Sink};
 pub use vault::{Bound, Vault};

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
 use sluice_plugin::{
-    Call, Host, HttpRequest, HttpResponse, Level, PluginName, Problem, Progress, Purpose, Secret, SecretRef, Timestamp,
+    Call, Host, HttpRequest, HttpResponse, Level, ONLY_IN_A_RUN, PluginName, Problem, Progress, Purpose, Secret,
+    SecretRef, Timestamp,
 };
 
 use crate::clock::Clock;
@@ -60,6 +61,8 @@ struct Inner {
 }
 
 enum Private {
+    /// A plan writes nothing at all.
+    Never,
     NotYet,
     Open(PrivateFolder),
     Ended,
@@ -75,17 +78,28 @@ pub struct CallHost {
     deadline: Option<Timestamp>,
     /// The secrets that stand in this call's `with`.
     given: Vec<SecretRef>,
+    /// What this very call has sealed.
+    sealed: Mutex<Vec<SecretRef>>,
 }
 
 impl Shared {
     pub fn new(parts: HostParts) -> Self {
+        Self::with(parts, Private::NotYet)
+    }
+
+    /// For a plan: whatever a call is for, it writes no private file, and the refusal says that only a run does.
+    pub fn of_plan(parts: HostParts) -> Self {
+        Self::with(parts, Private::Never)
+    }
+
+    fn with(parts: HostParts, private: Private) -> Self {
         let inner = Inner {
             run: parts.run,
             grants: parts.grants.into_iter().map(|(plugin, grants)| (plugin, Arc::new(grants))).collect(),
             nothing: Arc::default(),
             vault: parts.vault,
             private_base: parts.private_base,
-            private: Mutex::new(Private::NotYet),
+            private: Mutex::new(private),
             clock: parts.clock,
             sink: parts.sink,
             clients: Clients::default(),
@@ -104,6 +118,7 @@ impl Shared {
             purpose: call.purpose,
             deadline: call.deadline,
             given,
+            sealed: Mutex::default(),
         }
     }
 
@@ -119,14 +134,21 @@ impl Shared {
     /// there when the last clone is dropped is removed then.
     pub fn end(&self) -> Result<(), PrivateError> {
         let mut private = self.inner.private.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*private, Private::Never) {
+            return Ok(());
+        }
         match std::mem::replace(&mut *private, Private::Ended) {
             Private::Open(mut folder) => folder.remove(),
-            Private::NotYet | Private::Ended => Ok(()),
+            Private::Never | Private::NotYet | Private::Ended => Ok(()),
         }
     }
 }
 
 impl Inner {
+    fn is_of_plan(&self) -> bool {
+        matches!(*self.private.lock().unwrap_or_else(PoisonError::into_inner), Private::Never)
+    }
+
     fn private_file(&self, name: &str, content: &Secret) -> Result<PathBuf, PrivateError> {
         let mut private = self.private.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*private, Private::NotYet) {
@@ -134,23 +156,40 @@ impl Inner {
         }
         match &*private {
             Private::Open(folder) => folder.write(name, content.expose().as_bytes()),
-            Private::NotYet | Private::Ended => Err(PrivateError::Ended),
+            Private::Never | Private::NotYet | Private::Ended => Err(PrivateError::Ended),
         }
     }
 }
 
 impl CallHost {
-    /// A secret of the inventory has to be granted to the plugin; one that a step made has to be given to this call.
+    /// A secret of the inventory has to be granted to the plugin; one that another step made, given to this call.
     fn may_use(&self, reference: &SecretRef) -> Result<(), Problem> {
         if let Some(name) = Vault::inventory_name(reference) {
             return self.grants.secret(&self.plugin, name);
         }
-        if self.given.contains(reference) {
+        if self.given.contains(reference) || self.sealed().contains(reference) {
             return Ok(());
         }
         let message =
             format!("plugin {} may not use {}: it does not stand in this step's `with`", self.plugin, reference.0);
         Err(Problem::not_applied("denied", message))
+    }
+
+    fn sealed(&self) -> MutexGuard<'_, Vec<SecretRef>> {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever only looks, ahead or back, writes nowhere; and a plan does not even where a run would.
+    fn may_write_private(&self) -> Result<(), Problem> {
+        let refused = |code, why: &str| Err(Problem::not_applied(code, format!("no private file is written {why}")));
+        match self.purpose {
+            Purpose::Preview => refused("denied", "to look ahead"),
+            Purpose::Reconcile => refused("denied", "to look whether something happened"),
+            Purpose::Read | Purpose::Act if self.shared.is_of_plan() => {
+                refused(ONLY_IN_A_RUN, "by a plan: this step is made in the run")
+            }
+            Purpose::Read | Purpose::Act => Ok(()),
+        }
     }
 
     /// What is left until the deadline, if there is one, and never more than was asked for.
@@ -218,10 +257,14 @@ impl Host for CallHost {
     }
 
     fn seal(&self, pointer: &str, secret: Secret) -> Value {
-        self.shared.vault.seal(&self.step, pointer, secret).to_json()
+        let reference = self.shared.vault.seal(&self.step, pointer, secret);
+        let leaf = reference.to_json();
+        self.sealed().push(reference);
+        leaf
     }
 
     fn private_file(&self, name: &str, content: &Secret) -> Result<PathBuf, Problem> {
+        self.may_write_private()?;
         // A creds file is a secret as a whole, and so are its lines. A name or an address in a file of its own is none:
         // redacting it would garble every path and every message that holds it.
         if self.shared.vault.redactor().finds(content.expose()) {

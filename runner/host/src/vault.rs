@@ -56,7 +56,18 @@ impl Vault {
     /// Fails with `secret_gone` when this process never had it or it was kept by one that is no more: whatever gave
     /// it has to be asked again.
     pub fn reveal(&self, reference: &SecretRef) -> Result<Secret, Problem> {
-        self.with(reference, |kept| kept.secret.clone())
+        let (secret, bound) = self.with(reference, |kept| (kept.secret.clone(), kept.bound.clone()))?;
+        match bound {
+            Bound::Granted => Ok(secret),
+            Bound::To(_) => {
+                let message = format!(
+                    "the secret {} is only for certain origins (`to` in the inventory): the host puts it into a request, \
+                     and nobody else sees it",
+                    reference.0
+                );
+                Err(Problem::not_applied("denied", message))
+            }
+        }
     }
 
     /// As [`Vault::reveal`], for a header of a request to `origin`.
@@ -129,6 +140,7 @@ mod tests {
         let away = Origin::parse("https://evil.example").unwrap();
         let bound = vault.keep("a", Secret::new("aaaaaaaa"), Bound::To(vec![home.clone()]));
         let free = vault.keep("b", Secret::new("bbbbbbbb"), Bound::Granted);
+        assert_eq!(vault.reveal(&bound).err().unwrap().code, "denied");
         assert!(vault.reveal_to(&bound, &home).is_ok() && vault.reveal_to(&free, &away).is_ok());
         assert_eq!(vault.reveal_to(&bound, &away).err().unwrap().code, "denied");
     }

@@ -52,7 +52,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         (false, false) => CancelHow::Now,
     };
     let store = context.store()?;
-    context.runtime()?.block_on(async {
+    context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let launch = Launch::new(context, store, &run, None, Vec::new())?;
         let recheck = recheck(&launch.engine.registry);
@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         let exit = launch.resume(run).await?;
         // It cannot end before somebody says what became of an act.
         Ok(if exit == Exit::PARKED { exit } else { Exit::DONE })
-    })
+    })?
 }
 
 fn asked(context: &Context, run: &RunId, alive: Alive) {

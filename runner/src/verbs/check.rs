@@ -1,9 +1,7 @@
 //! `sluice check`
 
-use std::io::Write as _;
-
 use serde::Serialize;
-use sluice_engine::diagnostic::{Diagnostic, render};
+use sluice_engine::diagnostic::{Diagnostic, render, visible};
 use sluice_engine::inventory::{Basis, Inventory};
 use sluice_engine::runbook::load;
 
@@ -113,12 +111,12 @@ fn show(
     }
     let warnings: String = found.iter().map(|one| render(one, err.engine_paint()) + "\n").collect();
     // Warnings are for a person; the answer is the exit code.
-    let _ = std::io::stderr().write_all(warnings.as_bytes());
+    views::err(&warnings);
     if let Some(assumptions) = assumptions {
         return show_assumptions(context, &assumptions);
     }
     for name in checked {
-        views::out(&format!("{} {name}\n", views::sign::Sign::Done.on(&context.screen.out)))?;
+        views::out(&format!("{} {}\n", views::sign::Sign::Done.on(&context.screen.out), visible(name)))?;
     }
     Ok(Exit::DONE)
 }

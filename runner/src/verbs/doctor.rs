@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let cluster = doctor::cluster(context, &args.input)?;
-    let tried = context.runtime()?.block_on(doctor::examine(context, cluster.as_ref()));
+    let tried = context.block_on(doctor::examine(context, cluster.as_ref()))?;
     match args.json {
         true => views::json(&tried)?,
         false => views::out(&shown(&tried, &context.screen.out))?,
@@ -52,7 +52,7 @@ fn shown(tried: &[doctor::Tried], out: &Stream) -> String {
         let first = seen.next().unwrap_or_default();
         shown.push_str(&format!("{} {}  {first}\n", sign.on(out), text::pad(&one.what, width)));
         seen.for_each(|line| shown.push_str(&format!("{:1$}{line}\n", "", width + 4)));
-        for line in one.mend.iter().flat_map(|mend| text::wrap(mend, room)) {
+        for line in one.mend.iter().flat_map(|mend| text::wrap(&visible(mend), room)) {
             shown.push_str(&format!("{:1$}{2}\n", "", width + 4, out.paint(Tone::Accent, &line)));
         }
     }

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod doctor;
 mod explain;
+mod export;
 mod new;
 mod plan;
 mod resume;
@@ -14,6 +15,7 @@ mod runs;
 mod schema;
 mod settle;
 mod trust;
+mod verify;
 mod which;
 
 use std::path::PathBuf;
@@ -79,6 +81,8 @@ verbs! {
     Resume(resume),
     Cancel(cancel),
     Settle(settle),
+    Export(export),
+    Verify(verify),
     Doctor(doctor),
     Trust(trust),
     Actions(actions),

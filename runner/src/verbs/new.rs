@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use sluice_engine::diagnostic::visible;
 use sluice_engine::runbook::RunbookName;
 
 use crate::context::Context;
@@ -34,11 +35,16 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let file = beside.join("runbooks").join(format!("{name}.yaml"));
     write(&file, &skeleton(name.as_str()))?;
     let shown = paths::shown(&file);
-    views::out(&format!("{shown}\n"))?;
+    views::out(&format!("{}\n", visible(&shown)))?;
     if builtin::text(name.as_str()).is_some() {
         context.note(&format!("it hides the built-in runbook `{name}`"));
     }
-    let run = if context.inventory()?.is_some() { name.to_string() } else { shown };
+    // Names count beside an inventory that is trusted.
+    let named = match context.inventory()? {
+        Some(found) => context.is_trusted(found)?,
+        None => false,
+    };
+    let run = if named { name.to_string() } else { shown };
     context.note(&format!("edit it, then: sluice check {run} && sluice run {run}"));
     Ok(Exit::DONE)
 }

@@ -36,11 +36,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let store = context.store()?;
-    context.runtime()?.block_on(async {
+    context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let launch = Launch::new(context, store, &run, args.json, args.command)?;
         let loaded = launch.engine.load(&run, &recheck(&launch.engine.registry)).await?;
         may_resume(context, &loaded.runbook)?;
         launch.resume(run).await
-    })
+    })?
 }

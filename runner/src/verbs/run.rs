@@ -54,5 +54,5 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     let run = new_run()?;
     let launch = Launch::new(context, context.store()?, &run, args.json, args.command)?;
-    context.runtime()?.block_on(launch.start(run, prepared))
+    context.block_on(launch.start(run, prepared))?
 }

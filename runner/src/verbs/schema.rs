@@ -9,6 +9,7 @@ use sluice_engine::runbook::runbook_schema;
 
 use crate::context::Context;
 use crate::error::{Exit, Result};
+use crate::plan_document::PlanDocument;
 use crate::report::Report;
 use crate::views;
 use crate::views::live::EventLine;
@@ -39,6 +40,8 @@ enum What {
     Run,
     /// One line of --json=events
     Events,
+    /// What `plan` prints with --json and writes with --save
+    Plan,
 }
 
 pub(crate) fn run(_: &Context, args: Args) -> Result<Exit> {
@@ -52,6 +55,7 @@ fn schema(what: What) -> Value {
         What::Inventory => inventory_schema(),
         What::Run => of::<Report>(),
         What::Events => of::<EventLine>(),
+        What::Plan => of::<PlanDocument>(),
     }
 }
 

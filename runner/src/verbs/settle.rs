@@ -59,7 +59,7 @@ enum What {
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let ruling = ruling(&args)?;
     let store = context.store()?;
-    context.runtime()?.block_on(async {
+    context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let launch = Launch::new(context, store, &run, None, Vec::new())?;
         let recheck = recheck(&launch.engine.registry);
@@ -73,7 +73,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
             return Ok(Exit::DONE);
         }
         launch.resume(run).await
-    })
+    })?
 }
 
 fn ruling(args: &Args) -> Result<Ruling> {

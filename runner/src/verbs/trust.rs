@@ -2,8 +2,11 @@
 
 use sluice_engine::diagnostic::visible;
 use sluice_engine::ids::Sha256;
-use sluice_engine::inventory::{Inventory, PluginEntry, SecretAt};
-use sluice_plugin::inventory::Cluster;
+use sluice_engine::inventory::{
+    Axiom, Confirm, Entry, Inventory, LocksAt, Person, PluginEntry, Rule, SecretAt, SecretEntry, SecretName, StoreAt,
+    Terraform,
+};
+use sluice_plugin::inventory::{Cluster, Creds, CredsAt, Ports};
 
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
@@ -12,6 +15,7 @@ use crate::screen::{Stream, Tone};
 use crate::trust::{self, Trust};
 use crate::views::ask;
 use crate::views::diff::{self, Change};
+use crate::views::text;
 use crate::{paths, views};
 
 const AFTER: &str = "\
@@ -90,19 +94,19 @@ fn by_person(context: &Context, found: &Found) -> Result<()> {
 
 /// What the inventory asks, and what changed since somebody looked.
 fn shown(found: &Found, state: &Trust, out: &Stream) -> String {
-    let mut text =
-        format!("{}\nSHA-256 {}\n", out.paint(Tone::Strong, &found.path.display().to_string()), found.digest);
+    let mut shown =
+        format!("{}\nSHA-256 {}\n", out.paint(Tone::Strong, &visible(&found.path.to_string_lossy())), found.digest);
     for (title, lines) in asks(found) {
         if !lines.is_empty() {
-            text.push_str(&format!("\n{}\n", out.paint(Tone::Strong, title)));
-            lines.iter().for_each(|line| text.push_str(&format!("  {}\n", visible(line))));
+            shown.push_str(&format!("\n{}\n", out.paint(Tone::Strong, title)));
+            lines.iter().for_each(|line| shown.push_str(&format!("  {}\n", visible(line))));
         }
     }
     if let Trust::Changed { before } = state {
-        text.push_str(&format!("\n{}\n", out.paint(Tone::Warn, "changed since it was trusted")));
+        shown.push_str(&format!("\n{}\n", out.paint(Tone::Warn, "changed since it was trusted")));
         for (change, line) in diff::lines(before, found.source.text()) {
             let line = visible(line);
-            text.push_str(&match change {
+            shown.push_str(&match change {
                 Change::Same => format!("    {line}\n"),
                 Change::Gone => out.paint(Tone::Bad, &format!("  - {line}")) + "\n",
                 Change::New => out.paint(Tone::Good, &format!("  + {line}")) + "\n",
@@ -110,28 +114,65 @@ fn shown(found: &Found, state: &Trust, out: &Stream) -> String {
             });
         }
     }
-    text + "\n"
+    shown + "\n"
 }
 
+/// All that is in it. A section that comes to the inventory does not compile here until it is shown too.
 fn asks(found: &Found) -> Vec<(&'static str, Vec<String>)> {
-    let inventory = &found.inventory;
+    let Inventory { clusters, policy, people, plugins, secrets, axiom, terraform, store } = &found.inventory;
     vec![
-        ("clusters it acts on", inventory.clusters.values().flat_map(|entry| cluster(&entry.cluster)).collect()),
-        (
-            "secrets it fetches",
-            inventory.secrets.iter().map(|(name, at)| format!("{name} from {}", place(at))).collect(),
-        ),
-        (
-            "what plugins may do",
-            inventory.plugins.iter().flat_map(|(name, entry)| grants(name.as_str(), entry)).collect(),
-        ),
-        ("services it talks to", endpoints(inventory)),
-        ("who may confirm", policy(inventory)),
-        ("where runs are kept", vec![store(found)]),
+        ("clusters it acts on", clusters.values().flat_map(cluster).collect()),
+        ("secrets it fetches", secrets.iter().map(|(name, entry)| secret(name, entry)).collect()),
+        ("what plugins may do", plugins.iter().flat_map(|(name, entry)| grants(name.as_str(), entry)).collect()),
+        ("services it talks to", self::axiom(axiom).into_iter().chain(self::terraform(terraform)).collect()),
+        ("who may confirm, and override", policy.iter().map(rule).collect()),
+        ("who is who", people.iter().map(|(name, known)| person(name, known)).collect()),
+        ("where runs are kept", vec![self::store(found, store)]),
     ]
 }
 
-fn cluster(cluster: &Cluster) -> Vec<String> {
+fn cluster(entry: &Entry) -> Vec<String> {
+    let Entry { cluster, soak, locks, logs, units, ecs, assumptions: _ } = entry;
+    let mut lines = vec![head(cluster)];
+    let mut say = |line: String| lines.push(format!("  {line}"));
+    for node in &cluster.nodes {
+        let Ports { client, cluster, monitor } = node.ports;
+        say(format!("{} at {} (ports {client}, {cluster}, {monitor})", node.name, node.host));
+    }
+    credentials(cluster).into_iter().for_each(&mut say);
+    for (service, names) in ecs {
+        say(format!("the service {service} is {names} in ECS"));
+    }
+    for (name, at) in [("Axiom", &logs.axiom), ("CloudWatch", &logs.cloudwatch)] {
+        at.dataset.iter().for_each(|dataset| say(format!("its logs are in {dataset} of {name}")));
+    }
+    if !units.is_empty() {
+        say(format!("units on its nodes: {}", units.join(", ")));
+    }
+    say(format!("between two nodes it waits {}", text::duration(*soak)));
+    say(match locks {
+        LocksAt::Ssm => format!("its lock is a parameter below {}/sluice/lock", cluster.ssm_prefix),
+        LocksAt::Store => "its lock is in the store of the runs".to_owned(),
+        LocksAt::Local => "its lock is seen on this machine only".to_owned(),
+    });
+    lines
+}
+
+/// Every parameter that a runbook fetches and decrypts by the inventory's word.
+fn credentials(cluster: &Cluster) -> Vec<String> {
+    let Creds { admin, system } = &cluster.creds;
+    let of = |who: &str, at: &CredsAt| format!("the {who}'s credentials from {} and {}", at.jwt, at.seed);
+    let mut lines = vec![format!("its parameters are below {}", cluster.ssm_prefix), of("admin", admin)];
+    lines.extend(system.iter().map(|at| of("system user", at)));
+    let services = cluster.services.iter();
+    lines.extend(
+        services
+            .map(|(name, service)| format!("the service {name}'s address and credentials below {}", service.ssm_path)),
+    );
+    lines
+}
+
+fn head(cluster: &Cluster) -> String {
     let account = match &cluster.aws {
         None => "no AWS account".to_owned(),
         Some(aws) => {
@@ -141,13 +182,12 @@ fn cluster(cluster: &Cluster) -> Vec<String> {
             format!("account {account} in {}{profile}{role}", aws.region)
         }
     };
-    let hosts = cluster
-        .nodes
-        .iter()
-        .map(|node| format!("  {} at {} (ports {}, {})", node.name, node.host, node.ports.client, node.ports.monitor));
-    std::iter::once(format!("{}: {}, {account}", cluster.name, views::text::many(cluster.nodes.len(), "node")))
-        .chain(hosts)
-        .collect()
+    format!("{}: {}, {account}", cluster.name, text::many(cluster.nodes.len(), "node"))
+}
+
+fn secret(name: &SecretName, entry: &SecretEntry) -> String {
+    let to = if entry.to.is_empty() { String::new() } else { format!(", only for {}", entry.to.join(", ")) };
+    format!("{name} from {}{to}", place(&entry.at))
 }
 
 fn place(at: &SecretAt) -> String {
@@ -174,32 +214,49 @@ fn grants(plugin: &str, entry: &PluginEntry) -> Vec<String> {
     lines
 }
 
-fn endpoints(inventory: &Inventory) -> Vec<String> {
-    let axiom = inventory.axiom.url.iter().map(|url| format!("Axiom at {url}"));
-    let terraform = inventory.terraform.address.iter().map(|url| format!("Terraform at {url}"));
-    axiom.chain(terraform).collect()
+fn axiom(Axiom { url }: &Axiom) -> Option<String> {
+    url.as_ref().map(|url| format!("Axiom at {url}"))
 }
 
-fn policy(inventory: &Inventory) -> Vec<String> {
-    let rule = |rule: &sluice_engine::inventory::Rule| {
-        let labels: Vec<String> = rule.when.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-        let people = views::text::many(rule.confirm.people as usize, "person").replace("persons", "people");
-        let who = if rule.confirm.requester { "the requester included" } else { "not the requester" };
-        let groups = if rule.confirm.groups.is_empty() {
-            String::new()
-        } else {
-            format!(", of {}", rule.confirm.groups.join(", "))
-        };
-        format!(
-            "where {}: {people}, {who}{groups}",
-            if labels.is_empty() { "nothing else fits".to_owned() } else { labels.join(", ") }
-        )
-    };
-    inventory.policy.iter().map(rule).collect()
+fn terraform(terraform: &Terraform) -> Option<String> {
+    let Terraform { address, organization, workspace, repo, file, block } = terraform;
+    let parts = [
+        ("at", address),
+        ("organization", organization),
+        ("workspace", workspace),
+        ("repository", repo),
+        ("file", file),
+        ("block", block),
+    ];
+    let said: Vec<String> =
+        parts.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value.as_ref()?))).collect();
+    (!said.is_empty()).then(|| format!("Terraform: {}", said.join(", ")))
 }
 
-fn store(found: &Found) -> String {
-    let written = found.inventory.store.path.as_deref();
-    let path = written.map_or_else(paths::state, |path| paths::expand(path, found.folder()));
+fn rule(rule: &Rule) -> String {
+    let Rule { when, confirm, overriders } = rule;
+    let Confirm { people, requester, groups, answer_within } = confirm;
+    let labels: Vec<String> = when.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    let labels = if labels.is_empty() { "nothing else fits".to_owned() } else { labels.join(", ") };
+    let people = text::many(*people as usize, "person").replace("persons", "people");
+    let who = if *requester { "the requester included" } else { "not the requester" };
+    let of = |groups: &[String]| if groups.is_empty() { String::new() } else { format!(", of {}", groups.join(", ")) };
+    let within = answer_within.map(|within| format!(", within {}", text::duration(within))).unwrap_or_default();
+    let overrides = if overriders.is_empty() { "the same".to_owned() } else { overriders.join(", ") };
+    format!("where {labels}: {people}, {who}{}{within}; {overrides} may override", of(groups))
+}
+
+fn person(name: &str, person: &Person) -> String {
+    let Person { os, slack, oidc, groups } = person;
+    let known = [("the user", os), ("in Slack", slack), ("signed in as", oidc)];
+    let known = known.into_iter().filter_map(|(how, name)| Some(format!("{how} {}", name.as_ref()?)));
+    let known = known.collect::<Vec<_>>().join(", ");
+    let known = if known.is_empty() { "known by no identity".to_owned() } else { known };
+    let groups = if groups.is_empty() { String::new() } else { format!("; in {}", groups.join(", ")) };
+    format!("{name}: {known}{groups}")
+}
+
+fn store(found: &Found, StoreAt { path }: &StoreAt) -> String {
+    let path = path.as_deref().map_or_else(paths::state, |path| paths::expand(path, found.folder()));
     path.map_or_else(|error| error.message, |path| path.display().to_string())
 }

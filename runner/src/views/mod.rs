@@ -1,6 +1,8 @@
 //! What people and programs read: each screen twice, for a person and as JSON. Nothing here decides or fetches.
 
 pub(crate) mod ask;
+pub(crate) mod by_hand;
+pub(crate) mod changes;
 pub(crate) mod diff;
 pub(crate) mod findings;
 pub(crate) mod important;
@@ -23,6 +25,13 @@ pub(crate) fn out(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Words for the person who watches. That nobody does (the terminal hung up, the other end of the pipe is gone) is no
+/// reason to stop what is being done, so it never fails.
+pub(crate) fn err(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }
 
 /// One JSON document, indented.

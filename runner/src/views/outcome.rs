@@ -69,6 +69,10 @@ pub(crate) fn ending(report: &Report, stream: &Stream) -> String {
         }
     }
     shown.push_str(&unknown::acts(report, stream));
+    // What a run has done may have to be shown later; what it has looked at, seldom.
+    if let Some(head) = report.head.as_ref().filter(|_| report.acts) {
+        shown.push_str(&format!("  {} {}\n", stream.paint(Tone::Dim, "head:"), head.hash));
+    }
     for (what, command) in next(report) {
         shown.push_str(&format!(
             "  {} {}\n",

@@ -1,87 +1,167 @@
 //! A plan as a person reads it: what would happen, step by step, and what is known of each.
+//!
+//! Works without colours and in 80 columns. Text from outside is escaped; only what is bound and what is known is shown,
+//! the whole of it stands in the document.
 
 use serde_json::Value;
 use sluice_engine::diagnostic::visible;
-use sluice_engine::run::{Plan, Planned, What};
+use sluice_engine::run::{Binding, Counts, Plan, Planned, Unbound, What};
+use sluice_plugin::inventory::Aws;
 use sluice_plugin::{Effect, Verdict};
 
 use super::important;
 use super::text;
+use crate::plan_document::PlanDocument;
 use crate::screen::{Stream, Tone};
 
-/// `given` are the inputs as typed, `inventory` is where the trusted one was found.
-pub(crate) fn show(plan: &Plan, given: &[String], inventory: Option<&str>, stream: &Stream) -> String {
-    let from = inventory.map_or_else(|| "no inventory".to_owned(), |path| format!("inventory {path}"));
-    let mut shown = format!(
-        "{}  {}\n",
-        stream.paint(Tone::Strong, &format!("plan of {}", plan.runbook)),
-        stream.paint(Tone::Dim, &visible(&format!("{}, {from}", plan.origin)))
-    );
-    if !given.is_empty() {
-        shown.push_str(&format!("{}\n", stream.paint(Tone::Dim, &visible(&given.join(" ")))));
+/// Longer addresses stand on a line of their own.
+const WIDEST_KEY: usize = 24;
+/// A value of an argument or a fact.
+const LONGEST_VALUE: usize = 160;
+
+pub(crate) fn show(document: &PlanDocument, stream: &Stream) -> String {
+    let plan = &document.plan;
+    let mut shown = head(document, stream);
+    let width = plan.steps.iter().map(|step| text::width(step.key.as_str())).max().unwrap_or(0).min(WIDEST_KEY);
+    let (before, finally): (Vec<_>, Vec<_>) = plan.steps.iter().partition(|step| !step.finally);
+    before.iter().for_each(|step| one(step, width, stream, &mut shown));
+    if plan.session {
+        wrapped(
+            "> ",
+            2,
+            "then the terminal is handed over, or the command after `--` is run",
+            None,
+            stream,
+            &mut shown,
+        );
+    }
+    if !finally.is_empty() {
+        shown.push_str(&format!("{}\n", stream.paint(Tone::Dim, "finally")));
+        finally.iter().for_each(|step| one(step, width, stream, &mut shown));
     }
     shown.push('\n');
-    let width = plan.steps.iter().map(|step| text::width(step.key.as_str())).max().unwrap_or(0).min(40);
-    plan.steps.iter().for_each(|step| shown.push_str(&one(step, width, stream)));
-    if plan.session {
-        shown.push_str("> then the terminal is handed over, or the command after `--` is run\n");
-    }
-    shown.push_str(&format!("\n{}\n", counted(plan)));
+    shown.push_str(&end(document, stream));
     shown
 }
 
-fn one(step: &Planned, width: usize, stream: &Stream) -> String {
-    let (sign, tone) = match (step.gate.is_some(), step.effect) {
-        (true, _) => ("#", Tone::Accent),
-        (false, Effect::Read) => ("?", Tone::Dim),
-        (false, Effect::Change) => ("~", Tone::Warn),
-        (false, Effect::Destroy) => ("!", Tone::Bad),
-    };
-    let (tone_of_text, said) = said(&step.what);
-    let said = match tone_of_text {
-        Some(tone) => stream.paint(tone, &said),
-        None => said,
-    };
-    let action = step.action.as_ref().map(|action| format!("{action}: ")).unwrap_or_default();
-    let mut shown = format!(
-        "{} {}  {}{said}\n",
-        stream.paint(tone, sign),
-        text::pad(step.key.as_str(), width),
-        stream.paint(Tone::Dim, &action)
-    );
-    for (label, value) in details(&step.what) {
-        for line in lines(value) {
-            shown.push_str(&format!("{:1$}{label} {line}\n", "", width + 4));
+/// The first line says where everything comes from.
+pub(crate) fn origin(plan: &Plan) -> String {
+    let inventory = match &plan.sources.inventory {
+        None => "no inventory".to_owned(),
+        Some(found) => {
+            let state = match (found.trusted, found.used) {
+                (true, true) => "trusted",
+                (true, false) => "trusted, not used",
+                (false, _) => "not trusted, not used",
+            };
+            format!("inventory {} ({state})", found.path)
         }
-    }
-    shown
+    };
+    visible(&format!("runbook {}, {inventory}", plan.sources.runbook)).into_owned()
 }
 
-fn said(what: &What) -> (Option<Tone>, String) {
-    match what {
+fn head(document: &PlanDocument, stream: &Stream) -> String {
+    let mut shown = String::new();
+    let title = format!("plan of {}: ", document.plan.runbook);
+    let mut lines = text::wrap(&origin(&document.plan), stream.width.saturating_sub(text::width(&title))).into_iter();
+    let first = lines.next().unwrap_or_default();
+    shown.push_str(&format!("{}{first}\n", stream.paint(Tone::Strong, &title)));
+    lines.for_each(|line| shown.push_str(&format!("{:1$}{line}\n", "", text::width(&title))));
+    if !document.given.is_empty() {
+        wrapped("", 0, &visible(&document.given.join(" ")), Some(Tone::Dim), stream, &mut shown);
+    }
+    shown + "\n"
+}
+
+/// One sign for each effect, and one for what only holds others.
+fn sign(step: &Planned) -> (&'static str, Tone) {
+    match (&step.what, step.gate, step.effect) {
+        (What::Loop { .. }, ..) => ("*", Tone::Dim),
+        (_, Some(_), _) => ("#", Tone::Accent),
+        (_, None, effect) => sign_of(effect),
+    }
+}
+
+pub(crate) fn sign_of(effect: Effect) -> (&'static str, Tone) {
+    match effect {
+        Effect::Read => ("?", Tone::Dim),
+        Effect::Change => ("~", Tone::Warn),
+        Effect::Destroy => ("!", Tone::Bad),
+    }
+}
+
+fn one(step: &Planned, width: usize, stream: &Stream, shown: &mut String) {
+    let (sign, tone) = sign(step);
+    let key = visible(step.key.as_str());
+    let start = format!("{} {}", stream.paint(tone, sign), text::pad(&key, width));
+    let (tone, said) = said(step);
+    let action = step.action.as_ref().map(|action| format!("{action}: ")).unwrap_or_default();
+    let indent = width + 4;
+    if text::width(&key) > width {
+        shown.push_str(&format!("{start}\n"));
+        wrapped(&" ".repeat(indent), indent, &format!("{action}{said}"), tone, stream, shown);
+    } else {
+        wrapped(&format!("{start}  "), indent, &format!("{action}{said}"), tone, stream, shown);
+    }
+    for (label, line) in details(&step.what) {
+        let start = format!("{:indent$}{} ", "", stream.paint(Tone::Dim, label));
+        wrapped(&start, indent + text::width(label) + 1, &line, None, stream, shown);
+    }
+}
+
+/// Text behind a start of so many columns, broken into lines that stand under its own beginning.
+fn wrapped(start: &str, indent: usize, said: &str, tone: Option<Tone>, stream: &Stream, shown: &mut String) {
+    let room = stream.width.saturating_sub(indent).max(16);
+    let mut lines: Vec<String> = text::wrap(said, room).iter().flat_map(|line| text::broken(line, room)).collect();
+    if lines.is_empty() {
+        lines.push(String::new());
+    }
+    for (at, line) in lines.into_iter().enumerate() {
+        let painted = tone.map_or_else(|| line.clone(), |tone| stream.paint(tone, &line));
+        let before = if at == 0 { start.to_owned() } else { " ".repeat(indent) };
+        shown.push_str(&format!("{before}{painted}\n"));
+    }
+}
+
+fn said(step: &Planned) -> (Option<Tone>, String) {
+    match &step.what {
         What::Loop { items } => {
             (None, visible(&format!("{}: {}", text::many(items.len(), "item"), items.join(", "))).into_owned())
         }
         What::Read { output } => (None, important::line(output)),
+        What::Foreseen { output } => (Some(Tone::Dim), format!("will give: {}", important::line(output))),
+        What::MadeInTheRun => (Some(Tone::Dim), "made in the run; a plan writes no private file".to_owned()),
         What::Sample { verdict: Verdict::Pass, why, .. } => (Some(Tone::Good), format!("passes now: {}", visible(why))),
-        What::Sample { verdict, why, .. } => (Some(Tone::Bad), format!("{verdict} now: {}", visible(why))),
-        What::Would { .. } => (None, "would act on".to_owned()),
-        What::Already { output } => (Some(Tone::Good), format!("nothing to do: {}", important::line(output))),
+        What::Sample { verdict, why, .. } => {
+            (Some(Tone::Bad), format!("does not pass now ({verdict}): {}", visible(why)))
+        }
+        What::Would { .. } => (None, format!("would {}", step.effect)),
+        What::Already { output } => {
+            let line = important::line(output);
+            let line = if line.is_empty() { line } else { format!(": {line}") };
+            (Some(Tone::Good), format!("nothing to do{line}"))
+        }
         What::Refused { why } => (Some(Tone::Bad), format!("would be refused: {}", visible(why))),
-        What::WouldCall { .. } => (None, "would be called with".to_owned()),
         What::Skipped => (Some(Tone::Dim), "would be skipped".to_owned()),
-        What::KnownAfter { step } => (Some(Tone::Dim), format!("known after {step}")),
+        What::KnownAfter { step, .. } => (Some(Tone::Warn), format!("known after {}", visible(step))),
         What::Failed { problem } => (Some(Tone::Bad), visible(&problem.message).into_owned()),
     }
 }
 
 /// What a person has to read before an act.
-fn details(what: &What) -> Vec<(&'static str, &Value)> {
+fn details(what: &What) -> Vec<(&'static str, String)> {
     match what {
-        What::Would { binding, facts } => vec![("binds", binding), ("fact ", facts)],
-        What::WouldCall { with } => vec![("with ", with)],
+        What::Would { digest, binding, facts } => {
+            let mut lines = bound(binding);
+            lines.extend(fields(facts).into_iter().map(|line| ("fact", line)));
+            lines.push(("bound", format!("as {}", short(&digest.to_hex()))));
+            lines
+        }
+        What::KnownAfter { acts, .. } if acts.len() > 1 => acts.iter().map(|act| ("act ", unbound(act))).collect(),
         What::Loop { .. }
         | What::Read { .. }
+        | What::Foreseen { .. }
+        | What::MadeInTheRun
         | What::Sample { .. }
         | What::Already { .. }
         | What::Refused { .. }
@@ -91,19 +171,93 @@ fn details(what: &What) -> Vec<(&'static str, &Value)> {
     }
 }
 
-fn lines(value: &Value) -> Vec<String> {
-    let shown = |value: &Value| important::plain(value).unwrap_or_else(|| visible(&value.to_string()).into_owned());
-    match value.as_object() {
-        Some(fields) => fields.iter().map(|(name, value)| format!("{}: {}", visible(name), shown(value))).collect(),
-        None => vec![shown(value)],
+fn bound(binding: &Binding) -> Vec<(&'static str, String)> {
+    let target = fields(&binding.target);
+    let identity = binding.identity.iter().map(|aws| ("as  ", identity(aws)));
+    // An argument that the action tells again as its target stands there already.
+    let with = fields(&binding.with).into_iter().filter(|line| !target.contains(line)).map(|line| ("with", line));
+    let with: Vec<_> = with.collect();
+    identity.chain(target.into_iter().map(|line| ("on  ", line))).chain(with).collect()
+}
+
+fn identity(aws: &Aws) -> String {
+    let named = |what: &str, value: &Option<String>| value.as_ref().map(|value| format!("{what} {value}"));
+    let parts = [
+        named("account", &aws.account),
+        Some(format!("region {}", aws.region)),
+        named("profile", &aws.profile),
+        named("role", &aws.act_role),
+    ];
+    visible(&parts.into_iter().flatten().collect::<Vec<_>>().join(", ")).into_owned()
+}
+
+fn unbound(act: &Unbound) -> String {
+    format!("{} {}: {}", sign_of(act.effect).0, visible(&act.step), act.action)
+}
+
+fn fields(value: &Value) -> Vec<String> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| format!("{}: {}", visible(name), value_of(value))).collect()
+        }
+        other => vec![value_of(other)],
     }
 }
 
-fn counted(plan: &Plan) -> String {
-    let acts =
-        plan.steps.iter().filter(|step| matches!(step.what, What::Would { .. } | What::WouldCall { .. })).count();
-    match acts {
-        0 => "nothing would be changed".to_owned(),
-        acts => format!("{} would change something; nothing was changed now", text::many(acts, "step")),
+/// A cluster or a node by its name; anything else as it is, cut.
+fn value_of(value: &Value) -> String {
+    if let Some(name) = value.get("name").and_then(Value::as_str) {
+        return visible(name).into_owned();
     }
+    let plain = match value {
+        Value::String(text) => text::cut(&visible(text), LONGEST_VALUE),
+        other => important::plain(other).unwrap_or_else(|| text::cut(&visible(&other.to_string()), LONGEST_VALUE)),
+    };
+    if plain.is_empty() { "(empty)".to_owned() } else { plain }
+}
+
+pub(crate) fn short(digest: &str) -> String {
+    digest.chars().take(12).collect()
+}
+
+fn end(document: &PlanDocument, stream: &Stream) -> String {
+    let plan = &document.plan;
+    let mut shown = format!("{}\n", counted(&document.counts, stream));
+    let names = |what: &dyn Fn(&What) -> bool| {
+        let keys: Vec<_> = plan.steps.iter().filter(|step| what(&step.what)).map(|step| step.key.as_str()).collect();
+        visible(&keys.join(", ")).into_owned()
+    };
+    let mut list = |label: &str, tone: Tone, keys: String| {
+        if !keys.is_empty() {
+            wrapped("", 2, &format!("{label}: {keys}"), Some(tone), stream, &mut shown);
+        }
+    };
+    let stops = |what: &What| matches!(what, What::Sample { verdict, .. } if *verdict != Verdict::Pass);
+    list("would stop now at", Tone::Bad, names(&stops));
+    list("cannot be done as things are", Tone::Bad, names(&What::is_bad));
+    let unknown = |what: &What| matches!(what, What::KnownAfter { .. } | What::MadeInTheRun);
+    list("known only in the run", Tone::Warn, names(&unknown));
+    list("skipped", Tone::Dim, names(&|what| matches!(what, What::Skipped)));
+    shown.push_str(&format!("{} {}\n", stream.paint(Tone::Dim, "digest"), plan.digest));
+    shown
+}
+
+/// `? 3 reads, # 1 gate passes, ~ 2 changes, ! 0 destroys`: what the signs mean stands here too.
+fn counted(counts: &Counts, stream: &Stream) -> String {
+    let part = |(sign, tone): (&str, Tone), said: String| format!("{} {said}", stream.paint(tone, sign));
+    let gates = match (counts.gates, counts.passing) {
+        (1, 1) => "1 gate passes".to_owned(),
+        (1, _) => "1 gate does not pass".to_owned(),
+        (gates, passing) if gates == passing => format!("{gates} gates{}", if gates == 0 { "" } else { " pass" }),
+        (gates, passing) => format!("{passing} of {gates} gates pass"),
+    };
+    let of = |effect: Effect, number: usize, thing: &str| part(sign_of(effect), text::many(number, thing));
+    [
+        of(Effect::Read, counts.reads, "read"),
+        part(("#", Tone::Accent), gates),
+        of(Effect::Change, counts.changes, "change"),
+        of(Effect::Destroy, counts.destroys, "destroy"),
+    ]
+    .join(", ")
 }

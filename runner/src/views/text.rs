@@ -48,6 +48,24 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// A word that is longer than a line, in pieces of at most so many columns.
+pub(crate) fn broken(line: &str, columns: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut used = 0;
+    for char in line.chars() {
+        let wide = char.width().unwrap_or(0);
+        if used + wide > columns && used > 0 {
+            pieces.push(String::new());
+            used = 0;
+        }
+        used += wide;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(char);
+        }
+    }
+    pieces
+}
+
 /// `0.3 s`, `12 s`, `2 min 5 s`, `3 h 10 min`, `2 d 4 h`.
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -74,6 +92,11 @@ pub(crate) fn bytes(count: f64) -> String {
         value /= 1000.0;
     }
     String::new()
+}
+
+/// The same without tenths, which flicker where a time is drawn again and again.
+pub(crate) fn whole(time: Duration) -> String {
+    if time.as_secs() < 10 { format!("{} s", time.as_secs()) } else { duration(time) }
 }
 
 /// `12,000`
@@ -131,6 +154,9 @@ mod tests {
         assert_eq!(cut("節節節節", 6), "節...");
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("averylongword b", 4), ["averylongword", "b"]);
+        assert_eq!(broken("abcdefg", 3), ["abc", "def", "g"]);
+        assert_eq!(broken("節節節", 3), ["節", "節", "節"]);
+        assert_eq!(broken("", 3), [""]);
         assert_eq!(pad("節", 4), "節  ");
     }
 }

@@ -69,8 +69,11 @@ fn widest(steps: &[StepReport], depth: usize) -> usize {
 
 /// What was run, with what, by whom and when.
 pub(crate) fn head(report: &Report, stream: &Stream) -> String {
-    let mut shown =
-        format!("{}  {}\n", stream.paint(Tone::Strong, &report.runbook), stream.paint(Tone::Dim, &report.origin));
+    let mut shown = format!(
+        "{}  {}\n",
+        stream.paint(Tone::Strong, &report.runbook),
+        stream.paint(Tone::Dim, &visible(&report.origin))
+    );
     let mut line = |label: &str, text: String| {
         shown.push_str(&format!("{}{}\n", stream.paint(Tone::Dim, &text::pad(label, 9)), visible(&text)));
     };
@@ -81,6 +84,10 @@ pub(crate) fn head(report: &Report, stream: &Stream) -> String {
     line("started", format!("{} by {} ({})", report.started.as_deref().unwrap_or("?"), report.by, report.trigger));
     if let Some(ended) = &report.ended {
         line("ended", ended.clone());
+    }
+    // The last lines have it where it matters most.
+    if let Some(head) = report.head.as_ref().filter(|_| !report.acts) {
+        line("head", format!("{} (event {})", head.hash, head.event));
     }
     shown
 }

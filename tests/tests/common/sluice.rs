@@ -17,6 +17,9 @@ use tempfile::TempDir;
 /// No command of a test may take longer.
 const PATIENCE: Duration = Duration::from_secs(150);
 
+/// `sluice` as shipped.
+pub(crate) const SHIPPED: &str = env!("CARGO_BIN_EXE_sluice-as-shipped");
+
 /// One user on one machine, with their own state.
 pub(crate) struct Sluice {
     home: TempDir,
@@ -98,12 +101,14 @@ impl Sluice {
 
     /// The command, not yet started: `sluice` as shipped, in HOME, with this environment only and no input.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        self.program(Path::new(env!("CARGO_BIN_EXE_sluice-as-shipped")), arguments)
+        self.program(Path::new(SHIPPED), arguments)
     }
 
-    /// Another program in the same world.
+    /// Another program in the same world. It is told of every signal, even where who started the tests ignores some, as
+    /// `nohup` does: the command keeps to that.
     pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program);
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,QUIT,TERM").arg(program);
         command.args(arguments).env_clear().envs(self.env.iter().cloned()).current_dir(self.home());
         command.stdin(Stdio::null());
         command

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::common::sluice::{Done, Running, Sluice};
+use crate::common::sluice::{Done, Running, SHIPPED, Sluice};
 
 /// What the person does, one thing after the other.
 pub(super) enum Step {
@@ -57,9 +57,8 @@ sys.exit(code if code >= 0 else 128 - code)
 
 pub(super) fn run(sluice: &Sluice, arguments: &[&str], steps: &[Step]) -> Done {
     let steps: Vec<Value> = steps.iter().map(step).collect();
-    let program = sluice.command(&[]).get_program().to_string_lossy().into_owned();
     let steps = json!(steps).to_string();
-    let all = [&["-c", PERSON, &steps, &program][..], arguments].concat();
+    let all = [&["-c", PERSON, &steps, SHIPPED][..], arguments].concat();
     Running::new(sluice.program(Path::new("python3"), &all)).end()
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use sluice_plugin::inventory::Aws;
 use sluice_plugin::{Action, ActionSpec, Call, Example, Host, Outcome, Problem};
 
-use crate::action::{About, input, output, read_spec};
+use crate::action::{About, given, input, output, read_spec};
 use crate::clients::Clients;
 
 pub(crate) struct CallerIdentity(pub(crate) Arc<Clients>);
@@ -20,7 +20,7 @@ pub(crate) struct CallerIdentity(pub(crate) Arc<Clients>);
 #[serde(deny_unknown_fields)]
 struct Input {
     /// The `aws` of a cluster in the inventory. Its `account`, when there, must be the caller's.
-    aws: Aws,
+    aws: Option<Aws>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -45,7 +45,7 @@ impl Action for CallerIdentity {
 
     async fn run(&self, _: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         let Input { aws } = input(call)?;
-        let identity = self.0.identity(&aws, call.purpose).await?;
+        let identity = self.0.identity(given(aws.as_ref())?, call.purpose).await?;
         output(Output { account: identity.account, arn: identity.arn, user_id: identity.user_id })
     }
 }

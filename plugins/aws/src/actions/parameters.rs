@@ -19,7 +19,7 @@ use sluice_plugin::{Abilities, Action, ActionSpec, Call, Example, Host, Outcome,
 use self::fetch::{Found, GET_PARAMETERS, fetch};
 use self::request::{Input, ParameterName};
 use self::value::judge;
-use crate::action::{About, input, output, read_spec};
+use crate::action::{About, given, input, output, read_spec};
 use crate::clients::{ClientSet, Clients};
 
 pub(crate) struct Parameters(pub(crate) Arc<Clients>);
@@ -28,6 +28,7 @@ pub(crate) struct Parameters(pub(crate) Arc<Clients>);
 #[serde(deny_unknown_fields)]
 struct Output {
     /// By key, those not listed under `secret`: the text; null for an optional one that is not there.
+    #[schemars(extend("x-keys" = json!({ "of": "names", "not": "secret", "maybe": "optional" })))]
     values: BTreeMap<String, Option<String>>,
     /// By key, those listed under `secret`: the sealed secret; null for an optional one that is not there.
     #[schemars(schema_with = "sealed")]
@@ -38,7 +39,7 @@ struct Output {
 
 /// Apart from the plain values, so that those may be used like any text.
 fn sealed(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "object", "additionalProperties": { "anyOf": [
+    schemars::json_schema!({ "type": "object", "x-keys": { "of": "secret", "maybe": "optional" }, "additionalProperties": { "anyOf": [
         { "type": "null" },
         {
             "type": "object", "x-secret": true, "required": ["$secret"], "additionalProperties": false,
@@ -72,7 +73,7 @@ impl Action for Parameters {
         }
         let input: Input = input(call)?;
         let names = input.parameter_names()?;
-        let aws = self.0.open(&input.aws, call.purpose).await?;
+        let aws = self.0.open(given(input.aws.as_ref())?, call.purpose).await?;
         let found = fetch(&aws, names.values(), input.decrypt).await?;
         refuse_missing(&aws, &input, &names, &found)?;
         refuse_bad(&input, &names, &found)?;

@@ -3,6 +3,7 @@
 //! It reads every node in rounds: the leaders' word comes from the first, each replica's own store from a later one.
 //! What the rounds mean is judged in `health`; here is only when to look and when to look again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,11 +19,12 @@ use crate::health::sample::{Configured, Own, Sample};
 use crate::health::threshold::Threshold;
 use crate::health::{Report, judge};
 use crate::link::creds::CredsInput;
+use crate::link::wire::Wire;
 use crate::monitor::reach::Kind;
 use crate::monitor::read::{self, NodeRead, PATIENCE, Round};
 use crate::span::Span;
 
-pub(super) struct ClusterHealth;
+pub(super) struct ClusterHealth(pub(super) Arc<dyn Wire>);
 
 /// A node that did not answer the first time gets this long the second time.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
@@ -78,7 +80,7 @@ impl Action for ClusterHealth {
         common::some_nodes(&input.cluster)?;
         let creds = input.creds.as_ref().map(|creds| creds.reveal(host, "/creds")).transpose()?;
         let mut second = match &creds {
-            Some(creds) => Some(SecondSource::open(&input.cluster, creds).await),
+            Some(creds) => Some(SecondSource::open(&*self.0, &input.cluster, creds).await),
             None => None,
         };
         let report = look(host, &input, second.as_mut()).await;

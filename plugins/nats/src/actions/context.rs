@@ -81,7 +81,14 @@ impl Action for Context {
         let creds = CredsInput { jwt, seed }.reveal(host, "")?;
         let folder = format!("nats-{name}");
         let creds_path = host.private_file(&format!("{folder}/user.creds"), &creds.file())?;
-        let context = Secret::new(context_file(&url, &creds_path));
+        let Some(creds_text) = creds_path.to_str() else {
+            let message = format!(
+                "the private folder {} has a name that is no text, and the nats command could not read it",
+                creds_path.display()
+            );
+            return Err(Problem::not_applied("private_file", message));
+        };
+        let context = Secret::new(context_file(&url, creds_text));
         host.private_file(&format!("{folder}/nats/context/{name}.json"), &context)?;
         let selected = host.private_file(&format!("{folder}/nats/context.txt"), &Secret::new(name))?;
         let config_home =
@@ -102,7 +109,7 @@ fn context_name(name: &str) -> Result<&str, Problem> {
 }
 
 /// Every key the `nats` command writes itself, so that no version of it misses one.
-fn context_file(url: &str, creds: &Path) -> String {
+fn context_file(url: &str, creds: &str) -> String {
     let mut context =
         json!({ "description": "made by sluice for one run", "url": url, "creds": creds, "tls_first": false });
     let empty = [

@@ -1,8 +1,9 @@
-//! `nats.hosts`: the addresses in a `nats_host` parameter, whatever its form.
+//! `nats.hosts`: the addresses in a `nats_host` parameter, whatever its form, or else those of the nodes.
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sluice_plugin::inventory::Node;
 use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem};
 
 use super::common;
@@ -14,7 +15,11 @@ pub(super) struct Hosts;
 #[serde(deny_unknown_fields)]
 struct Input {
     /// The parameter's value: `host`, `host:port`, a `nats://` URL, or a comma list of those.
-    value: Urls,
+    #[serde(default)]
+    value: Option<Urls>,
+    /// Where to connect when there is no value: the nodes of a cluster in the inventory.
+    #[serde(default)]
+    nodes: Vec<Node>,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -41,10 +46,20 @@ impl Action for Hosts {
     }
 
     async fn run(&self, _host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
-        let Input { value } = common::input(call)?;
-        let hosts = value.parse("/value")?;
+        let Input { value, nodes } = common::input(call)?;
+        let hosts = match value {
+            Some(value) => value.parse("/value")?,
+            None => of_nodes(&nodes)?,
+        };
         let urls: Vec<String> = hosts.iter().map(Address::url).collect();
         let list = urls.join(",");
         common::plain(&Output { hosts, urls, list })
     }
+}
+
+fn of_nodes(nodes: &[Node]) -> Result<Vec<Address>, Problem> {
+    if nodes.is_empty() {
+        return Err(Problem::bad_input("/value", "no address is given and no node of the inventory in its place"));
+    }
+    Ok(nodes.iter().map(|node| Address { host: node.host.clone(), port: node.ports.client, tls: false }).collect())
 }

@@ -1,5 +1,7 @@
 //! `nats.jetstream`: one row per server, as `nats server report jetstream` shows it, and the meta group.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,10 +10,11 @@ use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem};
 use super::common;
 use super::jetstream_input::{self, Input};
 use crate::health::view::MetaView;
+use crate::link::wire::Wire;
 use crate::overview::{NotAsked, Overview};
 use crate::report::{self, ServerReport};
 
-pub(super) struct JetStream;
+pub(super) struct JetStream(pub(super) Arc<dyn Wire>);
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +37,7 @@ impl Action for JetStream {
     }
 
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
-        let all = jetstream_input::overview(host, call).await?;
+        let all = jetstream_input::overview(&*self.0, host, call).await?;
         let servers = servers(&all);
         common::plain(&Output { servers, meta: all.report.meta, unreached: all.unreached, notes: all.notes })
     }

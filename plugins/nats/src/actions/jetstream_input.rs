@@ -7,6 +7,7 @@ use sluice_plugin::{ActionSpec, Call, Host, Permission, Problem};
 
 use super::common;
 use crate::link::creds::CredsInput;
+use crate::link::wire::Wire;
 use crate::overview::{self, Overview};
 
 #[derive(Deserialize, JsonSchema)]
@@ -18,12 +19,12 @@ pub(super) struct Input {
     pub(super) creds: Option<CredsInput>,
 }
 
-pub(super) async fn overview(host: &dyn Host, call: &Call) -> Result<Overview, Problem> {
+pub(super) async fn overview(wire: &dyn Wire, host: &dyn Host, call: &Call) -> Result<Overview, Problem> {
     let Input { cluster, creds } = common::input(call)?;
     common::some_nodes(&cluster)?;
     let creds = creds.map(|creds| creds.reveal(host, "/creds")).transpose()?;
     common::progress(host, format!("asking {} nodes twice", cluster.nodes.len()), 0, None);
-    Ok(overview::read(host, &cluster, creds.as_ref()).await)
+    Ok(overview::read(host, wire, &cluster, creds.as_ref()).await)
 }
 
 /// What the credentials, if any, should be allowed.

@@ -1,5 +1,7 @@
 //! `nats.meta`: the meta group: its leader as each node sees it, its peers, its ghosts.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,9 +10,10 @@ use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem};
 use super::common;
 use super::jetstream_input::{self, Input};
 use crate::health::view::MetaView;
+use crate::link::wire::Wire;
 use crate::overview::NotAsked;
 
-pub(super) struct Meta;
+pub(super) struct Meta(pub(super) Arc<dyn Wire>);
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +40,7 @@ impl Action for Meta {
     }
 
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
-        let all = jetstream_input::overview(host, call).await?;
+        let all = jetstream_input::overview(&*self.0, host, call).await?;
         common::plain(&Output { meta: all.report.meta, unreached: all.unreached, notes: all.notes })
     }
 }

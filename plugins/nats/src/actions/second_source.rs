@@ -9,6 +9,7 @@ use crate::link::connect::{self, Link};
 use crate::link::creds::UserCreds;
 use crate::link::jetstream::{self, Me};
 use crate::link::subject::Subject;
+use crate::link::wire::Wire;
 use crate::names::StreamName;
 use crate::overview;
 
@@ -18,8 +19,8 @@ pub(super) struct SecondSource {
 }
 
 impl SecondSource {
-    pub(super) async fn open(cluster: &Cluster, creds: &UserCreds) -> Self {
-        let link = match connect::first(&overview::addresses(cluster), creds).await {
+    pub(super) async fn open(wire: &dyn Wire, cluster: &Cluster, creds: &UserCreds) -> Self {
+        let link = match connect::first(wire, &overview::addresses(cluster), creds).await {
             Ok(link) => {
                 // Not every user may ask who it is; the account's name then stays empty.
                 let me = jetstream::me(&link).await.unwrap_or_default();

@@ -2,6 +2,8 @@
 //!
 //! What the credentials may not do is said in the output. It fails only when nothing could be asked at all.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,13 +17,14 @@ use crate::link::ask::Unanswered;
 use crate::link::connect::{self, Link, NoLink};
 use crate::link::creds::CredsInput;
 use crate::link::subject::Subject;
+use crate::link::wire::Wire;
 use crate::link::{jetstream, system};
 use crate::monitor::model::Stream;
 use crate::monitor::read;
 use crate::names::StreamName;
 use crate::report::{self, ServerReport};
 
-pub(super) struct StreamList;
+pub(super) struct StreamList(pub(super) Arc<dyn Wire>);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -121,7 +124,7 @@ impl Action for StreamList {
         let names: Vec<StreamName> = parse_names(&input.streams)?;
         let creds = input.creds.reveal(host, "/creds")?;
         common::progress(host, "connecting", 0, None);
-        let link = connect::first(&addresses, &creds).await.map_err(|none| failed(&none))?;
+        let link = connect::first(&*self.0, &addresses, &creds).await.map_err(|none| failed(&none))?;
         let mut output = Output {
             server: link.server_name.clone(),
             account: jetstream::me(&link).await.ok().map(|me| me.account_name),

@@ -1,5 +1,7 @@
 //! `nats.whoami`: what the credentials are, and who the server says they are.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,9 +13,10 @@ use crate::link::connect::{self, Link, NoLink};
 use crate::link::creds::{CredsInput, UserCreds};
 use crate::link::jetstream;
 use crate::link::subject::Subject;
+use crate::link::wire::Wire;
 use crate::monitor::reach::Unreached;
 
-pub(super) struct WhoAmI;
+pub(super) struct WhoAmI(pub(super) Arc<dyn Wire>);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -92,7 +95,7 @@ impl Action for WhoAmI {
         };
         // An expired JWT is refused by every server; asking would only write into its log.
         if !output.jwt.expired {
-            match connect::first(&addresses, &creds).await {
+            match connect::first(&*self.0, &addresses, &creds).await {
                 Ok(link) => output.reached(&link).await,
                 Err(none) => output.refused(&none),
             }

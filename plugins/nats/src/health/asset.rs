@@ -98,11 +98,16 @@ impl Asset {
         }
     }
 
-    /// True when the leader's position changed between the rounds: there is traffic.
-    pub(super) fn moves(&self) -> bool {
-        let mut positions = (0..self.rounds.len()).filter_map(|round| self.leader_in(round)).map(|view| view.position);
-        let first = positions.next();
-        positions.any(|position| Some(position) != first)
+    /// How far the leader's position moved from the round before the last to the last: what the traffic is. Zero for an
+    /// asset that was made anew in between.
+    pub(super) fn moved(&self) -> u64 {
+        let mut words = (0..self.rounds.len()).rev().filter_map(|round| self.leader_in(round));
+        match (words.next(), words.next()) {
+            (Some(last), Some(before)) if last.created == before.created => {
+                last.position.saturating_sub(before.position)
+            }
+            _ => 0,
+        }
     }
 }
 

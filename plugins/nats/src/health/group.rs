@@ -8,7 +8,8 @@ use super::sample::Sample;
 use super::view::{ReplicaState, ReplicaView};
 use crate::monitor::model::{Group, Peer};
 
-/// Raft operations a follower may be behind while there is traffic. At 2,000 messages a second this is half a second.
+/// Raft operations a follower may be behind at any rate: at 2,000 messages a second this is half a second. A group that
+/// does more between two looks may have followers half of that behind.
 pub(super) const MAX_LAG: u64 = 1_000;
 
 /// The server's own limit for a peer it has not heard of.
@@ -17,11 +18,12 @@ const SILENT_AFTER_MS: u64 = 10_000;
 /// What else is known of a follower beside the leader's word.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Evidence {
-    /// Its own store has reached what the leader had before.
-    pub(super) reached: bool,
-    /// The group did something between the rounds.
-    pub(super) moves: bool,
-    /// The leader called it current in another round.
+    /// What it has not got yet may be what was done while we looked: its own store has reached what the leader had
+    /// before, or it is no further behind than that.
+    pub(super) keeps_up: bool,
+    /// What the group did between the rounds; zero without traffic.
+    pub(super) moved: u64,
+    /// The leader called it current in another round, and the group is one that is idle for hours.
     pub(super) current_before: bool,
 }
 
@@ -38,13 +40,17 @@ pub(super) fn state_of(sample: &Sample, peer: &Peer, evidence: Evidence) -> Repl
         ReplicaState::Offline
     } else if active >= SILENT_AFTER_MS || (peer.active == 0 && !peer.current) {
         ReplicaState::Silent
-    } else if peer.lag > MAX_LAG {
+    } else if peer.lag > max_lag(evidence.moved) {
         ReplicaState::Lagging
-    } else if peer.current || evidence.reached || evidence.moves || evidence.current_before {
+    } else if peer.current || (evidence.moved > 0 && evidence.keeps_up) || evidence.current_before {
         ReplicaState::Ok
     } else {
         ReplicaState::NotCurrent
     }
+}
+
+fn max_lag(moved: u64) -> u64 {
+    MAX_LAG.max(moved / 2)
 }
 
 /// A follower that can vote: heard of lately, and its node answers us. Behind is not down; unknown is.
@@ -100,7 +106,10 @@ pub(super) fn follower_finding(sample: &Sample, subject: &Subject, replica: &Rep
             )
         }
         ReplicaState::Lagging => critical("replica_lags")
-            .seen(format!("{name} lags {} operations", replica.lag), format!("at most {MAX_LAG}"))
+            .seen(
+                format!("{name} lags {} operations", replica.lag),
+                format!("at most {MAX_LAG}, or half of what was done meanwhile"),
+            )
             .told(
                 format!("{name} cannot keep up with the leader of {subject}"),
                 "wait until it has caught up; look at its disk and CPU when it does not",
@@ -108,9 +117,7 @@ pub(super) fn follower_finding(sample: &Sample, subject: &Subject, replica: &Rep
         ReplicaState::NotCurrent => critical("replica_not_current")
             .seen(format!("{name} not current, lag {}, heard of {heard}", replica.lag), "current")
             .told(
-                format!(
-                    "the leader of {subject} says that {name} is not current, and there is no traffic to explain it"
-                ),
+                format!("the leader of {subject} says that {name} is not current, and no traffic explains it"),
                 "wait until it has caught up; replace no other node before",
             ),
         ReplicaState::Behind | ReplicaState::Absent => return None,

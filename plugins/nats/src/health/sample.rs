@@ -63,6 +63,12 @@ impl Sample {
         self.read(node)?.silent()
     }
 
+    /// Whether the node told of all its streams in this round.
+    pub(crate) fn told_all(&self, round: usize, node: usize) -> bool {
+        let read = self.rounds.get(round).and_then(|round| round.reads.get(node));
+        read.is_some_and(|read| read.jsz.as_ref().is_ok_and(|jsz| !jsz.partial))
+    }
+
     /// The name the server itself uses, or the configured one while it does not say.
     pub(crate) fn server_name(&self, round: &Round, node: usize) -> String {
         let configured = || self.nodes.get(node).map_or("", |node| node.name.as_str());

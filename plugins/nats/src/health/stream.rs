@@ -51,12 +51,13 @@ pub(super) fn judge(sample: &Sample, asset: &Asset) -> Judged {
 fn led(sample: &Sample, asset: &Asset, subject: Subject, leader: &View) -> Judged {
     let target = Target::of(asset, leader);
     let is_stream = asset.key.consumer.is_none();
-    // Of a consumer there is no own store to ask: the traffic, or an earlier word of its leader, must do.
-    let evidence = |peer: &Peer| Evidence {
-        reached: is_stream && target.own(asset, &peer.name).is_some_and(|own| own.state.last_seq >= target.seq),
-        moves: !is_stream && asset.moves() && answers(sample, &peer.name),
-        current_before: !is_stream && called_current(asset, &peer.name),
+    let moved = asset.moved();
+    // Of a consumer there is no own store to ask: traffic must explain what it lacks, and more than that it does not.
+    let keeps_up = |peer: &Peer| match is_stream {
+        true => target.own(sample, asset, &peer.name).is_some_and(|own| own.state.last_seq >= target.seq),
+        false => answers(sample, &peer.name) && peer.lag <= moved,
     };
+    let evidence = |peer: &Peer| Evidence { keeps_up: keeps_up(peer), moved, current_before: false };
     let mut rows = group::rows(sample, &leader.server, &leader.group, evidence);
     let mut findings: Vec<Finding> = group::size_finding(&subject, &leader.group, leader.want).into_iter().collect();
     if is_stream {
@@ -83,6 +84,7 @@ fn led(sample: &Sample, asset: &Asset, subject: Subject, leader: &View) -> Judge
 struct Target {
     round: usize,
     seq: u64,
+    created: String,
     source: Source,
 }
 
@@ -92,20 +94,24 @@ impl Target {
         let said = |round| asset.leader_in(round).filter(|view| view.created == leader.created);
         let first = (0..asset.rounds.len()).find_map(|round| said(round).map(|view| (round, view)));
         let (round, view) = first.unwrap_or((asset.rounds.len().saturating_sub(1), leader));
-        Self { round, seq: view.state.last_seq, source: view.source }
+        Self { round, seq: view.state.last_seq, created: view.created.clone(), source: view.source }
     }
 
-    /// The server's own last sequence, read after the leader's word, or with it when there is no later reading.
-    fn own<'a>(&self, asset: &'a Asset, server: &str) -> Option<&'a View> {
-        let later = asset.rounds.get(self.round + 1..).filter(|rounds| !rounds.is_empty());
-        let rounds = later.or_else(|| asset.rounds.get(self.round..))?;
-        rounds.iter().rev().find_map(|views| views.iter().find(|view| view.server == server))
+    /// The server's own store as it told of it last, after the leader's word, or with it when there is no later reading.
+    /// A server that told of its stores and not of this one holds none; an older stream of the same name is none either.
+    fn own<'a>(&self, sample: &Sample, asset: &'a Asset, server: &str) -> Option<&'a View> {
+        let node = sample.node_named(server)?;
+        let first = if self.round + 1 < asset.rounds.len() { self.round + 1 } else { self.round };
+        let held = |round: usize| asset.rounds.get(round)?.iter().find(|view| view.server == server);
+        let told = |round: &usize| held(*round).is_some() || sample.told_all(*round, node);
+        let last = (first..asset.rounds.len()).rev().find(told)?;
+        held(last).filter(|view| view.created == self.created)
     }
 }
 
 /// Looks into the replica's own store. What is already known to be worse than behind stays.
 fn look_into_store(sample: &Sample, asset: &Asset, target: &Target, row: &mut ReplicaView) {
-    let own = target.own(asset, &row.node);
+    let own = target.own(sample, asset, &row.node);
     row.own_last_seq = own.map(|view| view.state.last_seq);
     row.own_source = own.map(|view| view.source);
     let state = match row.own_last_seq {
@@ -143,15 +149,8 @@ fn store_finding(subject: &Subject, target: &Target, row: &ReplicaView) -> Optio
 }
 
 fn answers(sample: &Sample, server: &str) -> bool {
-    sample
-        .node_named(server)
-        .and_then(|node| sample.read(node))
-        .is_some_and(|read| read.jsz.as_ref().is_ok_and(|jsz| !jsz.partial))
-}
-
-fn called_current(asset: &Asset, server: &str) -> bool {
-    let leaders = (0..asset.rounds.len()).filter_map(|round| asset.leader_in(round));
-    leaders.flat_map(|view| &view.group.replicas).any(|peer| peer.name == server && peer.current)
+    let last = sample.rounds.len().saturating_sub(1);
+    sample.node_named(server).is_some_and(|node| sample.told_all(last, node))
 }
 
 fn leaderless(subject: &Subject, leadership: &Leadership<'_>) -> Finding {

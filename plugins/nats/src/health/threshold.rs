@@ -94,7 +94,7 @@ const FIELDS: [&str; 11] = [
     HEALTH,
 ];
 
-/// Always judged, row or no row; a row adds the team's wording to it.
+/// Always judged, row or no row; a row adds the team's words to it.
 const HEALTH: &str = "health_status";
 
 impl Threshold {
@@ -109,6 +109,14 @@ impl Threshold {
         let known = |field: &str| field.starts_with(ELSEWHERE) || FIELDS.contains(&field);
         if !known(&self.field) {
             return bad("field", unknown_field(&self.field));
+        }
+        if self.field == HEALTH && (self.op, self.value, self.severity) != (Op::NotEqual, Some(200), Level::Critical) {
+            let message =
+                "a node that does not say 200 of itself is always critical: op not_equal, value 200, severity critical";
+            return bad("field", message.to_owned());
+        }
+        if self.op == Op::Approaching && self.scope == Scope::Cluster {
+            return bad("scope", format!("threshold `{}` is `approaching`, which is judged node by node", self.id));
         }
         match (self.op, &self.of, self.value) {
             (Op::Reference, _, _) => None,
@@ -134,6 +142,8 @@ pub(super) fn word(findings: &mut [Finding], thresholds: &[Threshold]) {
     let Some(row) = thresholds.iter().find(|row| row.field == HEALTH) else { return };
     for finding in findings.iter_mut().filter(|finding| finding.code == HEALTH) {
         finding.wording.clone_from(&row.wording);
+        row.say.iter().for_each(|say| finding.why.clone_from(say));
+        row.todo.iter().for_each(|todo| finding.todo.clone_from(todo));
     }
 }
 

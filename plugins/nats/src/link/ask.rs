@@ -1,15 +1,11 @@
 //! One question over a connection, and every way it can go unanswered. A missing right is an answer, not a failure.
 
-use std::time::Duration;
-
-use async_nats::RequestErrorKind;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::connect::Link;
 use super::subject::Subject;
-
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+use super::wire::NoReply;
 
 /// Why there is no answer to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,40 +53,20 @@ pub(crate) async fn ask<T: DeserializeOwned>(link: &Link, subject: &Subject, pay
     serde_json::from_value(answer).map_err(|error| Unanswered::Other(error.to_string()))
 }
 
-async fn raw(link: &Link, subject: &Subject, payload: &Value) -> Result<bytes::Bytes, Unanswered> {
-    let mut complaints = link.complaints.clone();
-    complaints.mark_unchanged();
+async fn raw(link: &Link, subject: &Subject, payload: &Value) -> Result<Vec<u8>, Unanswered> {
     let body = if payload.is_null() { String::new() } else { payload.to_string() };
-    let asking = link.client.request(subject.as_str().to_owned(), body.into());
-    tokio::select! {
-        answer = tokio::time::timeout(ANSWER_WITHIN, asking) => match answer {
-            Ok(Ok(message)) => Ok(message.payload),
-            Ok(Err(error)) => Err(match error.kind() {
-                RequestErrorKind::NoResponders => Unanswered::NobodyServes,
-                RequestErrorKind::TimedOut => Unanswered::TimedOut,
-                RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::Other => {
-                    Unanswered::Other(error.to_string())
-                }
-            }),
-            Err(_) => Err(Unanswered::TimedOut),
-        },
-        complaint = complained(&mut complaints) => Err(complaint),
-    }
+    Ok(link.line.request(subject.as_str(), body).await?)
 }
 
-/// What the server complains about while it is asked: a missing right comes beside the answer, not as one.
-pub(super) async fn complained(complaints: &mut tokio::sync::watch::Receiver<String>) -> Unanswered {
-    while complaints.changed().await.is_ok() {
-        let text = complaints.borrow_and_update().clone();
-        let lower = text.to_lowercase();
-        if lower.contains("permissions violation") {
-            return Unanswered::NoRight(text);
-        }
-        if lower.contains("closed the connection") || lower.contains("authorization violation") {
-            return Unanswered::Other(text);
+impl From<NoReply> for Unanswered {
+    fn from(none: NoReply) -> Self {
+        match none {
+            NoReply::NoRight(text) => Self::NoRight(text),
+            NoReply::NobodyServes => Self::NobodyServes,
+            NoReply::TimedOut => Self::TimedOut,
+            NoReply::Other(text) => Self::Other(text),
         }
     }
-    std::future::pending().await
 }
 
 fn refused(error: &Value) -> Unanswered {

@@ -3,9 +3,11 @@
 
 pub(crate) mod address;
 pub(crate) mod ask;
+pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod creds;
 pub(crate) mod jetstream;
 pub(crate) mod jwt;
 pub(crate) mod subject;
 pub(crate) mod system;
+pub(crate) mod wire;

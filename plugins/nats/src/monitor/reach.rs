@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     NameNotResolved,
     Refused,
     Timeout,
+    /// No route leads there.
+    NoWay,
     /// The inventory does not grant this origin to the plugin.
     NotGranted,
     /// It answered, and the answer made no sense.
@@ -40,6 +42,9 @@ impl Unreached {
             }
             Kind::Refused => "connection refused: the host answers and no server listens on this port",
             Kind::Timeout => "no answer in time: the host is unreachable (VPN, instance gone) or the server is frozen",
+            Kind::NoWay => {
+                "there is no way to this address: is the VPN (WARP) connected, and is this the right region?"
+            }
             Kind::NotGranted => "the runner was not granted this address",
             Kind::BadAnswer => "it answered with something else than was asked",
             Kind::Other => "it could not be reached",
@@ -70,6 +75,9 @@ fn kind_of(problem: &Problem) -> Kind {
         _ => {}
     }
     let message = problem.message.to_lowercase();
+    if no_way(&message) {
+        return Kind::NoWay;
+    }
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if says(&["dns error", "failed to lookup", "name or service not known", "not resolve"]) {
         Kind::NameNotResolved
@@ -80,6 +88,11 @@ fn kind_of(problem: &Problem) -> Kind {
     } else {
         Kind::Other
     }
+}
+
+/// What the system says of an address that no route leads to.
+pub(crate) fn no_way(message: &str) -> bool {
+    ["network is unreachable", "no route to host", "host is unreachable"].iter().any(|words| message.contains(words))
 }
 
 #[cfg(test)]
@@ -100,6 +113,8 @@ mod tests {
             ("unreachable", "tcp connect error: Connection refused (os error 111)", Kind::Refused, "no server listens"),
             ("timeout", "no answer within 2s", Kind::Timeout, "frozen"),
             ("unreachable", "operation timed out", Kind::Timeout, "unreachable"),
+            ("unreachable", "there is no connection: Network is unreachable (os error 101)", Kind::NoWay, "VPN"),
+            ("unreachable", "tcp connect error: No route to host (os error 113)", Kind::NoWay, "VPN"),
             ("denied", "not granted", Kind::NotGranted, "granted"),
             ("unreachable", "connection reset by peer", Kind::Other, "connection reset by peer"),
         ];

@@ -60,6 +60,8 @@ codes! {
     BadExpression = "bad-expression",
     UnknownFilter = "unknown-filter",
     TypeMismatch = "type-mismatch",
+    MayBeMissing = "may-be-missing",
+    MayNotFit = "may-not-fit",
     SecretMisused = "secret-misused",
     SecretInPlainText = "secret-in-plain-text",
     // `with` against the action's schema.
@@ -70,6 +72,7 @@ codes! {
     GateWithoutVerdict = "gate-without-verdict",
     GateMustRead = "gate-must-read",
     NeverPasses = "never-passes",
+    NextByMustRead = "next-by-must-read",
     ClassRaised = "class-raised",
     EffectLowered = "effect-lowered",
     RetryNotSafe = "retry-not-safe",

@@ -50,6 +50,14 @@ impl Findings {
         self.push(Diagnostic::error(code, message).at(&self.source, span, "").help(help));
     }
 
+    /// Whether something was found inside this place.
+    pub fn any_within(&self, span: Span) -> bool {
+        let inside = |found: &Diagnostic| {
+            found.labels.first().is_some_and(|label| span.start <= label.span.start && label.span.end <= span.end)
+        };
+        self.kept.iter().any(inside)
+    }
+
     pub fn any_error(&self) -> bool {
         self.kept.iter().any(Diagnostic::is_error)
     }

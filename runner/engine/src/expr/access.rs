@@ -102,7 +102,9 @@ fn no_way(ty: &Ty, key: &Key, base: &str) -> Cause<TypeCode> {
 
 fn field(object: &Object, name: &str, base: &str) -> Look {
     match (object.fields.get(name), &object.rest) {
-        (Some(field), _) if field.required => field.ty.clone().into(),
+        // What may be left out and may be null is written as null by whoever keeps to its own schema: the null is noted
+        // where it goes.
+        (Some(field), _) if field.required || field.ty.parts().contains(&Ty::Null) => field.ty.clone().into(),
         (Some(field), _) => Look::from(field.ty.clone()).note(optional(name, base)),
         (None, Rest::Open(ty)) if **ty == Ty::Any => Ty::Any.into(),
         (None, Rest::Open(ty)) => Look::from((**ty).clone()).note(optional(name, base)),

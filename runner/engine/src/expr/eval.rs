@@ -44,6 +44,21 @@ pub fn render(template: &Template, scope: &dyn Scope) -> Result<Value, EvalError
     }
 }
 
+/// As [`render`], where only text can stand: what has no text of its own is an error, none included.
+pub fn render_text(template: &Template, scope: &dyn Scope) -> Result<String, EvalError> {
+    match template {
+        Template::Text(text) => Ok(text.clone()),
+        Template::Whole(expr) => {
+            let value = Eval { scope }.operand(expr)?;
+            text::of(&value).map(Cow::into_owned).map_err(|cause| cause.at(expr.span))
+        }
+        Template::Parts(pieces) => {
+            let value = Eval { scope }.pieces(pieces)?;
+            Ok(value.as_str().map(str::to_owned).unwrap_or_default())
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Eval<'a> {
     scope: &'a dyn Scope,

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::facts::{self, Fact};
 use super::fault::{Cause, Span, TypeCode, TypeError};
 use super::filters::Filter;
 use super::kinds::Kinds;
@@ -61,11 +62,22 @@ struct Walk<'a> {
     notes: Vec<TypeError>,
     /// Inside `default` or `is defined`, where something may be missing.
     lenient: bool,
+    /// What holds here.
+    facts: Vec<Fact>,
 }
 
 impl<'a> Walk<'a> {
     fn new(scope: &'a dyn TypeScope) -> Self {
-        Self { scope, errors: Vec::new(), notes: Vec::new(), lenient: false }
+        Self { scope, errors: Vec::new(), notes: Vec::new(), lenient: false, facts: scope.facts().to_vec() }
+    }
+
+    /// What is looked at only where the condition holds, or only where it does not.
+    fn under<T>(&mut self, condition: &Expr, holds: bool, look: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.facts.len();
+        self.facts.extend(facts::given(condition, holds));
+        let found = look(self);
+        self.facts.truncate(before);
+        found
     }
 
     fn finish(self, ty: Ty) -> Inferred {
@@ -103,7 +115,8 @@ impl<'a> Walk<'a> {
             Kind::Or { left, right } => self.either(left, right, false),
             Kind::If { condition, yes, no } => {
                 self.condition(condition);
-                Ty::union([self.expr(yes), self.expr(no)])
+                let yes = self.under(condition, true, |walk| walk.expr(yes));
+                Ty::union([yes, self.under(condition, false, |walk| walk.expr(no))])
             }
             Kind::Filter { filter, input, args } => self.filter(filter, input, args, expr.span),
             Kind::Test { test, input } => self.test(*test, input),
@@ -129,12 +142,12 @@ impl<'a> Walk<'a> {
         match &expr.kind {
             Kind::And { left, right } | Kind::Or { left, right } => {
                 self.condition(left);
-                self.condition(right);
+                self.under(left, matches!(expr.kind, Kind::And { .. }), |walk| walk.condition(right));
             }
             Kind::If { condition, yes, no } => {
                 self.condition(condition);
-                self.condition(yes);
-                self.condition(no);
+                self.under(condition, true, |walk| walk.condition(yes));
+                self.under(condition, false, |walk| walk.condition(no));
             }
             _ => {
                 let ty = self.operand(expr);
@@ -161,12 +174,25 @@ impl<'a> Walk<'a> {
     }
 
     fn down(&mut self, ty: Cow<'_, Ty>, path: &Path, used: usize) -> Ty {
-        let mut ty = ty.into_owned();
+        let mut ty = self.without_what_is_not(ty.into_owned(), path, used);
         for (walked, part) in path.parts.iter().enumerate().skip(used) {
-            let look = access::step(&ty, &part.key, &format!("`{}`", path.shown(walked)));
-            ty = self.take(look, part.span);
+            let mut look = access::step(&ty, &part.key, &format!("`{}`", path.shown(walked)));
+            if self.knows(path, walked + 1).is_some() {
+                look.notes.retain(|cause| cause.code != TypeCode::MayBeMissing);
+            }
+            let found = self.take(look, part.span);
+            ty = self.without_what_is_not(found, path, walked + 1);
         }
         ty
+    }
+
+    /// Whether the first `parts` parts are known to be there, and if so whether they are not none.
+    fn knows(&self, path: &Path, parts: usize) -> Option<bool> {
+        self.facts.iter().filter_map(|fact| fact.says(path, parts)).max()
+    }
+
+    fn without_what_is_not(&self, ty: Ty, path: &Path, parts: usize) -> Ty {
+        if self.knows(path, parts) == Some(true) { ty.without_null() } else { ty }
     }
 
     fn get(&mut self, base: &Expr, part: &Part) -> Ty {
@@ -214,8 +240,8 @@ impl<'a> Walk<'a> {
     fn either(&mut self, left: &Expr, right: &Expr, is_and: bool) -> Ty {
         let ty = self.operand(left);
         self.take(operators::condition(&ty), left.span);
-        let left = if is_and { ty } else { ty.without_null() };
-        Ty::union([left, self.expr(right)])
+        let kept = if is_and { ty } else { ty.without_null() };
+        Ty::union([kept, self.under(left, is_and, |walk| walk.expr(right))])
     }
 
     fn filter(&mut self, filter: &Filter, input: &Expr, args: &[Option<Expr>], span: Span) -> Ty {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::facts::Fact;
 use super::tree::Part;
 use super::ty::Ty;
 
@@ -18,6 +19,11 @@ pub trait Scope {
 
 pub trait TypeScope {
     fn resolve(&self, root: &str, path: &[Part]) -> Resolved<'_, Ty>;
+
+    /// What is known beside the types: conditions that hold wherever this is evaluated.
+    fn facts(&self) -> &[Fact] {
+        &[]
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

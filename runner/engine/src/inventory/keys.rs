@@ -64,7 +64,7 @@ pub(super) const GRANTS: &[&str] = &["http", "secrets"];
 
 pub(super) const HTTP_GRANT: &[&str] = &["origin", "read", "private"];
 
-pub(super) const SECRET: &[&str] = &["env", "ssm", "file"];
+pub(super) const SECRET: &[&str] = &["env", "ssm", "file", "to"];
 
 pub(super) const AXIOM: &[&str] = &["url"];
 

@@ -11,6 +11,7 @@ mod parse;
 mod pattern;
 mod schema;
 mod sections;
+mod used;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub struct Inventory {
     pub policy: Vec<Rule>,
     pub people: IndexMap<String, Person>,
     pub plugins: IndexMap<PluginName, PluginEntry>,
-    pub secrets: IndexMap<SecretName, SecretAt>,
+    pub secrets: IndexMap<SecretName, SecretEntry>,
     pub axiom: Axiom,
     pub terraform: Terraform,
     pub store: StoreAt,
@@ -140,7 +141,15 @@ pub struct HttpGrant {
     pub private: bool,
 }
 
-/// Where a secret is fetched; never the secret.
+/// Where a secret is fetched and where it may go; never the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretEntry {
+    pub at: SecretAt,
+    /// The origins it may be sent to. Empty: wherever the plugin that is granted it may send requests.
+    pub to: Vec<String>,
+}
+
+/// Where a secret is fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretAt {
     Env(String),

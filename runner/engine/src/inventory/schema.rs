@@ -149,11 +149,12 @@ fn http_grant() -> Value {
 fn secret() -> Value {
     let mut schema = object(keys::SECRET, &[], |key| match key {
         "ssm" => json!({ "type": "string", "pattern": SSM_PATH }),
+        "to" => list_of(json!({ "type": "string", "pattern": "^https?://[^/?#@]+$" })),
         _ => json!({ "type": "string" }),
     });
     if let Some(object) = schema.as_object_mut() {
-        object.insert("minProperties".to_owned(), json!(1));
-        object.insert("maxProperties".to_owned(), json!(1));
+        let places = ["env", "ssm", "file"].map(|place| json!({ "required": [place] }));
+        object.insert("oneOf".to_owned(), json!(places));
     }
     schema
 }

@@ -6,7 +6,9 @@ use indexmap::IndexMap;
 use sluice_plugin::PluginName;
 
 use super::names::SecretName;
-use super::{Axiom, Component, Confirm, HttpGrant, Person, PluginEntry, Rule, SecretAt, StoreAt, Terraform, keys};
+use super::{
+    Axiom, Component, Confirm, HttpGrant, Person, PluginEntry, Rule, SecretAt, SecretEntry, StoreAt, Terraform, keys,
+};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::source::Span;
 use crate::yaml::fields::{self, Fields};
@@ -50,14 +52,14 @@ pub(super) fn labels(node: &Node, what: &str, findings: &mut Findings) -> BTreeM
         .collect()
 }
 
-pub(super) fn secrets(node: &Node, findings: &mut Findings) -> IndexMap<SecretName, SecretAt> {
+pub(super) fn secrets(node: &Node, findings: &mut Findings) -> IndexMap<SecretName, SecretEntry> {
     let Some(map) = fields::map(node, "`secrets`", findings) else { return IndexMap::new() };
     let mut secrets = IndexMap::new();
     for entry in map.iter() {
-        let at = secret_at(&entry.value, findings);
-        match (SecretName::parse(&entry.key.name), at) {
-            (Some(name), Some(at)) => {
-                secrets.insert(name, at);
+        let found = secret(&entry.value, findings);
+        match (SecretName::parse(&entry.key.name), found) {
+            (Some(name), Some(found)) => {
+                secrets.insert(name, found);
             }
             (None, _) => {
                 let message = format!("`{}` cannot name a secret", entry.key.name);
@@ -69,7 +71,7 @@ pub(super) fn secrets(node: &Node, findings: &mut Findings) -> IndexMap<SecretNa
     secrets
 }
 
-fn secret_at(node: &Node, findings: &mut Findings) -> Option<SecretAt> {
+fn secret(node: &Node, findings: &mut Findings) -> Option<SecretEntry> {
     if let Kind::Text(_) = &node.kind {
         let help =
             "say where it is fetched: { env: NAME }, { ssm: /path } or { file: path }; never write the secret itself";
@@ -80,7 +82,8 @@ fn secret_at(node: &Node, findings: &mut Findings) -> Option<SecretAt> {
         return None;
     }
     let fields = Fields::open(node, "a secret", keys::SECRET, findings)?;
-    let places: Vec<&str> = keys::SECRET.iter().copied().filter(|key| fields.get(key).is_some()).collect();
+    let places = keys::SECRET.iter().copied().filter(|key| *key != "to" && fields.get(key).is_some());
+    let places: Vec<&str> = places.collect();
     let [place] = places.as_slice() else {
         let message = "a secret is fetched from exactly one of `env`, `ssm` and `file`";
         findings.error(Code::BadValue, fields.head(findings), message, "");
@@ -88,11 +91,18 @@ fn secret_at(node: &Node, findings: &mut Findings) -> Option<SecretAt> {
     };
     let text = fields::text(fields.get(place)?, &format!("`{place}`"), findings)?;
     let span = fields.get(place)?.span;
-    match *place {
-        "env" => Some(SecretAt::Env(text.to_owned())),
-        "ssm" => ssm_path(text, span, findings).map(SecretAt::Ssm),
-        _ => Some(SecretAt::File(text.to_owned())),
-    }
+    let at = match *place {
+        "env" => SecretAt::Env(text.to_owned()),
+        "ssm" => SecretAt::Ssm(ssm_path(text, span, findings)?),
+        _ => SecretAt::File(text.to_owned()),
+    };
+    let to = fields.get("to").map_or_else(Vec::new, |node| origins(node, findings));
+    Some(SecretEntry { at, to })
+}
+
+fn origins(node: &Node, findings: &mut Findings) -> Vec<String> {
+    let Some(items) = fields::seq(node, "`to`", findings) else { return Vec::new() };
+    items.iter().filter_map(|item| origin(item, "`to`", findings)).collect()
 }
 
 /// `/a/b`: starts with a slash and does not end with one.
@@ -210,15 +220,19 @@ fn http_grant(node: &Node, findings: &mut Findings) -> Option<HttpGrant> {
     let private = fields.get("private").and_then(|node| fields::boolean(node, "`private`", findings));
     let read = fields.get("read").and_then(|node| fields::seq(node, "`read`", findings)).unwrap_or_default();
     let read = read.iter().filter_map(|node| read_path(node, findings)).collect();
-    let node = fields.require("origin", findings)?;
-    let origin = fields::text(node, "`origin`", findings)?;
-    if !is_origin(origin) {
-        let message = format!("`{origin}` is no origin");
-        let help = "a scheme, a host and a port, without path, user and query: \"https://api.example.com:443\"";
-        findings.helped(Code::BadValue, node.span, message, help);
-        return None;
+    let origin = origin(fields.require("origin", findings)?, "`origin`", findings)?;
+    Some(HttpGrant { origin, read, private: private.unwrap_or(false) })
+}
+
+fn origin(node: &Node, what: &str, findings: &mut Findings) -> Option<String> {
+    let origin = fields::text(node, what, findings)?;
+    if is_origin(origin) {
+        return Some(origin.to_owned());
     }
-    Some(HttpGrant { origin: origin.to_owned(), read, private: private.unwrap_or(false) })
+    let message = format!("`{origin}` is no origin");
+    let help = "a scheme, a host and a port, without path, user and query: \"https://api.example.com:443\"";
+    findings.helped(Code::BadValue, node.span, message, help);
+    None
 }
 
 /// `http(s)://host[:port]`.

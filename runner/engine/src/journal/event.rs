@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sluice_plugin::{ActionName, Attempt, Problem, Timestamp, Verdict};
 
-use crate::ids::Sha256;
+use crate::ids::{RunId, Sha256};
 
 /// Ownership of a run, raised by each claim. An owner event with an older epoch is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Key(pub String);
 pub enum Event {
     /// The run exists. Everything it will read again on resume is in the snapshot.
     Started {
+        /// Binds the journal to its run; journals of the first release have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RunId>,
         runbook: String,
         snapshot: Sha256,
         inputs: Value,
@@ -55,6 +58,14 @@ pub enum Event {
     Opened {
         key: Key,
         items: Vec<Item>,
+    },
+    /// A loop's next item, with what was read to choose it.
+    Picked {
+        key: Key,
+        /// Its key.
+        item: String,
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        seen: Value,
     },
     /// Its `when` said no.
     Skipped {
@@ -258,6 +269,7 @@ impl Event {
             Self::Claimed { .. } => "claimed",
             Self::Entered { .. } => "entered",
             Self::Opened { .. } => "opened",
+            Self::Picked { .. } => "picked",
             Self::Skipped { .. } => "skipped",
             Self::Waiting { .. } => "waiting",
             Self::Done { .. } => "done",
@@ -283,6 +295,7 @@ impl Event {
     pub fn key(&self) -> Option<&Key> {
         match self {
             Self::Opened { key, .. }
+            | Self::Picked { key, .. }
             | Self::Skipped { key }
             | Self::Waiting { key, .. }
             | Self::Done { key, .. }

@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod event;
 pub mod store;
+mod upcast;
 
 pub use event::{
     CancelHow, Envelope, Epoch, Event, Found, Item, Key, Outcome, Owner, Phase, Ruling, Samples, Snapshot, Trigger,

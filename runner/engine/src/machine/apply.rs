@@ -12,7 +12,8 @@ use crate::journal::{CancelHow, Envelope, Epoch, Event, Item, Key, Outcome, Phas
 use crate::machine::acts;
 use crate::machine::next::outcome_of;
 use crate::machine::path::{Hop, Root, locate};
-use crate::machine::state::{Cancel, Front, Inside, List, Round, Rounds, Slot, Started, State, Status};
+use crate::machine::pick::{self, Failed, is_due, pick};
+use crate::machine::state::{Cancel, Front, Inside, List, Round, Rounds, Slot, Started, State, Status, Turns};
 use crate::runbook::checked::{Checked, Kind, OnError, Step};
 
 /// Why an event cannot be.
@@ -90,14 +91,20 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
         _ if state.phase == Phase::Ended => wrong_phase,
         event if state.parked && !event.is_outside() => wrong_phase,
         Event::Interrupted => {
-            state.interrupted = true;
+            // `finally` goes on all the same, and what was before it is over.
+            state.interrupted |= state.phase != Phase::Finally || state.semantics() < 2;
             Ok(())
         }
         Event::Entered { phase } => enter(runbook, state, *phase),
         // Nothing new starts once the run is to end.
-        Event::Opened { .. } | Event::Skipped { .. } if state.phase == Phase::Steps && is_ending(state) => wrong_phase,
+        Event::Opened { .. } | Event::Skipped { .. } | Event::Picked { .. }
+            if state.phase == Phase::Steps && is_ending(state) =>
+        {
+            wrong_phase
+        }
         Event::Ended { outcome } => end(runbook, state, outcome, at),
         Event::Opened { key, items } => on_step(runbook, state, key, "opened", |step, slot| open(step, slot, items)),
+        Event::Picked { key, item, .. } => on_step(runbook, state, key, "picked", |step, slot| pick(step, slot, item)),
         Event::Skipped { key } => on_step(runbook, state, key, "skipped", |_, slot| skip(slot, at)),
         Event::Waiting { key, until } => on_step(runbook, state, key, "waiting", |step, slot| wait(step, slot, *until)),
         Event::Done { key, attempt, output } if *key == Key::session() => {
@@ -134,7 +141,7 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
 }
 
 fn start(state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
-    let Event::Started { runbook, snapshot, inputs, trigger, .. } = &envelope.event else { return Ok(()) };
+    let Event::Started { runbook, snapshot, inputs, trigger, semantics, .. } = &envelope.event else { return Ok(()) };
     if state.started.is_some() {
         return Err(Illegal::Phase { kind: "started" });
     }
@@ -143,6 +150,7 @@ fn start(state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
         snapshot: *snapshot,
         inputs: Arc::new(inputs.clone()),
         trigger: *trigger,
+        semantics: *semantics,
         at: envelope.at,
         by: envelope.actor.clone(),
     });
@@ -158,6 +166,7 @@ fn claim(runbook: &Checked, state: &mut State) {
     let goes_out = left && acts::is_open_in_finally(state);
     if !goes_out && (state.ended.take().is_some() || left) {
         state.phase = Phase::Steps;
+        state.cut = false;
         state.finally = List::new(&runbook.finally);
         state.session = Slot::of_session();
         state.intents.retain(|path, _| path.root != Root::Finally);
@@ -210,6 +219,12 @@ fn enter(runbook: &Checked, state: &mut State, phase: Phase) -> Result<(), Illeg
     if !legal {
         return Err(Illegal::Phase { kind: "entered" });
     }
+    if phase == Phase::Finally {
+        // Who wants to end what is over already has come too late.
+        let over = state.steps.is_settled() && (!session || state.session.status.is_settled());
+        state.cut = ending && !over;
+        state.interrupted &= state.cut || state.semantics() < 2;
+    }
     state.phase = phase;
     Ok(())
 }
@@ -224,6 +239,7 @@ fn end(runbook: &Checked, state: &mut State, outcome: &Outcome, at: Timestamp) -
     let over = state.phase == Phase::Finally && state.finally.is_settled() && !state.has_open_act();
     let legal = match outcome {
         Outcome::Abandoned { unknown } => abandoned && *unknown == acts::left_behind(runbook, state),
+        other if state.semantics() < 2 => !abandoned && ended_as_before(runbook, state, other),
         other => over && !abandoned && *other == outcome_of(runbook, state),
     };
     if !legal {
@@ -232,6 +248,17 @@ fn end(runbook: &Checked, state: &mut State, outcome: &Outcome, at: Timestamp) -
     state.phase = Phase::Ended;
     state.ended = Some((outcome.clone(), at));
     Ok(())
+}
+
+/// The ends that a run could come to under the rules of [`SEMANTICS`](crate::machine::SEMANTICS) 1.
+fn ended_as_before(runbook: &Checked, state: &State, outcome: &Outcome) -> bool {
+    let over = state.finally.is_settled() || state.finally.front.failed.is_some();
+    let outcome_fits = match outcome {
+        Outcome::Cancelled => state.cancel.is_some(),
+        Outcome::Interrupted => state.interrupted,
+        other => *other == outcome_of(runbook, state),
+    };
+    state.phase == Phase::Finally && over && outcome_fits
 }
 
 fn end_session(
@@ -251,13 +278,15 @@ fn end_session(
 
 fn open(step: &Step, slot: &mut Slot, items: &[Item]) -> bool {
     let keys: BTreeSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
-    if step.for_each.is_none() || !matches!(slot.inside, Inside::Closed) || keys.len() != items.len() {
+    let Some(each) = &step.for_each else { return false };
+    if !matches!(slot.inside, Inside::Closed) || keys.len() != items.len() {
         return false;
     }
     let round =
         |item: &Item| Round { key: item.key.clone(), item: Arc::new(item.value.clone()), slot: Slot::of_round(step) };
-    slot.inside =
-        Inside::Rounds(Box::new(Rounds { rounds: items.iter().map(round).collect(), front: Front::default() }));
+    let turns = each.next_by.as_ref().map(|_| Turns::default());
+    let rounds = items.iter().map(round).collect();
+    slot.inside = Inside::Rounds(Box::new(Rounds { rounds, front: Front::default(), turns }));
     slot.status = if items.is_empty() { Status::Complete } else { Status::Open };
     true
 }
@@ -291,10 +320,14 @@ fn done(step: &Step, slot: &mut Slot, attempt: Attempt, output: &Value, (mine, a
 }
 
 fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, (mine, at): (bool, Timestamp)) -> bool {
-    // A group or loop fails before it begins; after that only what is in it does.
-    let fits = is_leaf(slot) || slot.status == Status::Pending;
+    // A group or loop fails before it begins; after that what is in it does, or the choice of its next item.
+    let choice = || is_due(step, slot, 0);
+    let fits = is_leaf(slot) || slot.status == Status::Pending || choice();
     if !fits || attempt.0 != slot.attempts + 1 {
         return false;
+    }
+    if matches!(pick::fail(step, slot, problem, at), Some(Failed::Again)) {
+        return true;
     }
     let problem = match acts::failure(step, slot, problem, mine) {
         Ok(Some(problem)) => problem,
@@ -429,21 +462,27 @@ fn in_list(
             in_slot(step, &mut round.slot, rest, not_next, at_leaf)?;
             let bad = round.slot.status.is_settled() && round.slot.status.is_bad();
             rounds.advance(at, bad && step.on_error == OnError::Stop);
+            rounds.front.fail(at, bad && step.on_error == OnError::Later);
             let length = rounds.rounds.len();
-            slot.status = rounds.front.status(length);
+            // A loop whose choice failed stays failed, whatever its last rounds come to.
+            if !matches!(slot.status, Status::Failed(_)) {
+                slot.status = rounds.front.status(length);
+            }
         }
         (None, _) => in_slot(step, slot, rest, not_next, at_leaf)?,
         (Some(_), _) => return Err(not_next.clone()),
     }
     let bad = slot.status.is_bad();
     list.advance(hop.at, bad && step.on_error == OnError::Stop);
+    list.front.fail(hop.at, bad && step.on_error == OnError::Later);
     Ok(())
 }
 
 /// A group or loop that has begun, perhaps settled since: an act that was started in it ends when it ends. And that act.
 fn is_begun(slot: &Slot) -> bool {
     let act = matches!(slot.status, Status::Intended | Status::Unknown { .. } | Status::Stuck { .. });
-    act || matches!(slot.status, Status::Open | Status::Broken | Status::Complete)
+    let choice_failed = matches!((&slot.status, &slot.inside), (Status::Failed(_), Inside::Rounds(_)));
+    act || choice_failed || matches!(slot.status, Status::Open | Status::Broken | Status::Complete)
 }
 
 fn in_slot(
@@ -468,6 +507,7 @@ impl Front {
     fn status(self, length: usize) -> Status {
         match self.broken {
             Some(_) => Status::Broken,
+            None if self.cursor >= length && self.failed.is_some() => Status::Broken,
             None if self.cursor >= length => Status::Complete,
             None => Status::Open,
         }
@@ -477,6 +517,12 @@ impl Front {
     fn reaches(self, at: usize, width: usize, settled: impl Fn(usize) -> bool) -> bool {
         let open = |place: &usize| !settled(*place) || self.broken == Some(*place);
         at >= self.cursor && (self.cursor..at).filter(open).count() < width
+    }
+
+    fn fail(&mut self, at: usize, counts: bool) {
+        if counts {
+            self.failed.get_or_insert(at);
+        }
     }
 
     /// `settled` tells of each place whether it is settled.
@@ -510,6 +556,9 @@ impl Rounds {
     }
 
     fn may_start(&self, at: usize, width: usize) -> bool {
+        if let Some(turns) = &self.turns {
+            return turns.picked.contains(&at);
+        }
         self.front
             .reaches(at, width, |place| self.rounds.get(place).is_some_and(|round| round.slot.status.is_settled()))
     }

@@ -30,10 +30,7 @@ pub fn tree(tree: &Tree, scope: &dyn Scope) -> Result<Value, EvalError> {
 
 /// The text of a template that stands where only text can.
 pub fn text(template: &Template, scope: &dyn Scope) -> Result<String, EvalError> {
-    Ok(match expr::render(template, scope)? {
-        Value::String(text) => text,
-        other => other.to_string(),
-    })
+    expr::render_text(template, scope)
 }
 
 /// What the runbook gives, once its steps are over. One that cannot be made says why in its place.
@@ -60,7 +57,8 @@ pub fn names_in_session(session: &Session) -> BTreeSet<String> {
     names(session.paths())
 }
 
-fn names(paths: Vec<&expr::Path>) -> BTreeSet<String> {
+/// The steps that these paths lead to.
+pub fn names(paths: Vec<&expr::Path>) -> BTreeSet<String> {
     let step = |path: &expr::Path| match path.parts.first().map(|part| &part.key) {
         Some(Key::Name(name)) if path.root == "steps" => Some(name.clone()),
         _ => None,

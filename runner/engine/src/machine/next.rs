@@ -2,6 +2,8 @@
 //!
 //! The answer follows from the state alone, so a crash, a resume and a live run all go on the same way.
 
+mod turns;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -26,6 +28,8 @@ pub enum Command {
     Reconcile { path: Path, not_before: Timestamp },
     /// Call an ephemeral step again: a later one needs what it gave.
     Renew { path: Path },
+    /// Read what a loop's next item is chosen by, and choose it.
+    Pick { path: Path },
     /// Hand the terminal to a person.
     Session,
     /// A decision that needs nobody outside: append it now.
@@ -40,6 +44,8 @@ pub struct InFlight {
     pub paths: BTreeSet<Path>,
     /// Those among them that only look whether an act happened.
     pub looks: BTreeSet<Path>,
+    /// Loops that read to choose their next item.
+    pub picks: BTreeSet<Path>,
     /// Acts among them: they are never cut, and a phase does not end before they do.
     pub acts: usize,
     pub session: bool,
@@ -100,11 +106,8 @@ fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a 
 
 /// How the run has gone; complete only when `finally` is settled, whose failures never hide those of the steps.
 pub(super) fn outcome_of(runbook: &Checked, state: &State) -> Outcome {
-    if state.cancel.is_some() {
-        return Outcome::Cancelled;
-    }
-    if state.interrupted {
-        return Outcome::Interrupted;
+    if state.cut {
+        return if state.cancel.is_some() { Outcome::Cancelled } else { Outcome::Interrupted };
     }
     let broken = first_broken(runbook, state, Root::Steps)
         .or_else(|| matches!(state.session.status, Status::Failed(_)).then(|| (Key::session(), false)))
@@ -124,11 +127,12 @@ fn first_broken(runbook: &Checked, state: &State, root: Root) -> Option<(Key, bo
     };
     let mut path = Path::root(root);
     loop {
-        let at = list.front.broken?;
+        let at = list.front.broken.or(list.front.failed)?;
         let (step, mut slot) = (steps.get(at)?, list.slots.get(at)?);
         let mut round = None;
-        if let Inside::Rounds(rounds) = &slot.inside {
-            round = rounds.front.broken;
+        // A loop whose choice of the next item failed has no round to blame.
+        if let (Inside::Rounds(rounds), false) = (&slot.inside, matches!(slot.status, Status::Failed(_))) {
+            round = rounds.front.broken.or(rounds.front.failed);
             slot = &rounds.rounds.get(round?)?.slot;
         }
         path = path.child(at, round);
@@ -200,7 +204,7 @@ impl Walk<'_> {
         if !self.flight.paths.contains(path) && self.state.epoch.0 > 1 {
             let stale = {
                 let scope = StepScope::new(self.runbook, self.state, path);
-                self.stale_among(fill::names_in_step(step), &scope)
+                self.stale_among(&fill::names(step.paths_of_body()), &scope)
             };
             let act = |path: &Path| path.find(self.runbook, self.state).is_some_and(|(step, _)| is_act(step));
             if ending && stale.iter().any(act) {
@@ -223,7 +227,8 @@ impl Walk<'_> {
 
     /// Nothing is left to do and nothing to wait for, but for what a person has to say.
     fn park(&mut self) {
-        let idle = self.commands.is_empty() && self.flight.paths.is_empty() && !self.flight.session;
+        let flying = !self.flight.paths.is_empty() || !self.flight.picks.is_empty() || self.flight.session;
+        let idle = self.commands.is_empty() && !flying;
         if idle && self.state.has_open_act() {
             self.emit(Event::Parked);
         }
@@ -234,7 +239,7 @@ impl Walk<'_> {
         let flight = self.flight;
         self.commands.retain(|command| match command {
             Command::Call { path } | Command::Judge { path, .. } => flight.paths.contains(path),
-            Command::Renew { .. } | Command::Reconcile { .. } => false,
+            Command::Renew { .. } | Command::Pick { .. } | Command::Reconcile { .. } => false,
             Command::Session | Command::Emit(_) | Command::Wake(_) => false,
         });
     }
@@ -242,7 +247,7 @@ impl Walk<'_> {
     fn session(&mut self) {
         let stale = self.runbook.session.as_ref().map(|session| {
             let scope = StepScope::at_end(self.runbook, self.state);
-            self.stale_among(fill::names_in_session(session), &scope)
+            self.stale_among(&fill::names_in_session(session), &scope)
         });
         match stale {
             Some(paths) if !paths.is_empty() => self.renew(paths),
@@ -274,15 +279,7 @@ impl Walk<'_> {
         }
         match &slot.inside {
             Inside::Closed => self.open(step, &path),
-            Inside::Rounds(rounds) => {
-                let width = step.for_each.as_ref().map_or(1, |each| each.at_most as usize);
-                let unsettled = rounds.rounds.iter().enumerate().skip(rounds.front.cursor);
-                let unsettled = unsettled.filter(|(_, round)| !round.slot.status.is_settled());
-                let late = self.late_rounds(rounds, &path);
-                for (at, round) in unsettled.take(width.saturating_sub(late)) {
-                    self.body(step, &round.slot, path.in_round(at));
-                }
-            }
+            Inside::Rounds(rounds) => self.rounds(step, slot, rounds, &path),
             Inside::Leaf | Inside::List(_) => self.body(step, slot, path),
         }
     }
@@ -336,6 +333,10 @@ impl Walk<'_> {
             return false;
         }
         let Some(when) = &step.when else { return true };
+        if self.renews_first(|| step.paths_of_when(), path) {
+            return false;
+        }
+        let scope = StepScope::new(self.runbook, self.state, path);
         match expr::truth(when, &scope) {
             Ok(true) => true,
             Ok(false) => {
@@ -357,6 +358,9 @@ impl Walk<'_> {
 
     fn open(&mut self, step: &Step, path: &Path) {
         let Some(each) = &step.for_each else { return };
+        if self.renews_first(|| each.paths_of_items(), path) {
+            return;
+        }
         let scope = StepScope::new(self.runbook, self.state, path);
         match fill::tree(&each.over, &scope) {
             Ok(Value::Array(values)) => {
@@ -391,18 +395,26 @@ impl Walk<'_> {
             Status::Intended if step.is_once() && !self.flight.paths.contains(&path) => return,
             _ => None,
         };
-        if self.state.epoch.0 > 1 && !self.flight.paths.contains(&path) {
-            let scope = StepScope::new(self.runbook, self.state, &path);
-            let stale = self.stale_among(fill::names_in_step(step), &scope);
-            if !stale.is_empty() {
-                self.waiting.extend(stale.iter().map(|stale| (path.clone(), stale.clone())));
-                return self.renew(stale);
-            }
+        if !self.flight.paths.contains(&path) && self.renews_first(|| step.paths_of_body(), &path) {
+            return;
         }
         self.commands.push(match &step.kind {
             Kind::Gate(_) => Command::Judge { path, until },
             Kind::Use(_) | Kind::Group(_) => Command::Call { path },
         });
+    }
+
+    /// Whether a step that was named has to be done again first. Then that is wanted, and not what stands at `path`.
+    fn renews_first<'p>(&mut self, named: impl FnOnce() -> Vec<&'p expr::Path>, path: &Path) -> bool {
+        // Only a resume leaves something stale.
+        if self.state.epoch.0 <= 1 {
+            return false;
+        }
+        let stale = self.stale_among(&fill::names(named()), &StepScope::new(self.runbook, self.state, path));
+        let some = !stale.is_empty();
+        self.waiting.extend(stale.iter().map(|stale| (path.clone(), stale.clone())));
+        self.renew(stale);
+        some
     }
 
     fn renew(&mut self, paths: Vec<Path>) {
@@ -415,13 +427,14 @@ impl Walk<'_> {
     }
 
     /// Those of the named steps, and of the steps they in turn were made from, that have to be fetched again first.
-    fn stale_among(&self, names: BTreeSet<String>, scope: &StepScope<'_>) -> Vec<Path> {
+    fn stale_among(&self, names: &BTreeSet<String>, scope: &StepScope<'_>) -> Vec<Path> {
         let mut stale = Vec::new();
         for name in names {
-            let Some((_, slot)) = scope.step(&name) else { continue };
+            let Some((_, slot)) = scope.step(name) else { continue };
             for path in stale_paths(self.runbook, self.state, slot) {
                 let before = path.find(self.runbook, self.state).map(|(step, _)| {
-                    self.stale_among(fill::names_in_step(step), &StepScope::new(self.runbook, self.state, &path))
+                    let names = fill::names(step.paths_of_body());
+                    self.stale_among(&names, &StepScope::new(self.runbook, self.state, &path))
                 });
                 match before {
                     Some(deeper) if !deeper.is_empty() => stale.extend(deeper),
@@ -501,17 +514,16 @@ impl Command {
     pub fn event(&self) -> Option<&Event> {
         match self {
             Self::Emit(event) => Some(event),
-            Self::Call { .. } | Self::Judge { .. } | Self::Renew { .. } | Self::Reconcile { .. } => None,
-            Self::Session | Self::Wake(_) => None,
+            Self::Call { .. } | Self::Judge { .. } | Self::Renew { .. } | Self::Pick { .. } => None,
+            Self::Reconcile { .. } | Self::Session | Self::Wake(_) => None,
         }
     }
 
     /// The step it is about.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Call { path } | Self::Judge { path, .. } | Self::Renew { path } | Self::Reconcile { path, .. } => {
-                Some(path)
-            }
+            Self::Call { path } | Self::Judge { path, .. } | Self::Renew { path } | Self::Pick { path } => Some(path),
+            Self::Reconcile { path, .. } => Some(path),
             Self::Session | Self::Emit(_) | Self::Wake(_) => None,
         }
     }
@@ -536,6 +548,8 @@ fn remaining_in(steps: &[Step], list: &List, names: &mut BTreeSet<ActionName>) {
         if slot.status.is_settled() && !slot.stale {
             continue;
         }
+        let choice = step.for_each.as_ref().and_then(|each| each.next_by.as_ref()?.read.as_ref());
+        names.extend(choice.map(|read| read.action.clone()));
         match (&step.kind, &slot.inside) {
             (Kind::Use(used), _) => drop(names.insert(used.action.clone())),
             (Kind::Gate(gate), _) => drop(names.insert(gate.action.clone())),

@@ -54,6 +54,18 @@ impl<'a> StepScope<'a> {
             .filter(|_| self.levels.first().is_none_or(|level| !std::ptr::eq(level.steps, &*self.runbook.steps)))
     }
 
+    /// The items of the innermost loop that have their turn after this one.
+    fn remaining(&self) -> Option<Value> {
+        let level = self.levels.iter().rev().find(|level| level.round.is_some())?;
+        let (Inside::Rounds(rounds), Some(at)) = (&level.slot.inside, level.hop.round) else { return None };
+        let later = |place: usize| match &rounds.turns {
+            None => place > at,
+            Some(turns) => !turns.picked.iter().take_while(|picked| **picked != at).any(|picked| *picked == place),
+        };
+        let left = rounds.rounds.iter().enumerate().filter(|(place, _)| *place != at && later(*place));
+        Some(Value::Array(left.map(|(_, round)| (*round.item).clone()).collect()))
+    }
+
     fn steps(&self, path: &[Part]) -> Resolved<'_, Value> {
         let missing = |why: Option<String>| Resolved::Missing { used: 0, known: Vec::new(), why };
         let Some(PartKey::Name(id)) = path.first().map(|part| &part.key) else { return missing(None) };
@@ -92,6 +104,7 @@ impl Scope for StepScope<'_> {
                 Some((_, index)) => found(Cow::Owned(json!(index))),
                 None => unknown(),
             },
+            "remaining" => self.remaining().map_or_else(unknown, |items| found(Cow::Owned(items))),
             _ => unknown(),
         }
     }

@@ -10,6 +10,7 @@ use sluice_plugin::{Problem, Timestamp, Verdict};
 
 use crate::ids::Sha256;
 use crate::journal::{CancelHow, Epoch, Outcome, Owner, Phase, Samples, Trigger};
+use crate::machine::SEMANTICS;
 use crate::machine::path::Path;
 use crate::runbook::checked::{Checked, Kind, Step};
 
@@ -31,6 +32,8 @@ pub struct State {
     pub interrupted: bool,
     /// Nothing goes on by itself, and nobody owns the run.
     pub parked: bool,
+    /// `finally` was entered before everything before it was over.
+    pub cut: bool,
     pub ended: Option<(Outcome, Timestamp)>,
 }
 
@@ -40,6 +43,7 @@ pub struct Started {
     pub snapshot: Sha256,
     pub inputs: Arc<Value>,
     pub trigger: Trigger,
+    pub semantics: u16,
     pub at: Timestamp,
     pub by: String,
 }
@@ -78,6 +82,8 @@ pub struct Front {
     pub cursor: usize,
     /// The first place whose failure ended the whole.
     pub broken: Option<usize>,
+    /// The first place whose failure counts and ended nothing.
+    pub failed: Option<usize>,
 }
 
 /// What is known of one step.
@@ -106,6 +112,18 @@ pub enum Inside {
 pub struct Rounds {
     pub rounds: Vec<Round>,
     pub front: Front,
+    /// `None`: the items have their turns in the order of the list.
+    pub turns: Option<Turns>,
+}
+
+/// The turns of a loop that chooses its next item.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// Places in the list, in the order in which they were chosen.
+    pub picked: Vec<usize>,
+    /// How often the next choice has failed, and when it is tried again.
+    pub tries: u32,
+    pub until: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -170,6 +188,7 @@ impl State {
             cancel: None,
             interrupted: false,
             parked: false,
+            cut: false,
             ended: None,
         }
     }
@@ -177,6 +196,11 @@ impl State {
     /// An act of which it has to be known what became of it.
     pub fn has_open_act(&self) -> bool {
         self.intents.values().any(|intent| intent.once)
+    }
+
+    /// The rules that the run was begun under.
+    pub fn semantics(&self) -> u16 {
+        self.started.as_ref().map_or(SEMANTICS, |started| started.semantics)
     }
 
     pub fn inputs(&self) -> &Value {
@@ -197,6 +221,19 @@ impl List {
 impl Front {
     pub fn is_settled(&self, length: usize) -> bool {
         self.broken.is_some() || self.cursor >= length
+    }
+}
+
+impl Turns {
+    /// Places that have had no turn yet.
+    pub fn left(&self, rounds: &Rounds) -> impl Iterator<Item = usize> {
+        (0..rounds.rounds.len()).filter(|at| !self.picked.contains(at))
+    }
+
+    /// Places whose round is on.
+    pub fn open(&self, rounds: &Rounds) -> impl Iterator<Item = usize> {
+        let is_open = |at: &usize| rounds.rounds.get(*at).is_some_and(|round| !round.slot.status.is_settled());
+        self.picked.iter().copied().filter(is_open)
     }
 }
 

@@ -56,7 +56,9 @@ pub(super) async fn look_twice(attempt: Attempt, not_before: Timestamp) -> (Foun
         attempt.clock.sleep_until(not_before).await;
     }
     let first = match attempt.reconcile().await {
-        Ok(found) => found,
+        // A second look is for what the first one says.
+        Ok(found @ (Reconciled::Done { .. } | Reconciled::NotDone { .. })) => found,
+        Ok(found @ Reconciled::CannotTell { .. }) => return (Found::CannotTell, json!({ "looks": [said(found).1] })),
         Err(problem) => return (Found::CannotTell, json!({ "looks": [failed(&problem)] })),
     };
     let again = attempt.clock.now().plus(PAUSE);

@@ -7,17 +7,21 @@ use std::time::Duration;
 use futures::future::{Either, FutureExt, select};
 use serde_json::Value;
 use sluice_plugin::{
-    Applied, Attempt as Number, Call, Effect, Host, Outcome, Preview, Problem, Purpose, Reconciled, format_duration,
+    ActionName, Applied, Attempt as Number, Call, Effect, Host, Outcome, Preview, Problem, Purpose, Reconciled,
+    Timestamp, format_duration,
 };
 
 use super::act::Deadline;
-use super::{Clock, Engine, Hosts};
+use super::{Clock, Engine, Hosts, clean};
 use crate::ids::RunId;
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
-use crate::machine::{State, fill};
+use crate::machine::{State, fill, pick};
 use crate::registry::Action;
 use crate::runbook::checked::{Checked, DEFAULT_TIMEOUT, Kind};
+
+/// A sample that was cut, or not even begun, because its gate's time was over.
+pub(super) const GATE_OVER: &str = "gate_over";
 
 /// Everything one call needs, owned, so that it can run beside others.
 #[derive(Clone)]
@@ -25,6 +29,8 @@ pub(super) struct Attempt {
     pub(super) action: Arc<Action>,
     pub(super) call: Call,
     pub(super) timeout: Duration,
+    /// Nobody waits longer than this, whatever `timeout` says: the deadline of a gate.
+    pub(super) until: Option<Timestamp>,
     pub(super) hosts: Arc<dyn Hosts>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -47,11 +53,7 @@ impl Attempt {
         };
         let scope = StepScope::new(runbook, state, path);
         let with = fill::tree(with, &scope).map_err(|error| fill::problem("with", &error))?;
-        let action = engine
-            .registry
-            .action(name)
-            .cloned()
-            .ok_or_else(|| Problem::not_applied("no_such_action", format!("this Sluice has no action `{name}`")))?;
+        let action = action(engine, name)?;
         let call = Call {
             run: run.to_string(),
             step: path.key(runbook, state).0,
@@ -62,7 +64,35 @@ impl Attempt {
             with,
         };
         let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
-        Ok(Self { action, call, timeout, hosts: engine.hosts.clone(), clock: engine.clock.clone() })
+        Ok(Self { action, call, timeout, until: None, hosts: engine.hosts.clone(), clock: engine.clock.clone() })
+    }
+
+    /// The call that a loop chooses its next item by.
+    pub(super) fn to_pick(
+        engine: &Engine,
+        run: &RunId,
+        runbook: &Checked,
+        state: &State,
+        path: &Path,
+    ) -> Result<Self, Problem> {
+        let gone = || Problem::not_applied("no_such_step", "there is nothing to choose from");
+        let read = pick::with_remaining(runbook, state, path, |next_by, scope| {
+            let read = next_by.read.as_ref().ok_or_else(gone)?;
+            let with = fill::tree(&read.with, scope).map_err(|error| fill::problem("next_by.with", &error))?;
+            Ok((action(engine, &read.action)?, with, read.timeout))
+        });
+        let (action, with, timeout) = read.ok_or_else(gone)??;
+        let attempts = path.find(runbook, state).map_or(0, |(_, slot)| slot.attempts);
+        let call = Call {
+            run: run.to_string(),
+            step: path.key(runbook, state).0,
+            attempt: Number(attempts + 1),
+            purpose: Purpose::Read,
+            deadline: None,
+            with,
+        };
+        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
+        Ok(Self { action, call, timeout, until: None, hosts: engine.hosts.clone(), clock: engine.clock.clone() })
     }
 
     /// What a call would be refused for before it does anything.
@@ -94,7 +124,10 @@ impl Attempt {
         let mut attempt = self.checked()?;
         let host = attempt.host(Purpose::Preview);
         let work = attempt.action.plugin.preview(attempt.action.spec.name.operation(), &*host, &attempt.call);
-        attempt.within(work, Applied::No).await
+        let mut answer = attempt.within(work, Applied::No).await?;
+        // Whoever binds to it binds to what can be shown.
+        clean::preview(&*attempt.hosts, &mut answer);
+        Ok(answer)
     }
 
     /// Looks once whether the act of this attempt happened.
@@ -102,64 +135,56 @@ impl Attempt {
         let mut attempt = self.clone();
         let host = attempt.host(Purpose::Reconcile);
         let work = attempt.action.plugin.reconcile(attempt.action.spec.name.operation(), &*host, &attempt.call);
-        let found = attempt.within(work, Applied::No).await.map_err(|problem| attempt.clean(problem))?;
-        attempt.looked(found)
-    }
-
-    fn looked(&self, mut found: Reconciled) -> Result<Reconciled, Problem> {
-        match &mut found {
-            Reconciled::Done { output, evidence } => {
-                *output = self.output(std::mem::take(output))?;
-                self.hosts.redact(evidence);
-            }
-            Reconciled::NotDone { evidence } | Reconciled::CannotTell { evidence } => self.hosts.redact(evidence),
+        let found = attempt.within(work, Applied::No).await?;
+        if let Reconciled::Done { output, .. } = &found {
+            attempt.output_fits(output)?;
         }
         Ok(found)
     }
 
     /// The host of one call, whose deadline counts from now.
     fn host(&mut self, purpose: Purpose) -> Box<dyn Host> {
+        let limit = self.clock.now().plus(self.timeout);
         self.call.purpose = purpose;
-        self.call.deadline = Some(self.clock.now().plus(self.timeout));
+        self.call.deadline = Some(self.until.map_or(limit, |until| limit.min(until)));
         self.hosts.host(&self.action.plugin.describe().name, &self.call)
     }
 
     /// `applied`: what may have happened when there is no answer.
     async fn within<T>(&self, work: impl Future<Output = Result<T, Problem>>, applied: Applied) -> Result<T, Problem> {
-        let deadline = self.call.deadline.unwrap_or_else(|| self.clock.now().plus(self.timeout));
+        let limit = self.clock.now().plus(self.timeout);
+        let deadline = self.call.deadline.unwrap_or(limit);
         // What a call leaves behind when it panics is dropped with it.
         let work = std::pin::pin!(AssertUnwindSafe(work).catch_unwind());
         match select(work, self.clock.sleep_until(deadline)).await {
             Either::Left((Ok(answer), _)) => answer,
             Either::Left((Err(panic), _)) => Err(Problem { applied, ..self.panicked(&*panic) }),
+            Either::Right(_) if self.until == Some(deadline) => Err(self.gate_is_over()),
             Either::Right(_) => Err(Problem { applied, ..self.too_late() }),
         }
     }
 
-    /// What leaves a plugin is checked and cleaned before anybody sees it.
+    /// What the call would give, where the action knows that without it. It has to hold what a real answer has to.
+    pub(super) fn foresee(&self) -> Option<Value> {
+        if !self.action.input_errors(&self.call.with).is_empty() {
+            return None;
+        }
+        let output = self.action.plugin.foresee(self.action.spec.name.operation(), &self.call)?;
+        self.finish(Ok(Outcome::plain(output))).ok().map(|outcome| outcome.output)
+    }
+
+    /// What leaves a plugin is checked. Whoever writes or shows it cleans it of secrets.
     fn finish(&self, answer: Result<Outcome, Problem>) -> Result<Outcome, Problem> {
-        let mut outcome = answer.map_err(|problem| self.clean(problem))?;
-        outcome.output = self.output(outcome.output)?;
-        outcome.judgement.iter_mut().for_each(|judgement| self.hosts.redact_text(&mut judgement.why));
+        let outcome = answer?;
+        self.output_fits(&outcome.output)?;
         Ok(outcome)
     }
 
-    pub(super) fn clean(&self, mut problem: Problem) -> Problem {
-        self.hosts.redact_text(&mut problem.message);
-        problem.details.iter_mut().for_each(|details| self.hosts.redact(details));
-        problem
-    }
-
-    /// The output as it may be kept.
-    pub(super) fn output(&self, mut output: Value) -> Result<Value, Problem> {
-        if let Some((pointer, message)) = self.action.output_errors(&output).into_iter().next() {
-            let place = if pointer.is_empty() { String::new() } else { format!(" at {pointer}") };
-            let mut message = format!("{} gave an output that does not fit its schema{place}: {message}", self.name());
-            self.hosts.redact_text(&mut message);
-            return Err(Problem { applied: self.applied(), ..Problem::not_applied("bad_output", message) });
-        }
-        self.hosts.redact(&mut output);
-        Ok(output)
+    pub(super) fn output_fits(&self, output: &Value) -> Result<(), Problem> {
+        let Some((pointer, message)) = self.action.output_errors(output).into_iter().next() else { return Ok(()) };
+        let place = if pointer.is_empty() { String::new() } else { format!(" at {pointer}") };
+        let message = format!("{} gave an output that does not fit its schema{place}: {message}", self.name());
+        Err(Problem { applied: self.applied(), ..Problem::not_applied("bad_output", message) })
     }
 
     fn too_late(&self) -> Problem {
@@ -170,9 +195,12 @@ impl Attempt {
 
     fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> Problem {
         let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        let mut message = format!("{} broke down, which is a mistake in it: {}", self.name(), said.unwrap_or("panic"));
-        self.hosts.redact_text(&mut message);
-        Problem::not_applied("panic", message)
+        let said = said.unwrap_or("it did not say why");
+        Problem::not_applied("panic", format!("{} broke down, which is a mistake in it: {said}", self.name()))
+    }
+
+    fn gate_is_over(&self) -> Problem {
+        Problem::not_applied(GATE_OVER, format!("{} gave no answer in the time left to the gate", self.name()))
     }
 
     fn applied(&self) -> Applied {
@@ -182,6 +210,11 @@ impl Attempt {
     fn name(&self) -> &str {
         self.action.spec.name.as_str()
     }
+}
+
+fn action(engine: &Engine, name: &ActionName) -> Result<Arc<Action>, Problem> {
+    let gone = || Problem::not_applied("no_such_action", format!("this Sluice has no action `{name}`"));
+    engine.registry.action(name).cloned().ok_or_else(gone)
 }
 
 /// What a step of this effect is called for.

@@ -1,26 +1,27 @@
 //! The loop: ask what should be in flight, start what is new, cut what is gone, append what happened.
 
+mod acts;
+mod picking;
+mod sampling;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
-use sluice_plugin::{Attempt as Number, Outcome, Preview, Problem, Timestamp, Verdict};
+use sluice_plugin::{Attempt as Number, Outcome, Preview, Problem, Timestamp};
 
+use self::sampling::Sampling;
 use super::act::binding;
 use super::attempt::Attempt;
-use super::gate::{Decision, GateRun};
-use super::judge::{judge, unanswered};
 use super::log::{Appended, Log};
-use super::{Ending, Engine, RunError, Sample, SessionRequest, Signal, Signals, Watched};
+use super::{Ending, Engine, RunError, SessionRequest, Signal, Signals, Watched};
 use crate::journal::{CancelHow, Envelope, Epoch, Event, Found, Key};
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
+use crate::machine::state::Slot;
 use crate::machine::{Command, InFlight, Status, fill, is_act, next, who_needs};
-use crate::runbook::checked::Kind;
-
-mod acts;
 
 /// How long to wait for news of other processes before asking the store again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,7 +38,7 @@ pub(super) struct Drive {
     tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
     handles: BTreeMap<Path, AbortHandle>,
     session: Option<AbortHandle>,
-    gates: BTreeMap<Path, GateRun>,
+    gates: BTreeMap<Path, Sampling>,
     quick: u32,
 }
 
@@ -59,6 +60,7 @@ enum Task {
     Look(Path),
     Sample(Path),
     Renew(Path),
+    Pick(Path),
     Session,
 }
 
@@ -66,6 +68,12 @@ enum Answer {
     Outcome(Result<Outcome, Problem>),
     Preview(Box<Attempt>, Result<Preview, Problem>),
     Looked(Found, Value),
+}
+
+impl From<Result<Outcome, Problem>> for Answer {
+    fn from(answer: Result<Outcome, Problem>) -> Self {
+        Self::Outcome(answer)
+    }
 }
 
 enum Turn {
@@ -100,6 +108,8 @@ impl Drive {
     }
 
     async fn turn(&mut self, signals: &mut Signals) -> Result<Turn, RunError> {
+        let news = self.log.take_news();
+        self.tell(&news);
         if self.log.state.epoch != self.epoch {
             return Ok(Turn::Is(Ending::Lost));
         }
@@ -154,7 +164,8 @@ impl Drive {
         match command {
             Command::Call { path } if !self.flight.paths.contains(&path) => self.call(path, false).await,
             Command::Renew { path } if !self.flight.paths.contains(&path) => self.call(path, true).await,
-            Command::Judge { path, .. } if !self.flight.paths.contains(&path) => self.sample(path, now, now).await,
+            Command::Judge { path, .. } if !self.flight.paths.contains(&path) => self.sample(path, now).await,
+            Command::Pick { path } if !self.flight.picks.contains(&path) => self.pick(path).await,
             Command::Reconcile { path, not_before } if !self.flight.paths.contains(&path) => {
                 self.look(path, not_before).await
             }
@@ -163,6 +174,7 @@ impl Drive {
             | Command::Renew { .. }
             | Command::Reconcile { .. }
             | Command::Judge { .. }
+            | Command::Pick { .. }
             | Command::Session
             | Command::Emit(_)
             | Command::Wake(_) => Ok(()),
@@ -189,33 +201,10 @@ impl Drive {
             }
             Ok(attempt) => {
                 let task = if renew { Task::Renew(path.clone()) } else { Task::Call(path.clone()) };
-                let work = async move { Answer::Outcome(attempt.run().await) };
-                self.spawn(path, task, work, true, began);
+                self.spawn(path, task, attempt.run(), true, began);
                 Ok(())
             }
             Err(problem) if renew => self.not_renewed(&path, problem).await,
-            Err(problem) => self.failed(&path, problem).await,
-        }
-    }
-
-    async fn sample(&mut self, path: Path, at: Timestamp, now: Timestamp) -> Result<(), RunError> {
-        let Some((step, _)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
-        if !self.gates.contains_key(&path) {
-            let key = path.key(&self.log.runbook, &self.log.state);
-            self.engine.observer.began(&self.watched(), &key, step);
-        }
-        match self.prepare(&path) {
-            Ok(attempt) => {
-                let clock = self.engine.clock.clone();
-                let work = async move {
-                    if at > now {
-                        clock.sleep_until(at).await;
-                    }
-                    Answer::Outcome(attempt.run().await)
-                };
-                self.spawn(path.clone(), Task::Sample(path), work, true, at);
-                Ok(())
-            }
             Err(problem) => self.failed(&path, problem).await,
         }
     }
@@ -227,12 +216,11 @@ impl Drive {
         let began = self.engine.clock.now();
         let (handle, registration) = AbortHandle::new_pair();
         self.session = Some(handle);
-        let work = async move {
-            let run = async { sessions.run(request?).await.map(Outcome::plain) };
-            Answer::Outcome(run.await)
-        };
+        let work = async move { sessions.run(request?).await.map(Outcome::plain) };
         let work = Abortable::new(work, registration);
-        self.tasks.push(async move { Finished { task: Task::Session, began, answer: work.await.ok() } }.boxed());
+        self.tasks.push(
+            async move { Finished { task: Task::Session, began, answer: work.await.ok().map(Into::into) } }.boxed(),
+        );
         Ok(())
     }
 
@@ -263,18 +251,19 @@ impl Drive {
         &mut self,
         path: Path,
         task: Task,
-        work: impl Future<Output = Answer> + Send + 'static,
+        work: impl Future<Output = impl Into<Answer>> + Send + 'static,
         may_be_cut: bool,
         began: Timestamp,
     ) {
-        self.flight.paths.insert(path.clone());
+        let flying = if matches!(task, Task::Pick(_)) { &mut self.flight.picks } else { &mut self.flight.paths };
+        flying.insert(path.clone());
         if may_be_cut {
             let (handle, registration) = AbortHandle::new_pair();
             self.handles.insert(path, handle);
             let work = Abortable::new(work, registration);
-            self.tasks.push(async move { Finished { task, began, answer: work.await.ok() } }.boxed());
+            self.tasks.push(async move { Finished { task, began, answer: work.await.ok().map(Into::into) } }.boxed());
         } else {
-            self.tasks.push(async move { Finished { task, began, answer: Some(work.await) } }.boxed());
+            self.tasks.push(async move { Finished { task, began, answer: Some(work.await.into()) } }.boxed());
         }
     }
 
@@ -333,20 +322,18 @@ impl Drive {
         let (mut events, mut again) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(Finished { task, began, answer }) = next {
-            let act = match &task {
-                Task::Act(_) => true,
-                Task::Renew(path) => self.is_act(path),
-                Task::Call(_) | Task::Preview(_) | Task::Look(_) | Task::Sample(_) | Task::Session => false,
-            };
             match &task {
                 // It goes on with the act, or ends, when its answer has been looked at.
                 Task::Preview(path) if answer.is_some() => drop(self.handles.remove(path)),
-                Task::Call(path)
-                | Task::Preview(path)
-                | Task::Act(path)
-                | Task::Look(path)
-                | Task::Renew(path)
-                | Task::Sample(path) => self.landed(path, act),
+                Task::Call(path) | Task::Preview(path) | Task::Look(path) | Task::Sample(path) => {
+                    self.landed(path, false);
+                }
+                Task::Act(path) => self.landed(path, true),
+                Task::Renew(path) => self.landed(path, self.is_act(path)),
+                Task::Pick(path) => {
+                    self.flight.picks.remove(path);
+                    self.handles.remove(path);
+                }
                 Task::Session => self.flight.session = false,
             }
             match (task, answer) {
@@ -359,6 +346,7 @@ impl Drive {
                     events.extend(event);
                     again.extend(at.map(|at| (path, at)));
                 }
+                (Task::Pick(path), Some(Answer::Outcome(answer))) => events.push(self.picked(&path, answer)),
                 (Task::Session, Some(Answer::Outcome(answer))) => {
                     events.push(ended(Key::session(), Number(1), answer));
                 }
@@ -382,9 +370,8 @@ impl Drive {
             next = self.next_finished();
         }
         self.append(events).await?;
-        let now = self.engine.clock.now();
         for (path, at) in again {
-            self.sample(path, at, now).await?;
+            self.sample(path, at).await?;
         }
         Ok(())
     }
@@ -411,8 +398,7 @@ impl Drive {
     /// The step itself is done and stays done; whoever needed it fails.
     async fn not_renewed(&mut self, path: &Path, problem: Problem) -> Result<(), RunError> {
         let (key, _) = self.attempt(path);
-        let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
-        self.fail_whoever_needs(path, Problem { message, ..problem }).await
+        self.fail_whoever_needs(path, not_renewed(&key, problem)).await
     }
 
     async fn fail_whoever_needs(&mut self, renewed: &Path, problem: Problem) -> Result<(), RunError> {
@@ -428,62 +414,15 @@ impl Drive {
 
     async fn failed(&mut self, path: &Path, problem: Problem) -> Result<(), RunError> {
         self.gates.remove(path);
-        let (key, attempt) = self.attempt(path);
-        let slot = path.find(&self.log.runbook, &self.log.state).map(|(_, slot)| &slot.status);
-        let event = match slot {
-            // That nobody could look is no news about the act.
-            Some(Status::Unknown { .. }) => {
-                let evidence = json!({ "looks": [], "problem": problem });
-                Event::Reconciled { key, attempt, verdict: Found::CannotTell, evidence }
-            }
-            _ => Event::Failed { key, attempt, problem },
-        };
+        let (key, _) = self.attempt(path);
+        let slot = path.find(&self.log.runbook, &self.log.state).map(|(_, slot)| slot);
+        let event = not_begun(key, slot, problem);
         self.append(vec![event]).await
     }
 
     fn attempt(&self, path: &Path) -> (Key, Number) {
         let attempts = path.find(&self.log.runbook, &self.log.state).map_or(0, |(_, slot)| slot.attempts);
         (path.key(&self.log.runbook, &self.log.state), Number(attempts + 1))
-    }
-
-    /// One sample of a gate is known: the gate ends, or is sampled again at the moment given.
-    fn sampled(
-        &mut self,
-        path: &Path,
-        answer: Result<Outcome, Problem>,
-        began: Timestamp,
-    ) -> (Option<Event>, Option<Timestamp>) {
-        let Some((step, slot)) = path.find(&self.log.runbook, &self.log.state) else { return (None, None) };
-        let Kind::Gate(gate) = &step.kind else { return (None, None) };
-        let now = self.engine.clock.now();
-        let waiting = match slot.status {
-            Status::Waiting { until } => Some(until),
-            _ => None,
-        };
-        let until = waiting.unwrap_or_else(|| began.plus(gate.passes.within));
-        let (mut judgement, seen) = match answer {
-            Ok(outcome) => judge(&self.log.runbook, &self.log.state, path, (step, gate), outcome),
-            Err(problem) => unanswered(&problem),
-        };
-        self.engine.hosts.redact_text(&mut judgement.why);
-        let mut run = self.gates.remove(path).unwrap_or_default();
-        let decision = run.sample(&gate.passes, judgement.verdict, began, now, until);
-        let key = path.key(&self.log.runbook, &self.log.state);
-        let verdict = match decision {
-            Decision::Passed => Verdict::Pass,
-            Decision::Stopped(verdict) => verdict,
-            Decision::Again(at) => {
-                let count = run.samples().count;
-                let sample =
-                    Sample { verdict: judgement.verdict, why: judgement.why, count, streak: run.streak(), until };
-                self.engine.observer.sampled(&self.watched(), &key, &sample);
-                let begins_to_wait = waiting.is_none() && !gate.passes.within.is_zero();
-                self.gates.insert(path.clone(), run);
-                return (begins_to_wait.then_some(Event::Waiting { key, until }), Some(at));
-            }
-        };
-        let samples = run.samples();
-        (Some(Event::Judged { key, verdict, why: judgement.why, samples, seen }), None)
     }
 
     fn watched(&self) -> Watched<'_> {
@@ -526,6 +465,24 @@ impl Drive {
         for envelope in envelopes {
             self.engine.observer.event(&self.watched(), envelope);
         }
+    }
+}
+
+/// The failure of whoever needed a step that could not be done again.
+pub(super) fn not_renewed(key: &Key, problem: Problem) -> Problem {
+    let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
+    Problem { message, ..problem }
+}
+
+/// A call that could not even begin, as an event. That nobody could look is no news about the act.
+pub(super) fn not_begun(key: Key, slot: Option<&Slot>, problem: Problem) -> Event {
+    let attempt = Number(slot.map_or(0, |slot| slot.attempts) + 1);
+    match slot.map(|slot| &slot.status) {
+        Some(Status::Unknown { .. }) => {
+            let evidence = json!({ "looks": [], "problem": problem });
+            Event::Reconciled { key, attempt, verdict: Found::CannotTell, evidence }
+        }
+        _ => Event::Failed { key, attempt, problem },
     }
 }
 

@@ -18,11 +18,19 @@ pub(super) fn judge(
     outcome: Outcome,
 ) -> (Judgement, Value) {
     let seen = outcome.output;
+    if let Some(judgement) = must_fail(runbook, state, path, gate, &seen) {
+        return (judgement, seen);
+    }
     let own = outcome.judgement.filter(|_| gate.judges);
     if let Some(judgement) = own.as_ref().filter(|judgement| judgement.verdict != Verdict::Pass) {
         return (judgement.clone(), seen);
     }
     let scope = StepScope::new(runbook, state, path).with_seen(&seen);
+    let hopeless = gate.passes.fail_if.as_ref().and_then(|fail_if| expr::truth(&fail_if.that, &scope).err());
+    if let Some(error) = hopeless {
+        let why = format!("`fail_if` cannot be evaluated: {error}");
+        return (Judgement { verdict: Verdict::Inconclusive, why }, seen);
+    }
     let objection = gate.expect.iter().find_map(|expect| objection(step, expect, &scope));
     if let Some(judgement) = objection {
         return (judgement, seen);
@@ -35,6 +43,21 @@ pub(super) fn judge(
         }
     });
     (judgement, seen)
+}
+
+/// The word of `fail_if`, when it holds: whatever else was seen, this gate will not pass.
+pub(super) fn must_fail(runbook: &Checked, state: &State, path: &Path, gate: &Gate, seen: &Value) -> Option<Judgement> {
+    let fail_if = gate.passes.fail_if.as_ref()?;
+    let scope = StepScope::new(runbook, state, path).with_seen(seen);
+    let holds = expr::truth(&fail_if.that, &scope) == Ok(true);
+    holds.then(|| Judgement { verdict: Verdict::Fail, why: format!("`fail_if` holds: {}", fail_if.text) })
+}
+
+/// What `progress` gives; nothing where it cannot be evaluated or is none.
+pub(super) fn progress(runbook: &Checked, state: &State, path: &Path, gate: &Gate, seen: &Value) -> Option<Value> {
+    let progress = gate.passes.progress.as_ref()?;
+    let scope = StepScope::new(runbook, state, path).with_seen(seen);
+    expr::eval(&progress.value, &scope).ok().filter(|value| !value.is_null())
 }
 
 /// A sample that could not be taken is no verdict at all.

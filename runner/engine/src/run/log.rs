@@ -5,29 +5,42 @@ use std::sync::Arc;
 use serde_json::Value;
 use sluice_plugin::Timestamp;
 
-use super::RunError;
+use super::{Hosts, RunError, clean};
 use crate::ids::{RunId, Sha256};
-use crate::journal::chain::{decode, encode, version_of};
+use crate::journal::chain::{
+    Verified, blob_hash, blob_reference, body_of, encode, encode_elsewhere, may_refer, verify, version_of,
+};
 use crate::journal::{
     AppendError, Durability, Envelope, Epoch, Event, Found, Record, Ruling, Store, StoreError, Version,
 };
 use crate::machine::{Illegal, State, apply};
 use crate::runbook::checked::Checked;
 
-/// Values above this many bytes are kept as blobs; an event stays under 64 KiB.
+/// What is above this many bytes is kept as a blob; an event stays under 64 KiB.
 const LARGE: usize = 48 * 1024;
-const BLOB_KEY: &str = "$blob";
+
+/// So often an append that came to nothing is tried again.
+const PATIENCE: u32 = 5;
 
 pub(super) struct Log {
     pub(super) run: RunId,
     pub(super) runbook: Arc<Checked>,
     pub(super) state: State,
     version: Version,
+    /// The last event that was ever read or written here: it cannot be undone.
+    seen: Version,
+    /// Up to this ordinal every event was handed out, or waits in `news`.
+    told: u64,
+    news: Vec<Envelope>,
+    /// Appends in a row that were not written, without the store saying so.
+    unsure: u32,
     store: Arc<dyn Store>,
+    hosts: Arc<dyn Hosts>,
 }
 
 /// What became of an append.
 pub(super) enum Appended {
+    /// With what others had written before.
     Yes(Vec<Envelope>),
     /// The journal had moved on; the state is now what it says, and the events were not written and come back.
     Moved(Vec<Event>),
@@ -36,16 +49,27 @@ pub(super) enum Appended {
 }
 
 impl Log {
-    pub(super) fn new(run: RunId, runbook: Arc<Checked>, store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(run: RunId, runbook: Arc<Checked>, store: Arc<dyn Store>, hosts: Arc<dyn Hosts>) -> Self {
         let state = State::new(&runbook);
-        Self { run, runbook, state, version: Version::START, store }
+        let (version, seen) = (Version::START, Version::START);
+        Self { run, runbook, state, version, seen, told: 0, news: Vec::new(), unsure: 0, store, hosts }
     }
 
     pub(super) fn ordinal(&self) -> u64 {
         self.version.ordinal
     }
 
-    /// Appends all of the events or none.
+    /// The end of the journal as it is known here.
+    pub(super) fn head(&self) -> Version {
+        self.version
+    }
+
+    /// Events that nobody was told of yet: others wrote them.
+    pub(super) fn take_news(&mut self) -> Vec<Envelope> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Appends all of the events or none. Nothing is written that was not cleaned of secrets here.
     pub(super) async fn append(
         &mut self,
         events: Vec<Event>,
@@ -58,7 +82,8 @@ impl Log {
         let mut envelopes = Vec::with_capacity(events.len());
         let mut version = self.version;
         let mut events = events.into_iter();
-        while let Some(event) = events.next() {
+        while let Some(mut event) = events.next() {
+            clean::event(&*self.hosts, &mut event);
             let ordinal = version.ordinal + 1;
             let envelope = Envelope { ordinal, at: now, epoch, actor: actor.to_owned(), event };
             if let Err(illegal) = apply(&self.runbook, &mut self.state, &envelope) {
@@ -75,22 +100,39 @@ impl Log {
             envelopes.push(envelope);
         }
         match self.store.append(&self.run, self.version, &records, durability).await {
-            Ok(version) => self.version = version,
+            Ok(version) => self.is_at(version),
             Err(AppendError::Conflict) => {
                 self.reload().await?;
                 return Ok(Appended::Moved(events_of(envelopes)));
             }
-            Err(AppendError::Ambiguous(_)) => {
+            Err(AppendError::Ambiguous(why)) => {
                 let written = self.is_written(&records).await?;
                 if !written {
+                    self.unsure += 1;
+                    if self.unsure > PATIENCE {
+                        return Err(
+                            StoreError::Unreachable(format!("it took none of {PATIENCE} appends: {why}")).into()
+                        );
+                    }
                     self.reload().await?;
                     return Ok(Appended::Moved(events_of(envelopes)));
                 }
-                self.version = version;
+                self.is_at(version);
             }
             Err(AppendError::Store(error)) => return Err(error.into()),
         }
-        Ok(Appended::Yes(envelopes))
+        self.unsure = 0;
+        self.told = self.told.max(self.version.ordinal);
+        let mut news = self.take_news();
+        news.extend(envelopes);
+        Ok(Appended::Yes(news))
+    }
+
+    fn is_at(&mut self, version: Version) {
+        self.version = version;
+        if version.ordinal >= self.seen.ordinal {
+            self.seen = version;
+        }
     }
 
     /// Reads what others appended. True when there was something.
@@ -99,10 +141,9 @@ impl Log {
         if records.is_empty() {
             return Ok(false);
         }
-        match decode(&records, self.version) {
-            Ok(_) => drop(self.fold(&records).await?),
-            // What this process believed to be the end is not in the store: only the store is right.
-            Err(_) => self.reload().await?,
+        if self.fold(&records).await.is_err() {
+            // What this process believed to be the end is not in the store, or nothing can follow it.
+            self.reload().await?;
         }
         Ok(true)
     }
@@ -112,20 +153,36 @@ impl Log {
         self.state = State::new(&self.runbook);
         self.version = Version::START;
         let records = self.store.read(&self.run, 0).await?;
+        self.still_there(&records)?;
         self.fold(&records).await.map(drop)
+    }
+
+    /// What happened cannot be gone: going on from an older journal would do things twice.
+    fn still_there(&self, records: &[Record]) -> Result<(), RunError> {
+        let Some(before) = self.seen.ordinal.checked_sub(1) else { return Ok(()) };
+        let found = usize::try_from(before).ok().and_then(|at| records.get(at));
+        if found.is_some_and(|record| version_of(record) == self.seen) {
+            return Ok(());
+        }
+        let left = u64::try_from(records.len()).unwrap_or(u64::MAX);
+        Err(RunError::Rewritten { run: self.run.clone(), seen: self.seen.ordinal, left })
     }
 
     /// Adds records that were read, and gives their events as they were meant, large values in place.
     pub(super) async fn fold(&mut self, records: &[Record]) -> Result<Vec<Envelope>, RunError> {
         let mut envelopes = Vec::with_capacity(records.len());
-        for (mut envelope, record) in decode(records, self.version)?.into_iter().zip(records) {
-            self.expand(&mut envelope.event).await?;
+        for (verified, record) in verify(records, self.version)?.into_iter().zip(records) {
+            let envelope = self.understood(verified).await?;
             apply(&self.runbook, &mut self.state, &envelope).map_err(|illegal| RunError::Journal {
                 run: self.run.clone(),
                 ordinal: envelope.ordinal,
                 why: illegal.to_string(),
             })?;
-            self.version = version_of(record);
+            self.is_at(version_of(record));
+            if self.told < envelope.ordinal {
+                self.told = envelope.ordinal;
+                self.news.push(envelope.clone());
+            }
             envelopes.push(envelope);
         }
         Ok(envelopes)
@@ -140,48 +197,70 @@ impl Log {
         let record = encode(envelope, version)?;
         let large = record.bytes.len() > LARGE;
         // A value that looks like a reference would be read as one: it is kept as a blob, whatever its size.
-        let key = BLOB_KEY.as_bytes();
-        if !large && !record.bytes.windows(key.len()).any(|bytes| bytes == key) {
+        if !large && !may_refer(&record.bytes) {
             return Ok(record);
         }
         let mut small = envelope.clone();
-        for value in large_values(&mut small.event).into_iter().flatten() {
-            if !large && blob_hash(value).is_none() {
-                continue;
-            }
+        if let Some(value) = large_value(&mut small.event).filter(|value| large || blob_hash(value).is_some()) {
             let bytes = serde_json::to_vec(value).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            let hash = self.store.put_blob(&bytes).await?;
-            *value = serde_json::json!({ BLOB_KEY: hash });
+            *value = blob_reference(&self.store.put_blob(&bytes).await?);
         }
-        Ok(encode(&small, version)?)
+        let record = encode(&small, version)?;
+        if record.bytes.len() <= LARGE {
+            return Ok(record);
+        }
+        // It is large elsewhere: the items of a loop, for one.
+        let body = self.store.put_blob(&body_of(&small.event)?).await?;
+        Ok(encode_elsewhere(&small, &body, version)?)
     }
 
-    async fn expand(&self, event: &mut Event) -> Result<(), RunError> {
-        for value in large_values(event).into_iter().flatten() {
-            let Some(hash) = blob_hash(value) else { continue };
-            let bytes = self.store.get_blob(&hash).await?;
-            let missing = || StoreError::Corrupt(format!("blob {hash} of run {} is missing", self.run));
-            *value = serde_json::from_slice(&bytes.ok_or_else(missing)?)
-                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        }
-        Ok(())
+    /// The event of a verified record, with what is kept as blobs in its place.
+    async fn understood(&self, verified: Verified) -> Result<Envelope, RunError> {
+        understood(&*self.store, &self.run, verified).await
     }
+}
+
+/// The event of a verified record of this run, with what is kept as blobs in its place.
+pub(super) async fn understood(store: &dyn Store, run: &RunId, verified: Verified) -> Result<Envelope, RunError> {
+    let ordinal = verified.ordinal;
+    let verified = match verified.body_elsewhere() {
+        Some(hash) => {
+            let text = String::from_utf8(blob(store, run, ordinal, &hash).await?);
+            verified.with_body(text.map_err(|error| StoreError::Corrupt(error.to_string()))?)
+        }
+        None => verified,
+    };
+    let mut envelope = verified.envelope().map_err(StoreError::from)?;
+    if let Some(value) = large_value(&mut envelope.event)
+        && let Some(hash) = blob_hash(value)
+    {
+        let bytes = blob(store, run, ordinal, &hash).await?;
+        *value = serde_json::from_slice(&bytes).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    }
+    Ok(envelope)
+}
+
+async fn blob(store: &dyn Store, run: &RunId, ordinal: u64, hash: &Sha256) -> Result<Vec<u8>, RunError> {
+    let missing = || StoreError::Corrupt(format!("blob {hash}, which event {ordinal} of run {run} names, is missing"));
+    Ok(store.get_blob(hash).await?.ok_or_else(missing)?)
 }
 
 fn events_of(envelopes: Vec<Envelope>) -> Vec<Event> {
     envelopes.into_iter().map(|envelope| envelope.event).collect()
 }
 
-/// The values of an event that can be large.
-fn large_values(event: &mut Event) -> [Option<&mut Value>; 2] {
-    let one = match event {
-        Event::Reconciled { verdict: Found::Done { output }, evidence, .. } => return [Some(output), Some(evidence)],
-        Event::Reconciled { evidence: value, .. } => Some(value),
-        Event::Settled { verdict: Ruling::Done { output }, .. } => Some(output),
-        Event::Started { inputs: value, .. }
+/// The value of an event that is kept by itself when it is large.
+pub(crate) fn large_value(event: &mut Event) -> Option<&mut Value> {
+    match event {
+        // Evidence beside an output goes with the whole event where it is large.
+        Event::Reconciled { verdict: Found::Done { output: value }, .. }
+        | Event::Settled { verdict: Ruling::Done { output: value }, .. }
+        | Event::Reconciled { evidence: value, .. }
+        | Event::Started { inputs: value, .. }
         | Event::Done { output: value, .. }
         | Event::Renewed { output: value, .. }
-        | Event::Judged { seen: value, .. } => Some(value),
+        | Event::Judged { seen: value, .. }
+        | Event::Picked { seen: value, .. } => Some(value),
         Event::Failed { problem, .. } => problem.details.as_mut(),
         Event::Claimed { .. }
         | Event::Entered { .. }
@@ -194,11 +273,5 @@ fn large_values(event: &mut Event) -> [Option<&mut Value>; 2] {
         | Event::Parked
         | Event::Interrupted
         | Event::Ended { .. } => None,
-    };
-    [one, None]
-}
-
-fn blob_hash(value: &Value) -> Option<Sha256> {
-    let object = value.as_object().filter(|object| object.len() == 1)?;
-    Sha256::from_hex(object.get(BLOB_KEY)?.as_str()?)
+    }
 }

@@ -4,12 +4,15 @@
 
 mod act;
 mod attempt;
+mod clean;
 mod drive;
 mod gate;
 mod judge;
 mod log;
 mod open;
 mod plan;
+mod progress;
+mod replay;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +27,14 @@ use crate::machine::State;
 use crate::registry::Registry;
 use crate::runbook::checked::{Checked, Step};
 
-pub use gate::{Decision, GateRun};
+pub use gate::{Decision, GateRun, Look};
+pub(crate) use log::large_value;
 pub use open::{Loaded, OpenError, Order, Recheck, index_entry};
-pub use plan::{Plan, Planned, What};
+pub use plan::{
+    Altered, Binding, Change, Changes, Counts, InventorySource, MadeFrom, Plan, Planned, Sources, Unbound, What,
+};
+pub use progress::Course;
+pub use replay::{Difference, Replayed};
 
 /// What a run needs of the world. One per process.
 #[derive(Clone)]
@@ -126,6 +134,10 @@ pub struct Sample {
     /// How many passes in a row.
     pub streak: u32,
     pub until: Timestamp,
+    /// What the gate's `progress` gave last: a number or text.
+    pub progress: Option<Value>,
+    /// When a number that falls will be at zero, if it goes on like this.
+    pub left: Option<Duration>,
 }
 
 /// What a person at the terminal does to a run in flight.
@@ -156,4 +168,10 @@ pub enum RunError {
     Store(#[from] StoreError),
     #[error("the journal of run {run} makes no sense at event {ordinal}: {why}")]
     Journal { run: RunId, ordinal: u64, why: String },
+    /// A store restored from a backup, most likely.
+    #[error(
+        "the journal of run {run} no longer holds event {seen}, which was seen in it before; it has {left} now, so the \
+         store was restored from a backup or changed by hand, and acts may be missing in it"
+    )]
+    Rewritten { run: RunId, seen: u64, left: u64 },
 }

@@ -7,20 +7,17 @@ use serde_json::Value;
 use sluice_plugin::{ActionName, Attempt, Timestamp};
 
 use super::drive::Drive;
-use super::log::{Appended, Log};
+use super::log::{Appended, Log, understood};
 use super::{Alive, Ending, Engine, RunError, Signals, Watched};
 use crate::ids::{RunId, Sha256};
-use crate::journal::chain::decode;
+use crate::journal::chain::verify;
 use crate::journal::{
     CancelHow, Durability, Envelope, Epoch, Event, IndexEntry, Key, Outcome, Owner, Ruling, Snapshot, StoreError,
     Trigger, Version,
 };
 use crate::machine::path::locate;
-use crate::machine::{State, Status};
+use crate::machine::{SEMANTICS, State, Status};
 use crate::runbook::checked::{Checked, Kind};
-
-/// What the journal says of how a run is walked. Raised when `next` or `apply` change their meaning.
-const SEMANTICS: u16 = 1;
 
 /// A run to begin.
 pub struct Order {
@@ -39,6 +36,8 @@ pub struct Loaded {
     pub snapshot: Snapshot,
     pub state: State,
     pub envelopes: Vec<Envelope>,
+    /// Where the journal ended when it was read: whoever notes it can tell later whether anything before was changed.
+    pub head: Version,
 }
 
 /// Why a run cannot be opened.
@@ -82,10 +81,11 @@ impl Engine {
         let snapshot = self.snapshot(&order);
         let bytes = serde_json::to_vec(&snapshot).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let hash = self.store.put_blob(&bytes).await?;
-        let mut log = Log::new(order.run.clone(), order.runbook.clone(), self.store.clone());
+        let mut log = Log::new(order.run.clone(), order.runbook.clone(), self.store.clone(), self.hosts.clone());
         let epoch = Epoch(1);
         let events = vec![
             Event::Started {
+                run: Some(order.run.clone()),
                 runbook: order.runbook.name.to_string(),
                 snapshot: hash,
                 inputs: order.inputs,
@@ -221,22 +221,25 @@ impl Engine {
     /// Reads a run without touching it.
     pub async fn load(&self, run: &RunId, recheck: Recheck<'_>) -> Result<Loaded, OpenError> {
         let (log, snapshot, envelopes) = self.open(run, recheck).await?;
-        Ok(Loaded { run: run.clone(), runbook: log.runbook, snapshot, state: log.state, envelopes })
+        let head = log.head();
+        Ok(Loaded { run: run.clone(), runbook: log.runbook, snapshot, state: log.state, envelopes, head })
     }
 
     async fn open(&self, run: &RunId, recheck: Recheck<'_>) -> Result<(Log, Snapshot, Vec<Envelope>), OpenError> {
         let records = self.store.read(run, 0).await?;
-        let first = decode(records.get(..1).unwrap_or_default(), Version::START)?;
-        let Some(Event::Started { snapshot, .. }) = first.first().map(|envelope| &envelope.event) else {
+        let Some(first) = verify(records.get(..1).unwrap_or_default(), Version::START)?.pop() else {
             return Err(OpenError::NoRun(run.clone()));
         };
-        let bytes = self.store.get_blob(snapshot).await?;
+        let snapshot = supported(run, &understood(&*self.store, run, first).await?)?;
+        let bytes = self.store.get_blob(&snapshot).await?;
         let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("the snapshot of run {run} is missing")))?;
         let snapshot: Snapshot = serde_json::from_slice(&bytes)
             .map_err(|error| StoreError::Corrupt(format!("the snapshot of run {run} cannot be read: {error}")))?;
         let runbook = recheck(&snapshot).map_err(|why| OpenError::Runbook { run: run.clone(), why })?;
-        let mut log = Log::new(run.clone(), Arc::new(runbook), self.store.clone());
+        let mut log = Log::new(run.clone(), Arc::new(runbook), self.store.clone(), self.hosts.clone());
         let envelopes = log.fold(&records).await?;
+        // What was there before is no news.
+        drop(log.take_news());
         Ok((log, snapshot, envelopes))
     }
 
@@ -295,6 +298,24 @@ impl Engine {
     async fn index(&self, run: &RunId, state: &State, ordinal: u64) -> Result<(), RunError> {
         Ok(self.store.put(&index_entry(run, state, ordinal)).await?)
     }
+}
+
+/// The blob of the snapshot, from a first event that is this run's and was written for a Sluice like this one.
+pub(super) fn supported(run: &RunId, first: &Envelope) -> Result<Sha256, OpenError> {
+    let Event::Started { run: bound, snapshot, semantics, .. } = &first.event else {
+        return Err(StoreError::Corrupt(format!("the journal of run {run} does not begin with its start")).into());
+    };
+    if let Some(other) = bound.as_ref().filter(|bound| *bound != run) {
+        return Err(StoreError::Corrupt(format!("the journal of run {run} is that of run {other}")).into());
+    }
+    if *semantics > SEMANTICS {
+        return Err(StoreError::TooNew(format!(
+            "run {run} was started with semantics {semantics}, this Sluice knows up to {SEMANTICS}; use the version that \
+             started it"
+        ))
+        .into());
+    }
+    Ok(*snapshot)
 }
 
 /// What the list of runs says of one.

@@ -1,130 +1,91 @@
 //! What a run would do: reads are done for real, each gate is sampled once, nothing is changed and nothing journaled.
 //!
 //! The pure core walks the runbook as in a run; what cannot be known before an act is skipped and says after which step
-//! it is known.
+//! it is known. What comes out is a [`Plan`], a value.
+
+mod changes;
+mod made_from;
+mod value;
 
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use serde::Serialize;
-use serde_json::Value;
-use sluice_plugin::{ActionName, Attempt as Number, Effect, GateClass, Outcome, Preview, Problem, Verdict};
+use serde_json::{Value, json};
+use sluice_plugin::{Attempt as Number, ByHand, Effect, ONLY_IN_A_RUN, Preview, Purpose, Verdict};
 
-use super::Engine;
 use super::attempt::Attempt;
 use super::judge::{judge, unanswered};
+use super::{Engine, clean};
 use crate::ids::{RunId, Sha256};
 use crate::journal::{Envelope, Epoch, Event, Item, Key, Owner, Phase, Samples, Trigger};
-use crate::machine::path::{Path, locate};
+use crate::machine::Status;
+use crate::machine::path::{Path, Root, locate};
 use crate::machine::scope::StepScope;
-use crate::machine::{Command, InFlight, State, apply, fill, is_act, next};
+use crate::machine::{Command, InFlight, State, apply, fill, is_act, next, pick};
 use crate::runbook::checked::{Checked, Kind, Step};
 use crate::source::Span;
 
-/// A plan is a value; nothing is decided anew from it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Plan {
-    pub runbook: String,
-    /// Where the runbook came from.
-    pub origin: String,
-    pub inputs: Value,
-    pub steps: Vec<Planned>,
-    /// A session follows the steps.
-    pub session: bool,
-}
-
-/// One step of a plan, in the order of the run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Planned {
-    pub key: Key,
-    pub summary: Option<String>,
-    pub action: Option<ActionName>,
-    pub effect: Effect,
-    pub gate: Option<GateClass>,
-    pub what: What,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
-pub enum What {
-    /// A loop, and the items it goes over.
-    Loop {
-        items: Vec<String>,
-    },
-    /// A read, done for real.
-    Read {
-        output: Value,
-    },
-    /// One sample of a gate.
-    Sample {
-        verdict: Verdict,
-        why: String,
-        seen: Value,
-    },
-    /// What would be done, bound to real ids, and what is known about it.
-    Would {
-        binding: Value,
-        facts: Value,
-    },
-    /// The world is there already.
-    Already {
-        output: Value,
-    },
-    /// The act would be refused.
-    Refused {
-        why: String,
-    },
-    /// The action cannot say beforehand what it would do; this is its input.
-    WouldCall {
-        with: Value,
-    },
-    /// `when` says no.
-    Skipped,
-    /// Known only after this step.
-    KnownAfter {
-        step: String,
-    },
-    Failed {
-        problem: Problem,
-    },
-}
+pub use changes::{Change, Changes};
+pub use value::{Altered, Binding, Counts, InventorySource, MadeFrom, Plan, Planned, Sources, Unbound, What};
 
 struct Planner<'a> {
     engine: &'a Engine,
     run: RunId,
     runbook: &'a Checked,
     state: State,
+    made_from: MadeFrom,
     planned: Vec<Planned>,
     /// Steps without an output, and after which step it will be there.
     unknown: BTreeMap<Span, String>,
 }
 
+/// What was learnt of one step.
+struct Look {
+    what: What,
+    by_hand: Vec<ByHand>,
+}
+
 impl Engine {
     /// Plans a run. Reads that fail are part of the plan.
-    pub async fn plan(&self, runbook: &Checked, origin: &str, inputs: Value) -> Plan {
+    pub async fn plan(&self, runbook: &Checked, sources: impl Into<Sources>, mut inputs: Value) -> Plan {
+        let sources = sources.into();
+        self.hosts.redact(&mut inputs);
         let mut planner = Planner {
             engine: self,
             run: RunId::new(0, [0; 10]),
             runbook,
             state: State::new(runbook),
+            made_from: made_from::made_from(runbook, &self.registry, &inputs, &sources),
             planned: Vec::new(),
             unknown: BTreeMap::new(),
         };
         planner.begin(inputs.clone());
         planner.walk().await;
+        let Planner { made_from, planned, .. } = planner;
         Plan {
             runbook: runbook.name.to_string(),
-            origin: origin.to_owned(),
+            sources,
             inputs,
-            steps: planner.planned,
+            digest: value::digest_of(&made_from, &planned),
+            made_from,
+            steps: planned,
             session: runbook.session.is_some(),
         }
     }
 }
 
+/// A loop that reads to choose its next item.
+fn choice(commands: &[Command]) -> Option<Path> {
+    commands.iter().find_map(|command| match command {
+        Command::Pick { path } => Some(path.clone()),
+        _ => None,
+    })
+}
+
 impl Planner<'_> {
     fn begin(&mut self, inputs: Value) {
         self.apply(Event::Started {
+            run: None,
             runbook: self.runbook.name.to_string(),
             snapshot: Sha256::ZERO,
             inputs,
@@ -147,6 +108,11 @@ impl Planner<'_> {
                 self.decide((*event).clone());
                 continue;
             }
+            if let Some(path) = choice(&commands) {
+                let event = self.choose(&path).await;
+                self.apply(event);
+                continue;
+            }
             let paths: Vec<Path> = commands.iter().filter_map(Command::path).cloned().collect();
             if paths.is_empty() {
                 if self.state.phase != Phase::Session {
@@ -159,57 +125,124 @@ impl Planner<'_> {
             let engine = self.engine;
             let before = &*self;
             let looked = join_all(paths.iter().map(|path| before.look(engine, path))).await;
-            for (path, what) in paths.into_iter().zip(looked) {
-                self.put(&path, what);
+            for (path, look) in paths.into_iter().zip(looked) {
+                self.put(&path, look);
             }
         }
     }
 
     /// What the core decided without asking anybody; wrong where it rests on something unknown.
-    fn decide(&mut self, event: Event) {
+    fn decide(&mut self, mut event: Event) {
+        clean::event(&*self.engine.hosts, &mut event);
         let path = event.key().and_then(|key| locate(key, self.runbook, &self.state));
         let Some(path) = path else { return self.apply(event) };
-        if let Some(step) = self.waits_for(&path) {
-            return self.put(&path, What::KnownAfter { step });
+        let is_choice = self.is_choice(&event, &path);
+        if is_choice && (self.waits_for(&path).is_some() || !matches!(event, Event::Picked { .. })) {
+            let first = pick::first(self.runbook, &self.state, &path);
+            return self.apply(first);
+        }
+        if let Some(what) = self.known_after(&path).filter(|_| !is_choice) {
+            return self.put(&path, what.into());
         }
         match event {
-            Event::Skipped { .. } => self.put(&path, What::Skipped),
+            Event::Skipped { .. } => self.put(&path, What::Skipped.into()),
             Event::Opened { ref items, .. } => {
                 let items = items.iter().map(|item: &Item| item.key.clone()).collect();
-                self.note(&path, What::Loop { items });
+                self.note(&path, What::Loop { items }.into());
                 self.apply(event);
             }
-            Event::Failed { problem, .. } => self.put(&path, What::Failed { problem }),
+            Event::Failed { problem, .. } => self.put(&path, What::Failed { problem }.into()),
             other => self.apply(other),
         }
     }
 
-    async fn look(&self, engine: &Engine, path: &Path) -> What {
-        if let Some(step) = self.waits_for(path) {
-            return What::KnownAfter { step };
-        }
-        let Some((step, _)) = path.find(self.runbook, &self.state) else { return What::Skipped };
-        match Attempt::prepare(engine, &self.run, self.runbook, &self.state, path) {
-            Err(problem) => What::Failed { problem },
-            Ok(attempt) if is_act(step) => self.preview(attempt).await,
-            Ok(attempt) => self.read(path, step, attempt.run().await),
+    /// A loop that has begun decides only what is next.
+    fn is_choice(&self, event: &Event, path: &Path) -> bool {
+        let open = || path.find(self.runbook, &self.state).is_some_and(|(_, slot)| slot.status == Status::Open);
+        matches!(event, Event::Picked { .. }) || (matches!(event, Event::Failed { .. }) && open())
+    }
+
+    /// The item that would be next as things stand now; in the order of the list where that cannot be known.
+    async fn choose(&self, path: &Path) -> Event {
+        let answer = match self.waits_for(path) {
+            None => match Attempt::to_pick(self.engine, &self.run, self.runbook, &self.state, path) {
+                Ok(attempt) => attempt.run().await.ok(),
+                Err(_) => None,
+            },
+            Some(_) => None,
+        };
+        let event = answer.map(|outcome| pick::picked(self.runbook, &self.state, path, &outcome.output));
+        match event {
+            Some(event @ Event::Picked { .. }) => event,
+            _ => pick::first(self.runbook, &self.state, path),
         }
     }
 
-    async fn preview(&self, attempt: Attempt) -> What {
-        let with = attempt.call.with.clone();
+    async fn look(&self, engine: &Engine, path: &Path) -> Look {
+        if let Some(what) = self.known_after(path) {
+            return what.into();
+        }
+        let Some((step, _)) = path.find(self.runbook, &self.state) else { return What::Skipped.into() };
+        match Attempt::prepare(engine, &self.run, self.runbook, &self.state, path) {
+            Err(problem) => What::Failed { problem }.into(),
+            Ok(attempt) => {
+                let by_hand = by_hand(engine, &attempt);
+                let what = match is_act(step) {
+                    true => self.preview(step, attempt).await,
+                    false => self.read(path, step, attempt).await,
+                };
+                Look { what, by_hand }
+            }
+        }
+    }
+
+    async fn preview(&self, step: &Step, attempt: Attempt) -> What {
+        let mut binding = self.bind(step, &attempt);
         if !attempt.action.spec.abilities.preview {
-            return What::WouldCall { with };
+            return would(binding, Value::Null);
         }
         match attempt.preview().await {
-            Ok(Preview::Ready { binding, facts }) => What::Would { binding, facts },
+            Ok(Preview::Ready { binding: target, facts }) => {
+                binding.target = target;
+                would(binding, facts)
+            }
             Ok(Preview::Already { output }) => What::Already { output },
             Ok(Preview::Refused { why }) => What::Refused { why },
             Err(problem) => What::Failed { problem },
         }
     }
 
-    fn read(&self, path: &Path, step: &Step, answer: Result<Outcome, Problem>) -> What {
+    /// All that is known of an act without asking it.
+    fn bind(&self, step: &Step, attempt: &Attempt) -> Box<Binding> {
+        let mut with = attempt.call.with.clone();
+        self.engine.hosts.redact(&mut with);
+        Box::new(Binding {
+            form: value::BINDING_FORM,
+            step: Key(attempt.call.step.clone()),
+            action: attempt.action.spec.name.clone(),
+            contract: attempt.action.contract(),
+            effect: step.effect(),
+            identity: made_from::identities(&with),
+            with,
+            target: Value::Null,
+            made_from: self.made_from.clone(),
+        })
+    }
+
+    async fn read(&self, path: &Path, step: &Step, attempt: Attempt) -> What {
+        if matches!(step.kind, Kind::Use(_))
+            && let Some(output) = attempt.foresee()
+        {
+            return What::Foreseen { output };
+        }
+        let ephemeral = attempt.action.spec.ephemeral;
+        let answer = attempt.run().await;
+        if let Err(problem) = &answer
+            && ephemeral
+            && problem.code == ONLY_IN_A_RUN
+        {
+            return What::MadeInTheRun;
+        }
         let Kind::Gate(gate) = &step.kind else {
             return match answer {
                 Ok(outcome) => What::Read { output: outcome.output },
@@ -217,10 +250,21 @@ impl Planner<'_> {
             };
         };
         let (judgement, seen) = match answer {
-            Ok(outcome) => judge(self.runbook, &self.state, path, (step, gate), outcome),
+            Ok(mut outcome) => {
+                self.engine.hosts.redact(&mut outcome.output);
+                judge(self.runbook, &self.state, path, (step, gate), outcome)
+            }
             Err(problem) => unanswered(&problem),
         };
         What::Sample { verdict: judgement.verdict, why: judgement.why, seen }
+    }
+
+    /// What is known of a step that waits for another one: only which acts are in it.
+    fn known_after(&self, path: &Path) -> Option<What> {
+        let step = self.waits_for(path)?;
+        let (waiting, _) = path.find(self.runbook, &self.state)?;
+        let acts = waiting.walk().filter(|inner| is_act(inner)).filter_map(unbound);
+        Some(What::KnownAfter { step, acts: acts.collect() })
     }
 
     /// The step whose output this one needs and that has none yet.
@@ -235,26 +279,27 @@ impl Planner<'_> {
     }
 
     /// Writes a step into the plan and settles it in the state, so that the walk goes on.
-    fn put(&mut self, path: &Path, what: What) {
+    fn put(&mut self, path: &Path, mut look: Look) {
+        clean::what(&*self.engine.hosts, &mut look.what);
         let key = path.key(self.runbook, &self.state);
         let Some((step, slot)) = path.find(self.runbook, &self.state) else { return };
         let (span, id) = (step.span, step.id.to_string());
         let attempt = Number(slot.attempts + 1);
         let done = |output: &Value| Event::Done { key: key.clone(), attempt, output: output.clone() };
-        let event = match &what {
-            What::Read { output } | What::Already { output } => done(output),
+        let event = match &look.what {
+            What::Read { output } | What::Foreseen { output } | What::Already { output } => done(output),
             What::Sample { seen, .. } => self.passed(&key, seen),
-            What::KnownAfter { step } => {
+            What::KnownAfter { step, .. } => {
                 self.unknown.insert(span, step.clone());
                 Event::Skipped { key: key.clone() }
             }
-            What::Would { .. } | What::WouldCall { .. } | What::Refused { .. } | What::Failed { .. } => {
+            What::Would { .. } | What::MadeInTheRun | What::Refused { .. } | What::Failed { .. } => {
                 self.unknown.insert(span, id);
                 Event::Skipped { key: key.clone() }
             }
             What::Skipped | What::Loop { .. } => Event::Skipped { key: key.clone() },
         };
-        self.note(path, what);
+        self.note(path, look);
         self.apply(event);
     }
 
@@ -266,7 +311,7 @@ impl Planner<'_> {
         Event::Judged { key: key.clone(), verdict: Verdict::Pass, why: String::new(), samples, seen }
     }
 
-    fn note(&mut self, path: &Path, what: What) {
+    fn note(&mut self, path: &Path, look: Look) {
         let key = path.key(self.runbook, &self.state);
         let Some((step, _)) = path.find(self.runbook, &self.state) else { return };
         let (action, gate) = match &step.kind {
@@ -274,8 +319,11 @@ impl Planner<'_> {
             Kind::Gate(gate) => (Some(gate.action.clone()), Some(gate.class)),
             Kind::Group(_) => (None, None),
         };
+        let Look { what, by_hand } = look;
         let summary = step.summary.clone();
-        self.planned.push(Planned { key, summary, action, effect: step.effect(), gate, what });
+        let effect = step.walk().map(Step::effect).max().unwrap_or(Effect::Read);
+        let finally = path.root == Root::Finally;
+        self.planned.push(Planned { key, summary, action, effect, gate, finally, what, by_hand });
     }
 
     fn apply(&mut self, event: Event) {
@@ -292,4 +340,35 @@ impl Planner<'_> {
             self.state.phase = Phase::Ended;
         }
     }
+}
+
+impl From<What> for Look {
+    fn from(what: What) -> Self {
+        Self { what, by_hand: Vec::new() }
+    }
+}
+
+fn would(binding: Box<Binding>, facts: Value) -> What {
+    What::Would { digest: binding.digest(), binding, facts }
+}
+
+fn unbound(step: &Step) -> Option<Unbound> {
+    match &step.kind {
+        Kind::Use(used) => {
+            Some(Unbound { step: step.id.to_string(), action: used.action.clone(), effect: step.effect() })
+        }
+        Kind::Gate(_) | Kind::Group(_) => None,
+    }
+}
+
+/// The commands of an action, cleaned of what is known to be secret.
+fn by_hand(engine: &Engine, attempt: &Attempt) -> Vec<ByHand> {
+    let call = sluice_plugin::Call { purpose: Purpose::Preview, ..attempt.call.clone() };
+    let commands = attempt.action.plugin.by_hand(attempt.action.spec.name.operation(), &call);
+    if commands.is_empty() {
+        return commands;
+    }
+    let mut text = json!(commands);
+    engine.hosts.redact(&mut text);
+    serde_json::from_value(text).unwrap_or_default()
 }

@@ -104,21 +104,29 @@ pub struct Passes {
     /// Zero: the first sample decides, pass or not.
     pub within: Duration,
     /// True: the gate fails at once, whatever time is left.
-    pub fail_if: Option<Expr>,
-    /// A number that must keep changing while the gate does not pass.
+    pub fail_if: Option<FailIf>,
+    /// What must keep changing while the gate does not pass.
     pub progress: Option<Progress>,
+}
+
+#[derive(Clone, Debug)]
+pub struct FailIf {
+    pub that: Expr,
+    /// As written.
+    pub text: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// So many passes in a row. At least 1.
     Consecutive(u32),
-    /// Only passes for so long, and at least two samples.
+    /// Only passes for so long, from the start of the first to the start of the last, and at least two samples.
     For(Duration),
 }
 
 #[derive(Clone, Debug)]
 pub struct Progress {
+    /// A number or text; none tells nothing.
     pub value: Expr,
     /// The gate fails when the value has not moved for so long.
     pub stalled: Option<Duration>,
@@ -145,6 +153,17 @@ pub struct Loop {
     pub over: Tree,
     /// How many items at a time. At least 1.
     pub at_most: u32,
+    /// `None`: in the order of the list.
+    pub next_by: Option<NextBy>,
+}
+
+/// How the next of the remaining items is chosen, anew before each round.
+#[derive(Clone, Debug)]
+pub struct NextBy {
+    /// Only reads. Called before each choice; what it gives is `seen` for `by`.
+    pub read: Option<Box<Use>>,
+    /// Gives a number, a text or a truth for each remaining item; the item with the lowest is next, the first of equals.
+    pub by: Expr,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,6 +173,8 @@ pub enum OnError {
     Stop,
     /// The rest goes on and the failure does not count; the report shows it. In a loop: the other items go on.
     Continue,
+    /// The rest goes on and the failure counts: what `finally` does where a step in it says nothing.
+    Later,
 }
 
 /// How often an action is tried in all, and how long to wait before the next try.

@@ -85,6 +85,9 @@ pub(super) const PASSES: &[&str] = &["consecutive", "for", "every", "within", "p
 
 pub(super) const RETRY: &[&str] = &["attempts", "delay", "backoff"];
 
+/// Of `next_by`, where it is a mapping.
+pub(super) const NEXT_BY: &[&str] = &["uses", "with", "timeout", "retry", "by"];
+
 pub(super) const OUTPUT: &[&str] = &["value", "type", "description"];
 
 pub(super) const SESSION: &[&str] = &["summary", "command", "env", "banner"];

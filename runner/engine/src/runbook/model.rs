@@ -64,6 +64,7 @@ pub struct StepModel {
     pub when: Option<Node>,
     pub for_each: Option<Node>,
     pub max_parallel: Option<Spanned<u32>>,
+    pub next_by: Option<NextByModel>,
     pub needs: Vec<Spanned<StepId>>,
     pub on_error: Option<Spanned<OnError>>,
 }
@@ -95,6 +96,16 @@ pub struct GateModel {
     pub expect: Vec<ExpectModel>,
     pub passes: Option<PassesModel>,
     pub class: Option<Spanned<GateClass>>,
+}
+
+/// How a loop chooses its next item.
+#[derive(Clone, Debug)]
+pub struct NextByModel {
+    /// The key.
+    pub span: Span,
+    pub by: Node,
+    /// Without an effect.
+    pub read: Option<UseModel>,
 }
 
 /// `with` as it was found.

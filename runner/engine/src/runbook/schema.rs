@@ -67,7 +67,8 @@ fn step_key(key: &str) -> Value {
             json!({ "type": ["string", "array"], "description": "an expression that gives a list, or a list" })
         }
         "max_parallel" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
-        "next_by" | "confirm" => json!({ "description": "not supported yet" }),
+        "next_by" => next_by(),
+        "confirm" => json!({ "description": "not supported yet" }),
         "expect" => list_of(object(keys::EXPECT, &["that"], |key| match key {
             "that" => condition("an expression over `seen`, what the gate saw"),
             _ => text("said when it does not hold"),
@@ -75,23 +76,53 @@ fn step_key(key: &str) -> Value {
         "passes" => passes(),
         "timeout" => duration("for one attempt or one sample"),
         "retry" => retry(),
-        "on_error" => words(&["stop", "continue"], "what happens to the rest when it fails"),
+        "on_error" => words(
+            &["stop", "continue"],
+            "what happens to the rest when it fails; `continue` does not count the failure. Where nothing is said the rest \
+             stops, and in `finally` it goes on and the failure counts",
+        ),
         "effect" => words(&["read", "change", "destroy"], "raises the action's effect"),
         "class" => words(&["evidence", "data"], "lowers the gate's class"),
         _ => json!(true),
     }
 }
 
+/// An expression, or a read and an expression over what it gave.
+fn next_by() -> Value {
+    let key = "an expression that gives a number, text, true or false for each remaining `item`; the lowest is next";
+    let bare = format!("{key}. In place of it a mapping, to read how things stand before each choice");
+    let read = object(keys::NEXT_BY, &["uses", "by"], |key_name| match key_name {
+        "uses" => {
+            json!({ "type": "string", "pattern": ACTION, "description": "the action that reads, called anew each time" })
+        }
+        "with" => {
+            json!({ "type": "object", "description": "the action's fields; `{{ remaining }}` are the items to choose from" })
+        }
+        "timeout" => duration("for one attempt"),
+        "retry" => retry(),
+        "by" => json!({ "type": ["string", "boolean"], "description": format!("{key}; `seen` is what was read") }),
+        _ => json!(true),
+    });
+    json!({ "anyOf": [{ "type": ["string", "boolean"], "description": bare }, read] })
+}
+
 fn passes() -> Value {
     let mut schema = object(keys::PASSES, &["within"], |key| match key {
-        "consecutive" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "description": "passes in a row" }),
-        "for" => duration("only passes for so long"),
+        "consecutive" => json!({
+            "type": "integer", "minimum": 1, "maximum": 1000,
+            "description": "passes in a row; counted anew after a gap far above `every`: the machine slept",
+        }),
+        "for" => duration("only passes for so long, from the start of the first sample to the start of the last"),
         "every" => duration("between samples; 5s where it is left out"),
-        "within" => duration("how long the gate is given"),
-        "progress" => text("an expression that gives a number which must keep moving"),
-        "stalled" => duration("the gate fails when `progress` has not moved for so long"),
+        "within" => {
+            duration("how long the gate is given; what is answered later is no pass, and a resume gives no more time")
+        }
+        "progress" => {
+            text("an expression over `seen` that gives a number or text; it must keep changing, in whichever direction")
+        }
+        "stalled" => duration("the gate fails when it does not pass and `progress` has not changed for so long"),
         "fail_if" => {
-            json!({ "type": ["string", "boolean"], "description": "an expression: true fails the gate at once" })
+            json!({ "type": ["string", "boolean"], "description": "an expression over `seen`: true fails the gate at once" })
         }
         _ => json!(true),
     });

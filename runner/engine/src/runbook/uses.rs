@@ -3,7 +3,7 @@
 
 use sluice_plugin::ActionName;
 
-use super::checked::{Checked, Kind, Session, Step, Tree};
+use super::checked::{Checked, Kind, Loop, Session, Step, Tree};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean, list};
 use crate::expr::{self, Key, Path};
 use crate::inventory::{Inventory, SecretName};
@@ -56,8 +56,21 @@ impl Checked {
 impl Step {
     /// The paths in its own expressions, without those of steps inside it.
     pub fn paths(&self) -> Vec<&Path> {
-        let mut found: Vec<&Path> = self.when.iter().flat_map(expr::roots).collect();
-        self.for_each.iter().for_each(|each| in_tree(&each.over, &mut found));
+        let mut found = self.paths_of_when();
+        self.for_each.iter().for_each(|each| found.extend(each.paths_of_items()));
+        self.for_each.iter().for_each(|each| found.extend(each.paths_of_choice()));
+        found.extend(self.paths_of_body());
+        found
+    }
+
+    /// What decides whether it begins.
+    pub fn paths_of_when(&self) -> Vec<&Path> {
+        self.when.iter().flat_map(expr::roots).collect()
+    }
+
+    /// What it does, once it has begun.
+    pub fn paths_of_body(&self) -> Vec<&Path> {
+        let mut found = Vec::new();
         match &self.kind {
             Kind::Use(used) => in_tree(&used.with, &mut found),
             Kind::Gate(gate) => {
@@ -66,6 +79,9 @@ impl Step {
                     found.extend(expr::roots(&expect.that));
                     expect.otherwise.iter().for_each(|template| found.extend(expr::template_roots(template)));
                 }
+                let watched = gate.passes.progress.iter().map(|progress| &progress.value);
+                let watched = watched.chain(gate.passes.fail_if.iter().map(|fail_if| &fail_if.that));
+                found.extend(watched.flat_map(expr::roots));
             }
             Kind::Group(_) => {}
         }
@@ -78,6 +94,25 @@ impl Step {
             Kind::Gate(gate) => Some(&gate.action),
             Kind::Group(_) => None,
         }
+    }
+}
+
+impl Loop {
+    /// What its items are made of.
+    pub fn paths_of_items(&self) -> Vec<&Path> {
+        let mut found = Vec::new();
+        in_tree(&self.over, &mut found);
+        found
+    }
+
+    /// What its next item is chosen by.
+    pub fn paths_of_choice(&self) -> Vec<&Path> {
+        let mut found = Vec::new();
+        if let Some(next_by) = &self.next_by {
+            next_by.read.iter().for_each(|read| in_tree(&read.with, &mut found));
+            found.extend(expr::roots(&next_by.by));
+        }
+        found
     }
 }
 
@@ -103,7 +138,12 @@ fn secrets_of(step: &Step) -> Vec<SecretUse> {
         Some(Key::Name(name)) if path.root == "secrets" => SecretName::parse(name),
         _ => None,
     };
-    let Some(action) = step.action() else { return Vec::new() };
-    let names = step.paths().into_iter().filter_map(named);
-    names.map(|name| SecretUse { name, action: action.clone(), span: step.span }).collect()
+    let used = |paths: Vec<&Path>, action: &ActionName| -> Vec<SecretUse> {
+        let names = paths.into_iter().filter_map(named);
+        names.map(|name| SecretUse { name, action: action.clone(), span: step.span }).collect()
+    };
+    let read = step.for_each.as_ref().and_then(|each| Some((each, each.next_by.as_ref()?.read.as_ref()?)));
+    let mut found = read.map_or_else(Vec::new, |(each, read)| used(each.paths_of_choice(), &read.action));
+    found.extend(step.action().map(|action| used(step.paths_of_body(), action)).unwrap_or_default());
+    found
 }

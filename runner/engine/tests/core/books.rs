@@ -11,7 +11,7 @@ use super::toys::OPERATIONS;
 
 /// A runbook's text, shown as it is.
 #[derive(Clone)]
-pub(super) struct Book(pub(super) String);
+pub(crate) struct Book(pub(crate) String);
 
 impl fmt::Debug for Book {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,6 +30,7 @@ struct Draft {
     names: [u8; 2],
     retry: u8,
     width: u8,
+    next_by: u8,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ enum Kind {
     Parallel(Vec<Draft>),
 }
 
-pub(super) fn books() -> impl Strategy<Value = Book> {
+pub(crate) fn books() -> impl Strategy<Value = Book> {
     let steps = prop::collection::vec(drafts(), 1..5);
     let finally = prop_oneof![1 => Just(Vec::new()), 1 => prop::collection::vec(drafts(), 1..3)];
     let session = prop_oneof![3 => Just(None), 1 => (0..4_u8).prop_map(Some)];
@@ -61,8 +62,8 @@ fn drafts() -> impl Strategy<Value = Draft> {
 fn draft(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Draft> {
     let seldom = |times| prop_oneof![times => Just(0_u8), 1 => 1..8_u8];
     let names = [prop_oneof![1 => Just(0_u8), 1 => 1..8_u8], prop_oneof![3 => Just(0_u8), 1 => 1..8_u8]];
-    let parts = (seldom(4), seldom(3), prop::bool::weighted(0.25), seldom(2), names, seldom(2), 0..4_u8);
-    (kind, parts).prop_map(|(kind, (when, each, goes_on, needs, names, retry, width))| Draft {
+    let parts = (seldom(4), seldom(3), prop::bool::weighted(0.25), seldom(2), names, seldom(2), 0..4_u8, 0..12_u8);
+    (kind, parts).prop_map(|(kind, (when, each, goes_on, needs, names, retry, width, next_by))| Draft {
         kind,
         when,
         each,
@@ -71,6 +72,7 @@ fn draft(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Draft> {
         names,
         retry,
         width,
+        next_by,
     })
 }
 
@@ -114,6 +116,30 @@ fn pick_of<T>(pick: u8, from: &[T]) -> Option<&T> {
     // The newest first: a small pick names the step just before.
     let place = usize::from(pick).checked_sub(1)?;
     from.iter().rev().nth(place % from.len().max(1))
+}
+
+/// How a loop chooses what is next, if it does.
+fn choice(draft: &Draft, each: &str, sure: &[String]) -> Option<String> {
+    let read = |with: &str, by: &str| {
+        let retry = if draft.retry > 0 {
+            format!(", retry: {{ attempts: {}, delay: 2s }}", draft.retry % 3 + 1)
+        } else {
+            String::new()
+        };
+        format!("{{ uses: toy.{}{with}{retry}, by: '{by}' }}", if draft.width == 1 { "token" } else { "read" })
+    };
+    let named = pick_of(draft.names[0], sure);
+    Some(match draft.next_by {
+        0 => "0 - index".to_owned(),
+        1 => "'remaining | length + index'".to_owned(),
+        // Some items have no order among themselves.
+        2 if each.contains("steps.") => "item".to_owned(),
+        2 | 3 => read("", "seen.yes == (index == 0)"),
+        4 => format!("'steps.{}.yes == (index == 1)'", named?),
+        5 => read(&format!(", with: {{ value: '{{{{ steps.{} }}}}' }}", named?), "0 - index"),
+        6 => read(", with: { value: '{{ remaining }}' }", "seen.value"),
+        _ => return None,
+    })
 }
 
 impl Writer {
@@ -167,8 +193,14 @@ impl Writer {
             pick => pick_of(pick - 4, &sure).map(|id| format!("'steps.{id}.items'")),
         };
         each.iter().for_each(|each| line(format!("for_each: {each}")));
+        let next_by = each.as_ref().and_then(|each| choice(draft, each, &sure));
+        next_by.iter().for_each(|next_by| line(format!("next_by: {next_by}")));
+        let top_of_finally = self.finally && self.seen.len() == 2;
+        let stops = top_of_finally && draft.width == 3;
         if draft.goes_on {
             line("on_error: continue".to_owned());
+        } else if stops {
+            line("on_error: stop".to_owned());
         }
         let gates: Vec<String> = self.seen.iter().flatten().filter(|seen| seen.gate).map(|s| s.id.clone()).collect();
         pick_of(draft.needs, &gates).into_iter().for_each(|gate| line(format!("needs: [{gate}]")));
@@ -177,7 +209,8 @@ impl Writer {
             line(format!("max_parallel: {}", draft.width));
         }
         let gate = self.body(draft, indent);
-        let plain = matches!(draft.kind, Kind::Leaf(_)) && when.is_none() && each.is_none() && !draft.goes_on;
+        let stays = !draft.goes_on && (stops || !top_of_finally);
+        let plain = matches!(draft.kind, Kind::Leaf(_)) && when.is_none() && each.is_none() && stays;
         Seen { id, gate, sure: plain }
     }
 

@@ -39,8 +39,19 @@ pub(super) fn commands_are_distinct(commands: &[Command]) -> Held {
 pub(super) fn decision_is_true(sim: &Sim<'_>, event: &Event) -> Held {
     let act = || sim.flight.keys().any(|path| sim.acts(path)) || sim.open.keys().any(|key| sim.is_once(key));
     match event {
+        Event::Opened { key, .. } => {
+            let path = locate(key, &sim.runbook, &sim.state).ok_or_else(|| format!("`{key}` is nowhere"))?;
+            named_is_fresh(sim, &path, &["when", "for_each"])
+        }
+        Event::Picked { key, item, .. } => {
+            let path = locate(key, &sim.runbook, &sim.state).ok_or_else(|| format!("`{key}` is nowhere"))?;
+            named_is_fresh(sim, &path, &["next_by"])?;
+            may_pick(sim, &path)?;
+            hold(left(sim, &path).contains(item), || format!("I3: `{item}` of `{key}` had its turn"))
+        }
         Event::Skipped { key } => {
             let path = locate(key, &sim.runbook, &sim.state).ok_or_else(|| format!("`{key}` is nowhere"))?;
+            named_is_fresh(sim, &path, &["when"])?;
             hold(says(sim, &path) == Some(false), || format!("I3: `{key}` is skipped and its `when` does not say so"))
         }
         Event::Entered { .. } => hold(!act(), || "I3: a phase ends before its acts".into()),
@@ -65,7 +76,7 @@ pub(super) fn nothing_began_after_a_cancel(cancelled: &State, late: &[Envelope])
     for envelope in late {
         let begins = match &envelope.event {
             Event::Entered { phase } => *phase == Phase::Session,
-            Event::Opened { .. } | Event::Skipped { .. } => cancelled.phase == Phase::Steps,
+            Event::Opened { .. } | Event::Skipped { .. } | Event::Picked { .. } => cancelled.phase == Phase::Steps,
             Event::Ended { outcome } => abandoned && !matches!(outcome, Outcome::Abandoned { .. }),
             _ => false,
         };
@@ -80,7 +91,7 @@ pub(super) fn may_start(sim: &Sim<'_>, path: &Path, task: Task) -> Held {
     let levels = path.levels(&sim.runbook, &sim.state);
     let (step, slot) = path.find(&sim.runbook, &sim.state).ok_or_else(|| format!("{path:?} is nowhere"))?;
     if task == Task::Look {
-        outputs_are_fresh(sim, &levels)?;
+        outputs_are_fresh(sim, path, &levels)?;
         let unknown = matches!(slot.status, Status::Unknown { .. }) && sim.open.contains_key(&key);
         return hold(unknown && step.is_once(), || format!("I3: `{key}` is looked for and is {:?}", slot.status));
     }
@@ -89,7 +100,11 @@ pub(super) fn may_start(sim: &Sim<'_>, path: &Path, task: Task) -> Held {
     if !looking {
         nothing_starts_after_a_cancel(sim, &key.to_string())?;
     }
-    outputs_are_fresh(sim, &levels)?;
+    if task == Task::Pick {
+        named_is_fresh(sim, path, &["next_by"])?;
+        return may_pick(sim, path);
+    }
+    outputs_are_fresh(sim, path, &levels)?;
     let unknown = matches!(slot.status, Status::Unknown { .. } | Status::Stuck { .. });
     hold(!unknown, || format!("I3: `{key}` starts, and nobody knows what became of it before"))?;
     if task == Task::Renew {
@@ -107,10 +122,8 @@ pub(super) fn may_start(sim: &Sim<'_>, path: &Path, task: Task) -> Held {
     hold(out_of_turn(path, &levels).is_none(), || format!("I3: `{key}` starts: {:?}", out_of_turn(path, &levels)))?;
     hold(!ended_around(&levels), || format!("I3: `{key}` starts in what has ended"))?;
     hold(unmet(sim, path).is_none(), || format!("I3: `{key}` starts, and gate {:?} did not pass", unmet(sim, path)))?;
-    let single = path.hops.last().is_some_and(|hop| hop.round.is_none());
-    // What was begun is not asked again whether it should.
-    let begun = matches!(slot.status, Status::Intended | Status::Backoff { .. });
-    hold(!single || begun || says(sim, path) != Some(false), || format!("I3: `{key}` starts against its `when`"))
+    let asked = slot.status == Status::Pending && path.hops.last().is_some_and(|hop| hop.round.is_none());
+    hold(!asked || says(sim, path) != Some(false), || format!("I3: `{key}` starts against its `when`"))
 }
 
 pub(super) fn session_may_start(sim: &Sim<'_>) -> Held {
@@ -135,6 +148,21 @@ fn nothing_starts_after_a_cancel(sim: &Sim<'_>, key: &str) -> Held {
 /// A failure that ends the list or loop it is in.
 pub(super) fn breaks(step: &Step, slot: &Slot) -> bool {
     slot.status.is_bad() && step.on_error == OnError::Stop
+}
+
+/// A failure that the run comes to.
+pub(super) fn counts(step: &Step, slot: &Slot) -> bool {
+    slot.status.is_bad() && step.on_error != OnError::Continue
+}
+
+/// Something before `finally` was still to be done when somebody wanted the run to end.
+pub(super) fn is_cut(runbook: &Checked, before: &State) -> bool {
+    let ending = before.cancel.is_some() || before.interrupted;
+    let steps = || runbook.steps.iter().zip(&before.steps.slots);
+    let broken = steps().any(|(step, slot)| breaks(step, slot));
+    let over = broken || steps().all(|(_, slot)| slot.status.is_settled());
+    let session = broken || runbook.session.is_none() || before.session.status.is_settled();
+    ending && !(over && session)
 }
 
 fn ended_around(levels: &[Level<'_>]) -> bool {
@@ -169,6 +197,13 @@ pub(super) fn out_of_turn(path: &Path, levels: &[Level<'_>]) -> Option<String> {
         if let (Some(at), Inside::Rounds(rounds), Some(each)) =
             (level.hop.round, &level.slot.inside, &level.step.for_each)
         {
+            if let Some(turns) = &rounds.turns {
+                if !turns.picked.contains(&at) {
+                    return Some(format!("item {at} of `{}` was not picked", level.step.id));
+                }
+                width = width_of(level.step);
+                continue;
+            }
             let open = rounds.rounds.iter().take(at).filter(|round| !round.slot.status.is_settled()).count();
             if open >= each.at_most as usize {
                 return Some(format!("{open} rounds of `{}` before it are not settled", level.step.id));
@@ -178,12 +213,64 @@ pub(super) fn out_of_turn(path: &Path, levels: &[Level<'_>]) -> Option<String> {
                 return Some(format!("a round of `{}` before it ended the loop", level.step.id));
             }
         }
-        width = match &level.step.kind {
-            Kind::Group(group) => group.order.width(),
-            Kind::Use(_) | Kind::Gate(_) => 1,
-        };
+        width = width_of(level.step);
     }
     None
+}
+
+fn width_of(step: &Step) -> usize {
+    match &step.kind {
+        Kind::Group(group) => group.order.width(),
+        Kind::Use(_) | Kind::Gate(_) => 1,
+    }
+}
+
+/// The items that have had no turn, by the books.
+pub(super) fn left(sim: &Sim<'_>, path: &Path) -> Vec<String> {
+    let key = path.key(&sim.runbook, &sim.state);
+    let had = sim.turns.get(&key).cloned().unwrap_or_default();
+    let Some((_, slot)) = path.find(&sim.runbook, &sim.state) else { return Vec::new() };
+    let Inside::Rounds(rounds) = &slot.inside else { return Vec::new() };
+    rounds.rounds.iter().map(|round| round.key.clone()).filter(|key| !had.contains(key)).collect()
+}
+
+/// A loop chooses while it is on, and when fewer rounds are on than may be.
+fn may_pick(sim: &Sim<'_>, path: &Path) -> Held {
+    let key = path.key(&sim.runbook, &sim.state);
+    let (step, slot) = path.find(&sim.runbook, &sim.state).ok_or_else(|| format!("{path:?} is nowhere"))?;
+    let right = if path.root == Root::Steps { Phase::Steps } else { Phase::Finally };
+    hold(sim.state.phase == right, || format!("I3: `{key}` chooses in phase {:?}", sim.state.phase))?;
+    let each = step.for_each.as_ref().filter(|each| each.next_by.is_some());
+    let (Some(each), Inside::Rounds(rounds)) = (each, &slot.inside) else {
+        return Err(format!("I3: `{key}` has nothing to choose"));
+    };
+    let turns = rounds.turns.clone().unwrap_or_default();
+    let due = turns.until.is_none_or(|until| sim.now >= until);
+    hold(due, || format!("I3: `{key}` chooses again too early"))?;
+    let on =
+        rounds.rounds.iter().filter(|round| !round.slot.status.is_settled() && !left(sim, path).contains(&round.key));
+    let levels = path.levels(&sim.runbook, &sim.state);
+    let broken = slot.status.is_settled() || rounds.rounds.iter().any(|round| breaks(step, &round.slot));
+    hold(!broken && !ended_around(&levels), || format!("I3: `{key}` has ended and chooses"))?;
+    hold(on.count() < each.at_most as usize, || format!("I3: `{key}` chooses, and has enough rounds"))?;
+    hold(!left(sim, path).is_empty(), || format!("I3: `{key}` chooses, and nothing is left"))
+}
+
+/// The turns in the state are those of the journal, in their order.
+pub(super) fn turns_are_as_written(sim: &Sim<'_>) -> Held {
+    for (key, path) in super::junk::keys(sim) {
+        let Some((_, slot)) = path.as_ref().and_then(|path| path.find(&sim.runbook, &sim.state)) else { continue };
+        let Inside::Rounds(rounds) = &slot.inside else { continue };
+        let Some(turns) = &rounds.turns else { continue };
+        let had: Vec<String> = turns.picked.iter().map(|at| rounds.rounds[*at].key.clone()).collect();
+        let wrote = sim.turns.get(&key).cloned().unwrap_or_default();
+        hold(had == wrote, || format!("I3: `{key}` gave turns to {had:?}, and the journal says {wrote:?}"))?;
+        let begun = |(at, round): (usize, &sluice_engine::machine::state::Round)| {
+            !turns.picked.contains(&at) && round.slot.status != Status::Pending
+        };
+        hold(!rounds.rounds.iter().enumerate().any(begun), || format!("I3: a round of `{key}` began without a turn"))?;
+    }
+    Ok(())
 }
 
 /// A gate that the step, or a group around it, needs and that did not pass.
@@ -210,11 +297,48 @@ fn named<'a>(levels: &[Level<'a>], runbook: &'a Checked, state: &'a State, id: &
     levels.iter().find_map(|level| find(level.steps, level.list)).or_else(|| find(&runbook.steps, &state.steps))
 }
 
-fn outputs_are_fresh(sim: &Sim<'_>, levels: &[Level<'_>]) -> Held {
+/// What the step does is made of fresh outputs, and whatever decides just now that it and those around it begin.
+fn outputs_are_fresh(sim: &Sim<'_>, path: &Path, levels: &[Level<'_>]) -> Held {
     let Some(last) = levels.last() else { return Ok(()) };
-    names_of(&sim.runbook, last.step.id.as_str())
-        .iter()
-        .try_for_each(|name| fresh(name, named(levels, &sim.runbook, &sim.state, name)))
+    let own = own_text(&sim.runbook, last.step.id.as_str());
+    let decided: BTreeSet<String> = PARTS.iter().flat_map(|part| names_in(part_of(own, part))).collect();
+    let all = names_in(own);
+    let body = all.iter().filter(|name| !decided.contains(*name) || names_in(&without_parts(own)).contains(*name));
+    body.into_iter().try_for_each(|name| fresh(name, named(levels, &sim.runbook, &sim.state, name)))?;
+    for depth in 1..=levels.len() {
+        let around = Path { root: path.root, hops: path.hops[..depth].to_vec() };
+        let begins = levels[depth - 1].slot.status == Status::Pending;
+        if begins && !sim.flight.keys().any(|other| other.root == around.root && other.hops.starts_with(&around.hops)) {
+            named_is_fresh(sim, &around, &["when"])?;
+        }
+    }
+    Ok(())
+}
+
+const PARTS: [&str; 3] = ["when", "for_each", "next_by"];
+
+/// The outputs that these parts of a step name are fresh.
+fn named_is_fresh(sim: &Sim<'_>, path: &Path, parts: &[&str]) -> Held {
+    let levels = path.levels(&sim.runbook, &sim.state);
+    let Some(last) = levels.last() else { return Ok(()) };
+    let own = own_text(&sim.runbook, last.step.id.as_str());
+    let names: BTreeSet<String> = parts.iter().flat_map(|part| names_in(part_of(own, part))).collect();
+    names.iter().try_for_each(|name| fresh(name, named(&levels, &sim.runbook, &sim.state, name)))
+}
+
+/// The value of a key, to the end of its line or, within braces, of its quotes.
+fn part_of<'a>(own: &'a str, part: &str) -> &'a str {
+    let Some(at) = own.find(&format!(" {part}: ")) else { return "" };
+    let rest = &own[at..];
+    let end = ["\n", "', uses", "', with"].iter().filter_map(|end| rest.find(end)).min();
+    &rest[..end.unwrap_or(rest.len())]
+}
+
+fn without_parts(own: &str) -> String {
+    PARTS.iter().fold(own.to_owned(), |text, part| match part_of(&text, part) {
+        "" => text.clone(),
+        found => text.replace(found, ""),
+    })
 }
 
 fn fresh(name: &str, slot: Option<&Slot>) -> Held {
@@ -232,12 +356,16 @@ fn stale(slot: &Slot) -> bool {
 
 /// The steps a leaf's text names: the lines from its id to the next one's.
 fn names_of(runbook: &Checked, id: &str) -> BTreeSet<String> {
+    names_in(own_text(runbook, id))
+}
+
+fn own_text<'a>(runbook: &'a Checked, id: &str) -> &'a str {
     let text = runbook.source.text();
     let id = format!(" id: {id}");
     let mut begin = text.match_indices(&id).map(|(at, _)| &text[at + id.len()..]);
     let own = begin.find(|rest| rest.starts_with(['\n', ','])).unwrap_or_default();
     let end = [" id: ", "\nfinally:", "\nsession:"].iter().filter_map(|mark| own.find(mark)).min();
-    names_in(&own[..end.unwrap_or(own.len())])
+    &own[..end.unwrap_or(own.len())]
 }
 
 fn names_in(text: &str) -> BTreeSet<String> {
@@ -275,8 +403,8 @@ pub(super) fn widths_hold(sim: &Sim<'_>) -> Held {
     let mut loops: BTreeMap<(Root, Vec<_>), (BTreeSet<usize>, usize)> = BTreeMap::new();
     // What nobody knows about may still be going on.
     let open = sim.state.intents.iter().filter_map(|(path, intent)| intent.once.then_some(path));
-    let busy: BTreeSet<&Path> =
-        sim.flight.iter().filter(|(_, task)| **task != Task::Renew).map(|(path, _)| path).chain(open).collect();
+    let flying = sim.flight.iter().filter(|(_, task)| !matches!(task, Task::Renew | Task::Pick));
+    let busy: BTreeSet<&Path> = flying.map(|(path, _)| path).chain(open).collect();
     for path in busy {
         let mut width = 1;
         let levels = path.levels(&sim.runbook, &sim.state);
@@ -330,11 +458,13 @@ fn same_slot(before: &Slot, after: &Slot, renewed: bool) -> bool {
     let inside = match (&before.inside, &after.inside) {
         (Inside::List(before), Inside::List(after)) => same_list(before, after, renewed),
         (Inside::Rounds(before), Inside::Rounds(after)) => {
+            let (had, has) = (before.turns.clone().unwrap_or_default(), after.turns.clone().unwrap_or_default());
+            let turns = has.picked.starts_with(&had.picked);
             let same = |(b, a): (&sluice_engine::machine::state::Round, _)| {
                 let a: &sluice_engine::machine::state::Round = a;
                 b.key == a.key && b.item == a.item && same_slot(&b.slot, &a.slot, renewed)
             };
-            before.rounds.len() == after.rounds.len() && before.rounds.iter().zip(&after.rounds).all(same)
+            turns && before.rounds.len() == after.rounds.len() && before.rounds.iter().zip(&after.rounds).all(same)
         }
         (Inside::Closed, Inside::Rounds(_)) => true,
         (before, after) => std::mem::discriminant(before) == std::mem::discriminant(after),
@@ -362,15 +492,22 @@ fn slot_adds_up(step: &Step, slot: &Slot) -> Held {
         }
         Inside::Rounds(rounds) => {
             rounds.rounds.iter().try_for_each(|round| slot_adds_up(step, &round.slot))?;
+            let complete = rounds.rounds.iter().all(|round| round.slot.status.is_settled());
             let broken = rounds.rounds.iter().any(|round| breaks(step, &round.slot));
-            (broken, rounds.rounds.iter().all(|round| round.slot.status.is_settled()))
+            let counts = rounds.rounds.iter().any(|round| counts(step, &round.slot));
+            (broken || (complete && counts), complete)
         }
     };
     let fits = match &slot.status {
         Status::Pending | Status::Open => !broken && (!complete || slot.status == Status::Pending),
         Status::Complete => complete && !broken,
         Status::Broken => broken,
-        Status::Skipped | Status::Failed(_) => !matches!(slot.inside, Inside::Rounds(_)),
+        Status::Failed(_) => match &slot.inside {
+            // The choice of its next item failed.
+            Inside::Rounds(rounds) => rounds.turns.is_some() && !complete,
+            Inside::Leaf | Inside::Closed | Inside::List(_) => true,
+        },
+        Status::Skipped => !matches!(slot.inside, Inside::Rounds(_)),
         _ => false,
     };
     hold(fits, || format!("`{}` is {:?}, and what is in it says otherwise", step.id, slot.status))

@@ -5,9 +5,9 @@ use sluice_engine::journal::{CancelHow, Envelope, Event, Key, Outcome, Phase, Ve
 use sluice_engine::machine::path::{Root, locate};
 use sluice_engine::machine::state::List;
 use sluice_engine::machine::{InFlight, State, Status, apply, next};
-use sluice_engine::runbook::checked::{Kind, OnError, Step};
+use sluice_engine::runbook::checked::{Kind, Step};
 
-use super::checks::breaks;
+use super::checks::{breaks, counts};
 use super::sim::{Held, Sim};
 
 /// I5: far more turns than a run without trouble takes.
@@ -24,7 +24,10 @@ fn turns(step: &Step) -> usize {
         Kind::Gate(_) => 4,
         Kind::Group(group) => 1 + group.steps.iter().map(turns).sum::<usize>(),
     };
-    if step.for_each.is_some() { 1 + 4 * body } else { body }
+    let choice = step.for_each.as_ref().and_then(|each| each.next_by.as_ref());
+    let choice =
+        choice.map_or(0, |next_by| 1 + 2 * next_by.read.as_ref().map_or(1, |read| read.retry.attempts as usize));
+    if step.for_each.is_some() { 1 + 4 * (body + choice) } else { body }
 }
 
 /// The outcome follows from the steps.
@@ -33,19 +36,19 @@ pub(super) fn outcome_follows(sim: &Sim<'_>, outcome: &Outcome) -> Held {
     let how = state.cancel.as_ref().map(|cancel| cancel.how);
     let well = |steps: &[Step], list: &List| {
         let mut both = steps.iter().zip(&list.slots);
-        both.all(|(step, slot)| slot.status.is_settled() && !breaks(step, slot))
+        both.all(|(step, slot)| slot.status.is_settled() && !counts(step, slot))
     };
     let (steps, finally) = (well(&sim.runbook.steps, &state.steps), well(&sim.runbook.finally, &state.finally));
     let session = sim.runbook.session.is_none() || matches!(state.session.status, Status::Done(_));
-    let plain = how.is_none() && !state.interrupted;
+    let plain = !sim.cut;
     let fits = match outcome {
         Outcome::Abandoned { unknown } => {
             how == Some(CancelHow::Abandon)
                 && unknown.len() == sim.open.len()
                 && unknown.iter().all(|key| sim.open.contains_key(key))
         }
-        Outcome::Cancelled => how.is_some_and(|how| how != CancelHow::Abandon),
-        Outcome::Interrupted => how.is_none() && state.interrupted,
+        Outcome::Cancelled => sim.cut && how.is_some_and(|how| how != CancelHow::Abandon),
+        Outcome::Interrupted => sim.cut && how.is_none() && state.interrupted,
         Outcome::Done => plain && steps && session && finally,
         Outcome::Failed { key } if *key == Key::session() => {
             plain && steps && matches!(state.session.status, Status::Failed(_))
@@ -63,7 +66,7 @@ pub(super) fn outcome_follows(sim: &Sim<'_>, outcome: &Outcome) -> Held {
 fn is_culprit(sim: &Sim<'_>, key: &Key, stopped: bool) -> bool {
     let Some(path) = locate(key, &sim.runbook, &sim.state) else { return false };
     let levels = path.levels(&sim.runbook, &sim.state);
-    let outward = levels.iter().all(|level| level.slot.status.is_bad() && level.step.on_error == OnError::Stop);
+    let outward = levels.iter().all(|level| counts(level.step, level.slot));
     let own = path.find(&sim.runbook, &sim.state).map(|(_, slot)| &slot.status);
     outward
         && if stopped { matches!(own, Some(Status::Stopped { .. })) } else { matches!(own, Some(Status::Failed(_))) }
@@ -103,6 +106,18 @@ pub(super) fn finally_ran(sim: &Sim<'_>, outcome: &Outcome) -> Held {
     let broken = both.clone().any(|(step, slot)| breaks(step, slot));
     let all = broken || both.all(|(_, slot)| slot.status.is_settled());
     if all && entered == Some(Phase::Finally) { Ok(()) } else { Err("I3: `finally` did not run to its end".into()) }
+}
+
+/// What stands behind a failure in `finally` is done all the same.
+pub(super) fn finally_goes_on(sim: &Sim<'_>) {
+    let mut both = sim.runbook.finally.iter().zip(&sim.state.finally.slots);
+    let mut failed = both.clone().filter(|(step, slot)| counts(step, slot) && !breaks(step, slot));
+    if failed.next().is_some() && both.any(|(_, slot)| !slot.status.is_settled()) {
+        sim.tally.count("finally goes on behind a failure");
+    }
+    if !sim.cut && sim.state.phase == Phase::Finally && sim.state.cancel.is_some() {
+        sim.tally.count("cancelled too late");
+    }
 }
 
 /// The fold of the journal, through its stored bytes, is the live state.

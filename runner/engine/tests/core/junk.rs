@@ -11,7 +11,7 @@ use sluice_engine::machine::{Illegal, Status, apply, is_act};
 use sluice_engine::runbook::checked::{Kind, Step};
 use sluice_plugin::{Applied, Attempt, Problem, Verdict};
 
-use super::checks::{breaks, out_of_turn};
+use super::checks::{breaks, left, out_of_turn};
 use super::ends::outcome_follows;
 use super::sim::{Held, Sim};
 
@@ -143,10 +143,18 @@ fn events(key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
         Event::Skipped { key: key() },
         Event::Opened { key: key(), items: vec![item("x")] },
         Event::Opened { key: key(), items: vec![item("x"), item("x")] },
+        Event::Picked { key: key(), item: ["x", "a", "0", "one", "nope"][pick % 5].into(), seen: json!(1) },
         Event::Renewed { key: key(), output: json!(1) },
         Event::Entered { phase: phases[pick % 4] },
         Event::Ended { outcome: outcomes[pick % 6].clone() },
-        Event::Started { runbook: "x".into(), snapshot: Sha256::ZERO, inputs: json!({}), trigger, semantics: 1 },
+        Event::Started {
+            run: None,
+            runbook: "x".into(),
+            snapshot: Sha256::ZERO,
+            inputs: json!({}),
+            trigger,
+            semantics: 1,
+        },
     ]
 }
 
@@ -260,6 +268,15 @@ fn out_of_place(sim: &Sim<'_>, path: &Path, slot: &Slot) -> Option<&'static str>
     out_of_turn(path, &path.levels(&sim.runbook, &sim.state)).map(|_| "its turn has not come")
 }
 
+/// Whether the loop may choose its next item now.
+fn chooses(sim: &Sim<'_>, path: &Path, step: &Step, slot: &Slot) -> bool {
+    let Some(each) = step.for_each.as_ref().filter(|each| each.next_by.is_some()) else { return false };
+    let Inside::Rounds(rounds) = &slot.inside else { return false };
+    let left = left(sim, path);
+    let on = rounds.rounds.iter().filter(|round| !round.slot.status.is_settled() && !left.contains(&round.key)).count();
+    !left.is_empty() && on < each.at_most as usize
+}
+
 fn misfit(sim: &Sim<'_>, event: &Event, path: &Path, step: &Step, slot: &Slot) -> Option<&'static str> {
     let leaf = matches!(slot.inside, Inside::Leaf);
     let (gate, used) = (matches!(step.kind, Kind::Gate(_)) && leaf, matches!(step.kind, Kind::Use(_)) && leaf);
@@ -273,7 +290,10 @@ fn misfit(sim: &Sim<'_>, event: &Event, path: &Path, step: &Step, slot: &Slot) -
     let wrong = match event {
         Event::Done { attempt, .. } => !used || !right(attempt) || open || (began && !mine),
         Event::Failed { problem, .. } if problem.applied == Applied::Maybe && step.is_once() => !began,
-        Event::Failed { attempt, .. } => !right(attempt) || (!leaf && !pending) || open,
+        Event::Failed { attempt, .. } => {
+            !right(attempt) || (!leaf && !pending && !chooses(sim, path, step, slot)) || open
+        }
+        Event::Picked { item, .. } => ending || !chooses(sim, path, step, slot) || !left(sim, path).contains(item),
         Event::Intended { attempt, .. } => {
             !used || !right(attempt) || !is_act(step) || ending || open || (began && (mine || step.is_once()))
         }

@@ -9,6 +9,7 @@ mod checks;
 mod ends;
 mod found;
 mod junk;
+mod old;
 mod sim;
 mod tape;
 mod toys;
@@ -16,9 +17,10 @@ mod toys;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseError, TestError, TestRunner};
 
-use books::{Book, books};
+pub(crate) use books::{Book, books};
 use sim::Sim;
 use tape::{Move, tapes};
+pub(crate) use toys::OPERATIONS;
 
 /// What happened over all schedules: a promise that was never put to the test is none.
 #[derive(Default)]
@@ -39,6 +41,7 @@ const COMES_UP: &[&str] = &[
     "cannot tell",
     "cancelled",
     "cancelled just before an act",
+    "cancelled too late",
     "cancelled while ended",
     "could not even look",
     "crashed",
@@ -48,12 +51,16 @@ const COMES_UP: &[&str] = &[
     "failed",
     "found done",
     "found not done",
+    "finally goes on behind a failure",
     "interrupted",
     "junk refused",
     "lost a race to a cancel",
     "needs refused",
     "not begun after all",
     "parked",
+    "picked",
+    "picking failed",
+    "picking tried again",
     "renewed",
     "renewing failed",
     "reopened",

@@ -9,7 +9,7 @@ use sluice_engine::ids::Sha256;
 use sluice_engine::journal::{CancelHow, Envelope, Epoch, Event, Found, Key, Outcome, Owner, Phase, Samples, Trigger};
 use sluice_engine::machine::path::{Path, Root, locate};
 use sluice_engine::machine::state::Intent;
-use sluice_engine::machine::{Command, InFlight, State, Status, apply, is_act, next, who_needs};
+use sluice_engine::machine::{Command, InFlight, SEMANTICS, State, Status, apply, is_act, next, who_needs};
 use sluice_engine::runbook::checked::{Checked, Kind, Step};
 use sluice_plugin::{Applied, Attempt, Problem, Timestamp, Verdict};
 
@@ -27,6 +27,7 @@ pub(super) enum Task {
     Look,
     Judge,
     Renew,
+    Pick,
 }
 
 pub(super) struct Sim<'a> {
@@ -42,6 +43,10 @@ pub(super) struct Sim<'a> {
     pub(super) open: BTreeMap<Key, Epoch>,
     /// Attempts that have ended, counted from the journal.
     tries: BTreeMap<Key, u32>,
+    /// `finally` was entered before everything before it was over.
+    pub(super) cut: bool,
+    /// The turns that loops gave to their items, from the journal.
+    pub(super) turns: BTreeMap<Key, Vec<String>>,
     pub(super) tally: &'a Tally,
     pub(super) tape: std::iter::Peekable<std::slice::Iter<'a, Move>>,
     pub(super) race: Option<(CancelHow, u8)>,
@@ -61,6 +66,8 @@ impl<'a> Sim<'a> {
             gone: BTreeSet::new(),
             open: BTreeMap::new(),
             tries: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            cut: false,
             tally,
             tape: tape.iter().peekable(),
             race: None,
@@ -70,11 +77,12 @@ impl<'a> Sim<'a> {
 
     pub(super) fn play(mut self) -> Held {
         let started = Event::Started {
+            run: None,
             runbook: self.runbook.name.to_string(),
             snapshot: Sha256::ZERO,
             inputs: json!({}),
             trigger: Trigger::Cli,
-            semantics: 1,
+            semantics: SEMANTICS,
         };
         self.take(Some(Epoch(1)), started)?;
         self.claim()?;
@@ -119,6 +127,7 @@ impl<'a> Sim<'a> {
         if self.state.ordinal != ordinal {
             return Ok(false);
         }
+        ends::finally_goes_on(self);
         self.quiet += usize::from(self.tape.peek().is_none());
         let most = ends::most_turns(self);
         if self.quiet > most {
@@ -133,8 +142,13 @@ impl<'a> Sim<'a> {
     }
 
     pub(super) fn in_flight(&self) -> InFlight {
+        let of = |pick: bool| {
+            let tasks = self.flight.iter().filter(move |(_, task)| (**task == Task::Pick) == pick);
+            tasks.map(|(path, _)| path.clone()).collect()
+        };
         InFlight {
-            paths: self.flight.keys().cloned().collect(),
+            paths: of(false),
+            picks: of(true),
             looks: self.flight.iter().filter(|(_, task)| **task == Task::Look).map(|(path, _)| path.clone()).collect(),
             acts: self.flight.keys().filter(|path| self.acts(path)).count(),
             session: self.session,
@@ -142,7 +156,8 @@ impl<'a> Sim<'a> {
     }
 
     pub(super) fn is_act(&self, path: &Path) -> bool {
-        path.find(&self.runbook, &self.state).is_some_and(|(step, _)| is_act(step))
+        let step = path.find(&self.runbook, &self.state);
+        self.flight.get(path) != Some(&Task::Pick) && step.is_some_and(|(step, _)| is_act(step))
     }
 
     /// Is it doing something right now?
@@ -150,7 +165,7 @@ impl<'a> Sim<'a> {
         match self.flight.get(path) {
             Some(Task::Act) => true,
             Some(Task::Renew) => self.is_act(path),
-            Some(Task::Call | Task::Preview | Task::Look | Task::Judge) | None => false,
+            Some(Task::Call | Task::Preview | Task::Look | Task::Judge | Task::Pick) | None => false,
         }
     }
 
@@ -172,9 +187,13 @@ impl<'a> Sim<'a> {
             return Err(format!("I7: {:?} is what had to come, and is refused: {illegal}", envelope.event));
         }
         self.count(&envelope.event)?;
+        if envelope.event == (Event::Entered { phase: Phase::Finally }) {
+            self.cut = checks::is_cut(&self.runbook, &before);
+        }
         checks::what_is_gone_is_stale(self)?;
         checks::settled_stays(self, &before, &envelope.event)?;
         checks::statuses_add_up(self)?;
+        checks::turns_are_as_written(self)?;
         self.log.push(envelope);
         self.now = Timestamp(self.now.0 + 1);
         Ok(())
@@ -183,6 +202,10 @@ impl<'a> Sim<'a> {
     /// Keeps the books that the state is compared with.
     fn count(&mut self, event: &Event) -> Held {
         self.count_acts(event)?;
+        if let Event::Picked { key, item, .. } = event {
+            self.tally.count("picked");
+            self.turns.entry(key.clone()).or_default().push(item.clone());
+        }
         let key = match event {
             Event::Reconciled { verdict: Found::CannotTell, .. } => return Ok(()),
             Event::Failed { key, .. } if self.open.contains_key(key) => return Ok(()),
@@ -256,7 +279,12 @@ impl<'a> Sim<'a> {
             }
             self.log.push(envelope);
         }
-        checks::nothing_began_after_a_cancel(&state, &self.log[length..])
+        let late: Vec<Envelope> = self.log[length..].to_vec();
+        late.iter().try_for_each(|envelope| self.count(&envelope.event))?;
+        if late.iter().any(|envelope| envelope.event == (Event::Entered { phase: Phase::Finally })) {
+            self.cut = checks::is_cut(&self.runbook, &state);
+        }
+        checks::nothing_began_after_a_cancel(&state, &late)
     }
 
     /// What is gone from the desired set is cut, unless it is an act.
@@ -280,6 +308,7 @@ impl<'a> Sim<'a> {
                 Command::Reconcile { path, .. } => (path, Task::Look),
                 Command::Judge { path, .. } => (path, Task::Judge),
                 Command::Renew { path } => (path, Task::Renew),
+                Command::Pick { path } => (path, Task::Pick),
                 Command::Session => {
                     if !self.session {
                         checks::session_may_start(self)?;
@@ -356,6 +385,7 @@ impl<'a> Sim<'a> {
             Task::Renew => return self.finish_renew(path, key, how, what),
             Task::Preview => return self.finish_preview(path, key, how, what),
             Task::Look => return self.finish_look(path, key, how, what),
+            Task::Pick => return self.finish_pick(path, key, (how, attempt), what),
             Task::Call | Task::Act | Task::Judge => {}
         }
         let problem = Problem::not_applied("toy", "it was told to fail");
@@ -388,6 +418,22 @@ impl<'a> Sim<'a> {
             self.tally.count("tried again");
         }
         Ok(())
+    }
+
+    /// Any item that has had no turn may be the one: that is for what was read to say.
+    fn finish_pick(&mut self, path: &Path, key: Key, (how, attempt): (u8, Attempt), what: u8) -> Held {
+        self.flight.remove(path);
+        if how % 8 >= 5 {
+            let problem = Problem::not_applied("toy", "nobody knows how things stand");
+            let problem = if how % 8 == 7 { problem } else { problem.retryable() };
+            self.own(Event::Failed { key, attempt, problem })?;
+            let settled = path.find(&self.runbook, &self.state).is_some_and(|(_, slot)| slot.status.is_settled());
+            self.tally.count(if settled { "picking failed" } else { "picking tried again" });
+            return Ok(());
+        }
+        let left = checks::left(self, path);
+        let item = left.get(usize::from(what) % left.len().max(1)).cloned().unwrap_or_default();
+        self.own(Event::Picked { key, item, seen: output(what) })
     }
 
     fn finish_renew(&mut self, path: &Path, key: Key, how: u8, what: u8) -> Held {
@@ -457,6 +503,7 @@ impl<'a> Sim<'a> {
         }
         let over = !held && (again || (before.interrupted && before.cancel.is_none()));
         if over {
+            self.cut = false;
             let finally: Vec<&str> = self.runbook.finally.iter().flat_map(Step::walk).map(|s| s.id.as_str()).collect();
             self.tries.retain(|key, _| {
                 let first = key.as_str().split(['/', '[']).next().unwrap_or_default();
@@ -466,6 +513,7 @@ impl<'a> Sim<'a> {
                 let first = key.as_str().split(['/', '[']).next().unwrap_or_default();
                 !finally.contains(&first)
             });
+            self.turns.retain(|key, _| !finally.contains(&key.as_str().split(['/', '[']).next().unwrap_or_default()));
         }
         self.gone = checks::ephemeral(self, !over);
         let epoch = Epoch(self.state.epoch.0 + 1);

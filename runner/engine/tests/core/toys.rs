@@ -14,7 +14,7 @@ use sluice_plugin::{
 
 /// `toy.read`, `toy.change`, `toy.token` and `toy.lease` (both ephemeral, the second an act), `toy.gate`; `toy.once` and
 /// `toy.send`, which may not be done twice: the second can be previewed and looked for.
-pub(super) const OPERATIONS: [&str; 7] = ["read", "change", "token", "lease", "gate", "once", "send"];
+pub(crate) const OPERATIONS: [&str; 7] = ["read", "change", "token", "lease", "gate", "once", "send"];
 
 struct Toy(&'static str);
 

@@ -43,6 +43,20 @@ pub(super) const CASES: &[Case] = &[
         ends: "a failed, b pending, f done",
     },
     Case {
+        name: "what stands in finally is done, whatever fails in it",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read }
+            finally:
+              - { id: f, uses: toy.read, with: { fails: 9 } }
+              - { id: g, for_each: [1, 2, 3], uses: toy.change, with: { value: '{{ item }}', fails: '{{ 9 if item == 1 else 0 }}' } }
+              - { id: h, uses: toy.change, with: { value: clean } }
+              - { id: i, uses: toy.read, with: { fails: 9 }, on_error: stop }
+              - { id: j, uses: toy.read }",
+        outcome: "failed",
+        ends: "a done, f failed, g failed, g[1] failed, g[2] done, g[3] done, h done, i failed, j pending",
+    },
+    Case {
         name: "a failure that is let pass",
         steps: "
             steps:
@@ -81,6 +95,49 @@ pub(super) const CASES: &[Case] = &[
         ends: "a stopped, b pending",
     },
     Case {
+        name: "a gate that will never pass",
+        steps: "
+            steps:
+              - id: a
+                gate: toy.gate
+                with: { verdicts: ffffx }
+                passes: { every: 1s, within: 1h, fail_if: 'seen.letter == \"x\"' }
+              - { id: b, uses: toy.read }",
+        outcome: "stopped",
+        ends: "a stopped, b pending",
+    },
+    Case {
+        name: "a gate that gets no further",
+        steps: "
+            steps:
+              - id: a
+                gate: toy.gate
+                with: { verdicts: f, values: [9, 7, 5] }
+                passes: { every: 1s, within: 1h, progress: seen.value, stalled: 4s }",
+        outcome: "stopped",
+        ends: "a stopped",
+    },
+    Case {
+        name: "a gate that holds for a while",
+        steps: "
+            steps:
+              - id: a
+                gate: toy.gate
+                with: { verdicts: ppfp, values: [9, 7, 5, 0] }
+                passes: { for: 10s, every: 3s, within: 5m, progress: seen.value, stalled: 4s, fail_if: 'seen.value > 9' }
+              - { id: b, uses: toy.change, with: { value: '{{ steps.a.value }}' }, needs: [a] }",
+        outcome: "done",
+        ends: "a done, b done",
+    },
+    Case {
+        name: "a gate whose samples are slower than its time",
+        steps: "
+            steps:
+              - { id: a, gate: toy.gate, with: { takes: 1m }, passes: { every: 1s, within: 10s } }",
+        outcome: "stopped",
+        ends: "a stopped",
+    },
+    Case {
         name: "what is expected does not hold",
         steps: "
             steps:
@@ -116,6 +173,75 @@ pub(super) const CASES: &[Case] = &[
         outcome: "done",
         ends: "a done, b done, b[1] done, b[1]/c done, b[1]/d done, b[2] done, b[2]/c done, b[2]/d skipped, b[3] done, \
                b[3]/c done, b[3]/d done",
+    },
+    Case {
+        name: "a loop that chooses by what it knows",
+        steps: "
+            steps:
+              - { id: last, uses: toy.read, with: { value: y } }
+              - id: a
+                for_each: ['x', 'y', 'z']
+                next_by: item == steps.last.value
+                uses: toy.change
+                with: { value: '{{ item }}{{ index }} before {{ remaining | join(\",\") }}' }
+            outputs: { a: '{{ steps.a | map(attribute=\"output.value\") | join(\"; \") }}' }",
+        outcome: "done",
+        ends: "last done, a done, a[x] done, a[y] done, a[z] done",
+    },
+    Case {
+        name: "a loop that looks before it chooses",
+        steps: "
+            steps:
+              - id: a
+                for_each: [{ name: one }, { name: two }, { name: three }]
+                next_by:
+                  uses: toy.read
+                  with: { value: '{{ remaining | length }}' }
+                  by: '0 if index + 1 == seen.value else 1'
+                max_parallel: 2
+                on_error: continue
+                steps:
+                  - { id: b, uses: toy.change, with: { value: '{{ item.name }}' } }
+                  - { id: c, uses: toy.read, with: { takes: 2s, fails: '{{ 9 if item.name == \"two\" else 0 }}' } }
+              - { id: d, uses: toy.read, with: { value: after } }",
+        outcome: "done",
+        ends: "a done, a[one] done, a[one]/b done, a[one]/c done, a[two] failed, a[two]/b done, a[two]/c failed, \
+               a[three] done, a[three]/b done, a[three]/c done, d done",
+    },
+    Case {
+        name: "a loop that has to look twice, and then cannot choose",
+        steps: "
+            steps:
+              - id: a
+                for_each: [1, 2]
+                next_by: { uses: toy.read, with: { fails: 2 }, retry: { attempts: 3, delay: 1s }, by: item }
+                uses: toy.change
+                with: { value: '{{ item }}' }
+              - id: b
+                for_each: [1, x]
+                next_by: item
+                uses: toy.change
+            finally:
+              - { id: f, uses: toy.change, with: { value: clean } }",
+        outcome: "failed",
+        ends: "a done, a[1] done, a[2] done, b failed, b[1] pending, b[x] pending, f done",
+    },
+    Case {
+        name: "the rest of a loop goes on, or it does not",
+        steps: "
+            steps:
+              - id: a
+                for_each: [1, 2, 3]
+                on_error: continue
+                uses: toy.read
+                with: { fails: '{{ 9 if item == 2 else 0 }}' }
+              - id: b
+                for_each: [1, 2, 3]
+                uses: toy.read
+                with: { fails: '{{ 9 if item == 2 else 0 }}' }
+              - { id: c, uses: toy.read }",
+        outcome: "failed",
+        ends: "a done, a[1] done, a[2] failed, a[3] done, b failed, b[1] done, b[2] failed, b[3] pending, c pending",
     },
     Case {
         name: "beside one another",

@@ -8,7 +8,7 @@ use sluice_store::MemoryStore;
 use super::cases::{CASES, Case};
 use super::stores::{Dying, When};
 use super::world::World;
-use super::{begin, end_of, resume};
+use super::{begin, comes_out_the_same, end_of, resume};
 
 /// Runs the case in a process that dies, then in new ones until it has ended. `None` when nobody died.
 async fn crashed(case: &Case, at: usize, when: When) -> Option<(String, World)> {
@@ -33,6 +33,7 @@ async fn crashed(case: &Case, at: usize, when: When) -> Option<(String, World)> 
         Ok(_) | Err(OpenError::Over { .. }) => {}
         Err(other) => panic!("{}, {when:?} append {at}: {other}", case.name),
     }
+    comes_out_the_same(&second, &run).await;
     Some((end_of(&second, &run).await, world))
 }
 

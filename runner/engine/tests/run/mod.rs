@@ -3,14 +3,21 @@
 mod acts;
 mod cases;
 mod crash;
+mod evidence;
+mod gates;
+mod picks;
+mod plans;
 mod race;
+mod replay;
 mod stores;
 mod ways;
 mod world;
+mod written;
 
 use std::sync::Arc;
 
 use serde_json::json;
+use sluice_engine::evidence::{Exporter, Replayed, export, verify};
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::{Snapshot, Trigger};
 use sluice_engine::machine::State;
@@ -19,6 +26,7 @@ use sluice_engine::run::{Ending, Engine, OpenError, Order, RunError};
 use sluice_engine::runbook::checked::{Checked, Step};
 use sluice_engine::runbook::load;
 use sluice_engine::source::Source;
+use sluice_plugin::Timestamp;
 use sluice_store::MemoryStore;
 
 use cases::{CASES, Case};
@@ -51,15 +59,19 @@ fn run_id() -> RunId {
 
 type Ended = Result<(Ending, State), RunError>;
 
-async fn begin(engine: &Engine, case: &Case) -> (RunId, Ended) {
-    let run = run_id();
-    let order = Order {
-        run: run.clone(),
+fn order_of(case: &Case) -> Order {
+    Order {
+        run: run_id(),
         runbook: Arc::new(check_text(&text_of(case))),
         origin: "a test".into(),
         inputs: json!({}),
         trigger: Trigger::Cli,
-    };
+    }
+}
+
+async fn begin(engine: &Engine, case: &Case) -> (RunId, Ended) {
+    let order = order_of(case);
+    let run = order.run.clone();
     let (_sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
     let ended = engine.start(order, &mut signals).await;
     (run, ended)
@@ -72,6 +84,18 @@ async fn resume(engine: &Engine, run: &RunId) -> Result<(Ending, State), OpenErr
 
 fn recheck(snapshot: &Snapshot) -> Result<Checked, String> {
     Ok(check_text(&snapshot.runbook))
+}
+
+/// Whatever became of a run: its journal verifies, and it is decided in the same way again.
+async fn comes_out_the_same(engine: &Engine, run: &RunId) -> Replayed {
+    let by = Exporter { program: "a test".into(), actor: "p@here".into(), at: Timestamp(0) };
+    let file = export(&*engine.store, run, &by).await.unwrap();
+    let verdict = verify(&file.text(), Some(run), None);
+    assert!(verdict.intact, "{:?}", verdict.findings);
+    let replayed = engine.replay(&file, &recheck).unwrap();
+    assert_eq!(replayed.difference, None, "{}", file.text());
+    assert_eq!(replayed.events, verdict.events);
+    replayed
 }
 
 /// Everything a run came to: outcome, each step's status and output, read from the journal.
@@ -118,8 +142,9 @@ async fn toys_end_as_they_should() {
     for case in CASES {
         let world = World::new(Arc::new(MemoryStore::default()));
         let engine = world.process(1);
-        let (_, ended) = begin(&engine, case).await;
+        let (run, ended) = begin(&engine, case).await;
         let (ending, state) = ended.unwrap();
+        comes_out_the_same(&engine, &run).await;
         let Ending::Ended(outcome) = ending else { panic!("{}: {ending:?}", case.name) };
         assert_eq!(outcome.name(), case.outcome, "{}", case.name);
         assert_eq!(ends(&check_text(&text_of(case)), &state), case.ends, "{}", case.name);

@@ -1,7 +1,7 @@
 //! Stores that misbehave on purpose around a good one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +25,10 @@ pub(super) struct Dying {
 }
 
 impl Dying {
+    fn now(&self) -> Arc<dyn Store> {
+        self.inner.clone()
+    }
+
     pub(super) fn new(inner: Arc<dyn Store>, at: usize, when: When) -> Self {
         Self { inner, left: AtomicUsize::new(at), when }
     }
@@ -64,6 +68,12 @@ pub(super) struct Slow {
     pub(super) during: Option<Arc<AtomicBool>>,
 }
 
+impl Slow {
+    fn now(&self) -> Arc<dyn Store> {
+        self.inner.clone()
+    }
+}
+
 #[async_trait]
 impl Journal for Slow {
     async fn append(
@@ -96,6 +106,10 @@ pub(super) struct Turns {
 }
 
 impl Turns {
+    fn now(&self) -> Arc<dyn Store> {
+        self.inner.clone()
+    }
+
     async fn turn(&self) {
         self.turns.acquire().await.unwrap().forget();
     }
@@ -124,12 +138,57 @@ impl Journal for Turns {
     }
 }
 
+/// A store that is replaced by another while it is in use, as when a backup is put back.
+pub(super) struct Restored {
+    inner: Mutex<Arc<dyn Store>>,
+}
+
+impl Restored {
+    pub(super) fn new(inner: Arc<dyn Store>) -> Self {
+        Self { inner: Mutex::new(inner) }
+    }
+
+    pub(super) fn restore(&self, other: Arc<dyn Store>) {
+        *self.inner.lock().unwrap() = other;
+    }
+
+    /// How many events it has of a run.
+    pub(super) async fn read_now(&self, run: &RunId) -> usize {
+        self.now().read(run, 0).await.unwrap().len()
+    }
+
+    fn now(&self) -> Arc<dyn Store> {
+        self.inner.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Journal for Restored {
+    async fn append(
+        &self,
+        run: &RunId,
+        expected: Version,
+        records: &[Record],
+        durability: Durability,
+    ) -> Result<Version, AppendError> {
+        self.now().append(run, expected, records, durability).await
+    }
+
+    async fn read(&self, run: &RunId, after: u64) -> Result<Vec<Record>, StoreError> {
+        self.now().read(run, after).await
+    }
+
+    async fn changed(&self, run: &RunId, after: u64, patience: Duration) -> Result<bool, StoreError> {
+        self.now().changed(run, after, patience).await
+    }
+}
+
 macro_rules! forward {
     ($store:ty: $($part:ident { $($name:ident($($argument:ident: $kind:ty),*) -> $result:ty;)* })*) => {
         $(#[async_trait]
         impl $part for $store {
             $(async fn $name(&self, $($argument: $kind),*) -> Result<$result, StoreError> {
-                self.inner.$name($($argument),*).await
+                self.now().$name($($argument),*).await
             })*
         })*
     };
@@ -160,4 +219,4 @@ macro_rules! forward {
     };
 }
 
-forward!(Dying, Slow, Turns);
+forward!(Dying, Slow, Turns, Restored);

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sluice_engine::journal::{Outcome, Trigger};
-use sluice_engine::run::{Ending, Order, SessionRequest, Sessions, Signal};
+use sluice_engine::journal::Outcome;
+use sluice_engine::machine::Status;
+use sluice_engine::run::{Ending, SessionRequest, Sessions, Signal};
 use sluice_plugin::Problem;
 use sluice_store::MemoryStore;
 
 use super::cases::Case;
 use super::stores::{Dying, When};
 use super::world::{Diary, World};
-use super::{begin, check_text, resume, run_id, text_of};
+use super::{begin, check_text, order_of, resume, text_of};
 
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_cannot_even_start_fails_whoever_needs_it() {
@@ -40,16 +41,6 @@ async fn a_renewal_that_cannot_even_start_fails_whoever_needs_it() {
     let (ending, _) = ended.expect("the run hangs").unwrap();
     let Ending::Ended(Outcome::Failed { key }) = ending else { panic!("{ending:?}") };
     assert_eq!(key.as_str(), "c");
-}
-
-fn order_of(case: &Case) -> Order {
-    Order {
-        run: run_id(),
-        runbook: Arc::new(check_text(&text_of(case))),
-        origin: "a test".into(),
-        inputs: json!({}),
-        trigger: Trigger::Cli,
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,6 +115,25 @@ async fn an_interrupted_session_is_gone_before_finally() {
     let (ended, ()) = tokio::join!(engine.start(order, &mut signals), interrupt);
     assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Interrupted));
     assert_eq!(world.diary.changes(), ["session gone null", "f 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_not_given_the_word_null() {
+    let case = Case {
+        name: "session",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { value: null } }
+            session: { env: { A: '{{ steps.a.value }}' } }",
+        outcome: "failed",
+        ends: "",
+    };
+    let (run, ended) = begin(&World::new(Arc::new(MemoryStore::default())).process(1), &case).await;
+    let (ending, state) = ended.unwrap();
+    let Ending::Ended(Outcome::Failed { key }) = ending else { panic!("{run}: {ending:?}") };
+    assert_eq!(key.as_str(), "session.");
+    let Status::Failed(problem) = &state.session.status else { panic!("{:?}", state.session) };
+    assert!(problem.message.contains("none cannot stand in text"), "{problem}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -82,6 +82,7 @@ impl Action for Toy {
                 "answers": { "enum": ["ok", "no", "maybe", "lost", "hang", "panic", "bad"] },
                 "previews": { "enum": ["ready", "already", "refused", "slow"] },
                 "looks": { "enum": ["look", "cannot", "error", "flip", "panic"] },
+                "values": { "type": "array" },
                 "secret": { "type": "string", "x-secret": true },
             },
         });
@@ -147,7 +148,10 @@ impl Action for Toy {
             }
             "gate" => {
                 let letters = call.with.get("verdicts").and_then(Value::as_str).unwrap_or("p");
-                let letter = letters.chars().nth(self.diary.times(&call.step) - 1).unwrap_or('p');
+                let times = self.diary.times(&call.step) - 1;
+                let letter = letters.chars().nth(times).or(letters.chars().last()).unwrap_or('p');
+                let values = call.with.get("values").and_then(Value::as_array);
+                let value = values.and_then(|all| all.get(times).or(all.last())).cloned().unwrap_or(value);
                 let verdict = match letter {
                     'p' => Verdict::Pass,
                     'f' => Verdict::Fail,
@@ -262,7 +266,17 @@ impl Clock for TestClock {
 
 /// Hosts of one process: what it sealed is gone with it.
 #[derive(Clone, Default)]
-pub(super) struct TestHosts(Arc<Mutex<BTreeMap<String, Secret>>>);
+pub(super) struct TestHosts {
+    secrets: Arc<Mutex<BTreeMap<String, Secret>>>,
+    files: bool,
+}
+
+impl TestHosts {
+    /// Whether private files can be written: those of a run, or those of a plan.
+    pub(super) fn with_files(files: bool) -> Self {
+        Self { files, ..Self::default() }
+    }
+}
 
 impl Hosts for TestHosts {
     fn host(&self, _: &PluginName, call: &Call) -> Box<dyn Host> {
@@ -299,18 +313,21 @@ impl Host for TestHost {
 
     fn reveal(&self, leaf: &Value) -> Result<Secret, Problem> {
         let reference = SecretRef::from_json(leaf).ok_or_else(|| Problem::not_applied("no_secret", "not a secret"))?;
-        let secrets = self.secrets.0.lock().unwrap();
+        let secrets = self.secrets.secrets.lock().unwrap();
         secrets.get(&reference.0).cloned().ok_or_else(|| Problem::not_applied("secret_gone", "it was not kept"))
     }
 
     fn seal(&self, pointer: &str, secret: Secret) -> Value {
         let reference = SecretRef(format!("steps.{}#{pointer}", self.step));
-        self.secrets.0.lock().unwrap().insert(reference.0.clone(), secret);
+        self.secrets.secrets.lock().unwrap().insert(reference.0.clone(), secret);
         reference.to_json()
     }
 
     fn private_file(&self, _: &str, _: &Secret) -> Result<PathBuf, Problem> {
-        Err(Problem::not_applied("denied", "this world has no files"))
+        match self.secrets.files {
+            true => Ok(PathBuf::from("/private")),
+            false => Err(Problem::not_applied(sluice_plugin::ONLY_IN_A_RUN, "this world has no files")),
+        }
     }
 }
 

@@ -107,7 +107,10 @@ impl Resolve for Filter {
     fn resolve(&self, name: Name) -> Resolving {
         let private = self.private;
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?.map(|address| address.ip()).collect();
+            // The system's resolver has a patience of its own, and would be all that a person waits for.
+            let found = tokio::time::timeout(CONNECT_WITHIN, tokio::net::lookup_host((name.as_str(), 0))).await;
+            let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            let found = found.map(|address| address.ip()).collect();
             let kept = keep(found, private)?;
             if kept.is_empty() {
                 return Err(io::Error::from(io::ErrorKind::NotFound).into());

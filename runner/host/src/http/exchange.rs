@@ -73,23 +73,23 @@ impl Exchange<'_> {
 
     async fn hop(&self, hop: &Hop<'_>, body: Vec<u8>) -> Result<Answer, Problem> {
         let grant = self.grants.http(self.plugin, self.purpose, hop.request.method, &hop.url)?;
-        self.judge_literal(grant)?;
+        self.judge_literal(&grant)?;
         let kind = Kind {
             tls: hop.origin.scheme() == Scheme::Https,
             private: grant.private,
             fresh: !hop.request.method.reads() && self.purpose == Purpose::Act,
         };
         let mut outgoing = reqwest::Request::new(method(hop.request.method), hop.url.clone());
-        *outgoing.headers_mut() = self.headers(hop, grant)?;
+        *outgoing.headers_mut() = self.headers(hop, &grant)?;
         if !body.is_empty() {
             *outgoing.body_mut() = Some(Body::from(body));
         }
         let sent = self.clients.get(kind)?.execute(outgoing).await;
-        let response = sent.map_err(|error| self.failed(hop, grant, &error))?;
+        let response = sent.map_err(|error| self.failed(hop, &grant, &error))?;
         match target(hop, &response) {
             Some(Ok(url)) => Ok(Answer::GoTo(url)),
             Some(Err(why)) => Err(self.attempted(hop).bad_redirect(&why)),
-            None => self.whole(hop, grant, response).await.map(Answer::Whole),
+            None => self.whole(hop, &grant, response).await.map(Answer::Whole),
         }
     }
 
@@ -155,7 +155,8 @@ impl Exchange<'_> {
         if too_large(announced) {
             return Err(self.attempted(hop).too_large(most));
         }
-        let mut body = Vec::with_capacity(announced.min(most));
+        // What a server announces is not yet there.
+        let mut body = Vec::with_capacity(announced.min(most).min(64 << 10));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(hop, grant, &error))? {
             if too_large(body.len() + chunk.len()) {
                 return Err(self.attempted(hop).too_large(most));

@@ -10,7 +10,7 @@ mod name;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -80,7 +80,7 @@ impl PrivateFolder {
     pub fn remove(&mut self) -> Result<(), PrivateError> {
         // The lock is held until the folder is gone, so that no sweep comes between.
         let Some(_lock) = self.lock.take() else { return Ok(()) };
-        gone(std::fs::remove_dir_all(&self.path)).map_err(|source| failed("remove", &self.path, source))
+        remove_tree(&self.path).map_err(|source| failed("remove", &self.path, source))
     }
 }
 
@@ -91,25 +91,59 @@ impl Drop for PrivateFolder {
     }
 }
 
-/// Removes the folders of processes that are no more and returns them; leaves those of living ones. A base that is not
-/// there is as good as an empty one.
-pub fn sweep(base: &Path) -> Result<Vec<PathBuf>, PrivateError> {
+/// What a sweep came to.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Folders that are no more, in order.
+    pub gone: Vec<PathBuf>,
+    /// Those that could not be removed, or not wholly. One stubborn folder keeps no other.
+    pub left: Vec<PrivateError>,
+}
+
+/// Removes the folders of processes that are no more; leaves those of living ones. A base that is not there is as good
+/// as an empty one.
+pub fn sweep(base: &Path) -> Result<Swept, PrivateError> {
+    let mut swept = Swept::default();
     if !base.exists() {
-        return Ok(Vec::new());
+        return Ok(swept);
     }
     base::ensure(base)?;
-    let mut swept = Vec::new();
     for entry in std::fs::read_dir(base).map_err(|source| failed("read", base, source))? {
         let path = entry.map_err(|source| failed("read", base, source))?.path();
         // Only folders are runs; the mark and whatever a person put there stay. A link is never followed.
         let Ok(lock) = open_folder(&path) else { continue };
         if lock.try_lock().is_ok() {
-            gone(std::fs::remove_dir_all(&path)).map_err(|source| failed("remove", &path, source))?;
-            swept.push(path);
+            match remove_tree(&path) {
+                Ok(()) => swept.gone.push(path),
+                Err(source) => swept.left.push(failed("remove", &path, source)),
+            }
         }
     }
-    swept.sort();
+    swept.gone.sort();
     Ok(swept)
+}
+
+/// The folder and everything in it. Where something in it cannot be removed, everything else is all the same.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    if gone(std::fs::remove_dir_all(path)).is_ok() {
+        return Ok(());
+    }
+    empty(path);
+    gone(std::fs::remove_dir_all(path))
+}
+
+/// As far as it goes. A folder that a program of the session closed is opened first; a link is removed and not followed.
+fn empty(folder: &Path) {
+    let _ = std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700));
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            empty(&path);
+            let _ = std::fs::remove_dir(&path);
+        } else {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
 }
 
 /// `None` when a sweep of another process came between making and locking, and takes the folder away.

@@ -69,14 +69,17 @@ fn nothing_is_left_after_remove_and_drop() {
 #[test]
 fn a_sweep_takes_what_nobody_holds_and_leaves_the_rest() {
     let (dir, base) = base();
-    assert_eq!(sweep(&base).unwrap(), Vec::<PathBuf>::new());
+    assert_eq!(sweep(&base).unwrap().gone, Vec::<PathBuf>::new());
     let living = PrivateFolder::create(&base, "living").unwrap();
     living.write("a", b"secret").unwrap();
     let dead = base.join("dead-1-0");
     std::fs::create_dir_all(dead.join("nats")).unwrap();
     std::fs::write(dead.join("nats/creds"), "left behind").unwrap();
+    // Whoever may not read it may still remove what lies beside it, and it.
+    std::fs::create_dir_all(dead.join("closed/inner")).unwrap();
+    std::fs::set_permissions(dead.join("closed"), std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     symlink(dir.path(), base.join("link")).unwrap();
-    assert_eq!(sweep(&base).unwrap(), std::slice::from_ref(&dead));
+    assert_eq!(sweep(&base).unwrap().gone, std::slice::from_ref(&dead));
     assert!(living.path().join("a").exists() && !dead.exists() && dir.path().exists());
     assert!(base.join(sluice_plugin::PRIVATE_MARK).exists());
 }
@@ -103,12 +106,12 @@ fn a_killed_process_leaves_what_the_next_sweep_removes() {
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let held = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("held ").map(PathBuf::from)).unwrap();
-    assert_eq!(sweep(&base).unwrap(), Vec::<PathBuf>::new());
+    assert_eq!(sweep(&base).unwrap().gone, Vec::<PathBuf>::new());
     assert!(held.join("creds").exists());
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(held.join("creds").exists());
-    assert_eq!(sweep(&base).unwrap(), std::slice::from_ref(&held));
+    assert_eq!(sweep(&base).unwrap().gone, std::slice::from_ref(&held));
     assert!(!held.exists());
 }
 

@@ -9,7 +9,7 @@ mod shapes;
 mod writer;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
@@ -28,6 +28,8 @@ pub struct Redactor {
 
 #[derive(Default)]
 struct Known {
+    /// As they were added: one that is a form of another has forms of its own.
+    values: BTreeSet<String>,
     /// Each form of each value, and the name to print for it.
     forms: BTreeMap<String, Arc<str>>,
     short: BTreeMap<String, Arc<str>>,
@@ -68,7 +70,7 @@ impl Redactor {
             known.short.insert(value.to_owned(), name);
             return;
         }
-        if known.forms.contains_key(value) {
+        if !known.values.insert(value.to_owned()) {
             return;
         }
         for form in encodings::forms(value) {

@@ -58,6 +58,39 @@ fn private_files_live_until_the_run_ends() {
 }
 
 #[test]
+fn who_only_looks_writes_no_private_file() {
+    let bench = bench(vec![], &[]);
+    let base = bench.dir.path().join("sluice");
+    let plan = Shared::of_plan(HostParts {
+        run: "run-1".into(),
+        grants: BTreeMap::new(),
+        vault: bench.vault.clone(),
+        private_base: base.clone(),
+        clock: Arc::new(crate::SystemClock),
+        sink: bench.sink.clone(),
+    });
+    let check = |shared: &Shared, purpose, expect: Option<&str>| {
+        let host = CallHost { shared: shared.inner.clone(), ..bench.call(purpose, json!({})) };
+        let written = host.private_file("a", &Secret::new("x"));
+        let code = written.err().map(|problem| problem.code);
+        assert_eq!(code.as_deref(), expect, "{purpose:?}");
+        if expect.is_some() {
+            assert!(!base.exists(), "{purpose:?}");
+        }
+    };
+    for shared in [&bench.shared, &plan] {
+        check(shared, Purpose::Preview, Some("denied"));
+        check(shared, Purpose::Reconcile, Some("denied"));
+    }
+    check(&plan, Purpose::Read, Some(ONLY_IN_A_RUN));
+    check(&plan, Purpose::Act, Some(ONLY_IN_A_RUN));
+    plan.end().unwrap();
+    check(&plan, Purpose::Read, Some(ONLY_IN_A_RUN));
+    check(&bench.shared, Purpose::Read, None);
+    check(&bench.shared, Purpose::Act, None);
+}
+
+#[test]
 fn a_private_file_is_a_secret_when_it_holds_one() {
     let bench = bench(vec![], &[]);
     bench.vault.keep("seed", Secret::new("correct-horse"), crate::Bound::Granted);

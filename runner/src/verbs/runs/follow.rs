@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let store = context.store()?;
-    let (loaded, alive) = context.runtime()?.block_on(async {
+    let (loaded, alive) = context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let engine = Launch::new(context, store.clone(), &run, Some(Json::Document), Vec::new())?.engine;
         let view = live::view(&context.screen, args.json);
@@ -48,7 +48,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
             }
             store.changed(&run, told, PATIENCE).await?;
         }
-    })?;
+    })??;
     let report = Report::of(&loaded, alive);
     launch::show(context, &report, args.json, false)?;
     Ok(exit(&report, alive))

@@ -58,7 +58,7 @@ struct Row {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let store = context.store()?;
-    let rows = context.runtime()?.block_on(rows(context, &store, &args))?;
+    let rows = context.block_on(rows(context, &store, &args))??;
     if args.json {
         views::json(&rows)?;
     } else if rows.is_empty() {

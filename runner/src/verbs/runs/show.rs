@@ -27,11 +27,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let store = context.store()?;
-    let loaded = context.runtime()?.block_on(async {
+    let loaded = context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let launch = Launch::new(context, store, &run, Some(Json::Document), Vec::new())?;
         crate::error::Result::Ok(launch.engine.load(&run, &recheck(&launch.engine.registry)).await?)
-    })?;
+    })??;
     let report = Report::of(&loaded, alive(&loaded));
     match args.json {
         Some(Json::Document) => views::json(&report)?,

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use sluice_engine::diagnostic::visible;
 use sluice_engine::journal::{CancelHow, Envelope, Event, Found, Item, Key, Phase, Ruling};
 use sluice_engine::machine::Status;
 use sluice_engine::machine::path::locate;
+use sluice_engine::machine::state::Inside;
 use sluice_engine::run::{Sample, Watched};
 use sluice_engine::runbook::Checked;
 use sluice_engine::runbook::checked::{Hold, Kind, Step};
@@ -44,6 +46,8 @@ struct Open {
 struct Waiting {
     why: String,
     streak: u32,
+    /// "4,468, about 7 s"
+    progress: Option<String>,
     /// For the eye: a countdown on this machine's clock.
     until: Option<Instant>,
 }
@@ -74,7 +78,11 @@ impl Course {
             Kind::Gate(gate) => (gate.action.to_string(), Some(gate.passes.hold)),
             Kind::Group(_) => (String::new(), None),
         };
-        let purpose = visible(step.summary.as_deref().unwrap_or(&action)).into_owned();
+        // A loop is only called to choose its next item.
+        let chooses = step.for_each.is_some() && !key.as_str().ends_with(']');
+        let action = if chooses { "choosing what is next".to_owned() } else { action };
+        let summary = step.summary.as_deref().filter(|_| !chooses);
+        let purpose = visible(summary.unwrap_or(&action)).into_owned();
         let open = Open { began: now, purpose, note: None, gate: None, hold };
         // A step that is tried again began when it was first tried.
         self.open.entry(key.to_string()).or_insert(open);
@@ -84,7 +92,8 @@ impl Course {
     pub(super) fn sampled(&mut self, key: &Key, sample: &Sample, now: Instant, at: Timestamp) {
         if let Some(open) = self.open.get_mut(key.as_str()) {
             let until = now.checked_add(sample.until.since(at));
-            open.gate = Some(Waiting { why: visible(&sample.why).into_owned(), streak: sample.streak, until });
+            let why = visible(&sample.why).into_owned();
+            open.gate = Some(Waiting { why, streak: sample.streak, progress: moving(sample), until });
         }
     }
 
@@ -165,11 +174,22 @@ impl Open {
             Some(Hold::Consecutive(_) | Hold::For(_)) | None => None,
         };
         let left = gate.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero());
-        let left = left.map(|left| format!("{} left", text::duration(Duration::from_secs(left.as_secs().max(1)))));
-        let head = passes.into_iter().chain(left).collect::<Vec<_>>().join(", ");
+        let left = left.map(|left| format!("{} left", text::whole(Duration::from_secs(left.as_secs().max(1)))));
+        let progress = gate.progress.as_ref().map(|progress| format!("progress {progress}"));
+        let head = passes.into_iter().chain(left).chain(progress).collect::<Vec<_>>().join(", ");
         let note = self.note.as_ref().unwrap_or(&gate.why);
         if head.is_empty() { note.clone() } else { format!("{head}: {note}") }
     }
+}
+
+/// What `progress` is, and when it will be at zero.
+fn moving(sample: &Sample) -> Option<String> {
+    let value = match sample.progress.as_ref()? {
+        Value::String(text) => visible(text).into_owned(),
+        number => number.as_u64().map_or_else(|| number.to_string(), text::count),
+    };
+    let left = sample.left.map(|left| Duration::from_secs(left.as_secs().max(1)));
+    Some(left.map_or_else(|| value.clone(), |left| format!("{value}, about {}", text::whole(left))))
 }
 
 fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
@@ -211,6 +231,7 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
         }
         Event::Judged { verdict, why, .. } => (Sign::Stopped, format!("{verdict}: {}", visible(why))),
         Event::Opened { items, .. } => (Sign::Note, opened(items)),
+        Event::Picked { item, .. } => (Sign::Note, format!("next: {}", visible(item))),
         Event::CancelAsked { how, why } => {
             let how = match how {
                 CancelHow::AfterStep => "after the steps that run now",
@@ -260,8 +281,13 @@ fn status(watched: &Watched<'_>, key: &Key) -> Option<Status> {
 fn backoff(watched: &Watched<'_>, key: &Key, now: Timestamp) -> Option<(u32, Duration)> {
     let path = locate(key, watched.runbook, watched.state)?;
     let (_, slot) = path.find(watched.runbook, watched.state)?;
-    match &slot.status {
-        Status::Backoff { until, .. } => Some((slot.attempts, until.since(now))),
+    let choice = match &slot.inside {
+        Inside::Rounds(rounds) => rounds.turns.as_ref().and_then(|turns| Some((turns.tries, turns.until?))),
+        Inside::Leaf | Inside::List(_) | Inside::Closed => None,
+    };
+    match (&slot.status, choice) {
+        (Status::Backoff { until, .. }, _) => Some((slot.attempts, until.since(now))),
+        (Status::Open, Some((tries, until))) => Some((tries, until.since(now))),
         _ => None,
     }
 }

@@ -1,7 +1,6 @@
 //! The course of a run where nobody sees a terminal: a line for each thing that has happened, without control codes,
 //! and now and then one about what is still waited for.
 
-use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use sluice_plugin::Progress;
 use super::RunView;
 use super::course::{Course, Line};
 use crate::screen::Stream;
+use crate::views;
 use crate::views::sign::Sign;
 use crate::views::text;
 
@@ -41,8 +41,7 @@ impl Lines {
     fn write(&self, inner: &mut Inner, line: &Line) {
         inner.last = Instant::now();
         let text = inner.course.show(line, &self.stream) + "\n";
-        // Written at once, not in pieces. A run goes on without anybody reading along.
-        let _ = io::stderr().write_all(text.as_bytes());
+        views::err(&text);
     }
 }
 

@@ -72,8 +72,7 @@ impl RunView for Silent {
 
 /// A line of our own on standard error.
 fn say(stream: &Stream, text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{} {text}", super::sign::Sign::Note.on(stream));
+    super::err(&format!("{} {text}\n", super::sign::Sign::Note.on(stream)));
 }
 
 /// The engine's side of a view.

@@ -72,7 +72,8 @@ impl Terminal {
     fn row(&self, inner: &Inner, running: &Running) -> String {
         let frames: &[&str] = if self.stream.unicode { &FRAMES } else { &PLAIN_FRAMES };
         let frame = frames.get(inner.frame % frames.len()).copied().unwrap_or_default();
-        let since = if running.since.as_secs() > 0 { format!("  {}", whole(running.since)) } else { String::new() };
+        let since =
+            if running.since.as_secs() > 0 { format!("  {}", text::whole(running.since)) } else { String::new() };
         let key = inner.course.pad(&running.key);
         let room = self.stream.width.saturating_sub(text::width(&key) + since.len() + 5);
         format!(
@@ -82,11 +83,6 @@ impl Terminal {
             self.stream.paint(Tone::Dim, &since)
         )
     }
-}
-
-/// Tenths of a second flicker.
-fn whole(time: std::time::Duration) -> String {
-    if time.as_secs() < 10 { format!("{} s", time.as_secs()) } else { text::duration(time) }
 }
 
 impl RunView for Terminal {

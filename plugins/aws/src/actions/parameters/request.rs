@@ -15,7 +15,7 @@ use sluice_plugin::inventory::Aws;
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
     /// The `aws` of a cluster in the inventory.
-    pub(super) aws: Aws,
+    pub(super) aws: Option<Aws>,
     /// By a key of your choice: the parameter's name, path or ARN, also with `:version` or `:label`.
     #[schemars(extend("minProperties" = 1))]
     names: BTreeMap<String, String>,

@@ -58,10 +58,10 @@ fn looks_secret(text: &str) -> bool {
     is_jwt(text) || is_seed(text) || text.contains("-----BEGIN ") || has_password(text)
 }
 
-/// `nats://user:password@host`, anywhere in a list of addresses.
+/// `nats://user:password@host` or `nats://token@host`, anywhere in a list of addresses.
 fn has_password(text: &str) -> bool {
     let authorities = text.split("://").skip(1).filter_map(|rest| rest.split(['/', ',', ' ']).next());
-    authorities.filter_map(|authority| authority.rsplit_once('@')).any(|(user, _)| user.contains(':'))
+    authorities.into_iter().any(|authority| authority.contains('@'))
 }
 
 impl Fault {
@@ -148,7 +148,7 @@ mod tests {
         check("nats://a:4222", true, None, false, Err(Fault::NotSealed));
         check("nats://a:4222", true, text, false, Ok(()));
         check("nats://a:4222,nats://me:pass@b:4222", false, text, false, Err(Fault::LooksSecret));
-        check("nats://me@b:4222", false, None, false, Ok(()));
+        check("nats://me@b:4222", false, None, false, Err(Fault::LooksSecret));
         check(JWT, false, text, false, Err(Fault::LooksSecret));
         check(SEED, false, None, false, Err(Fault::LooksSecret));
         check("-----BEGIN NATS USER JWT-----", false, None, false, Err(Fault::LooksSecret));

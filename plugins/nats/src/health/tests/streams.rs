@@ -46,6 +46,43 @@ fn current_and_healthy_is_not_enough_when_the_data_is_not_there() {
 }
 
 #[test]
+fn only_the_last_word_of_a_replica_counts() {
+    // It had everything in the second look, and in the third its store is empty.
+    check(
+        |world| {
+            let mut again = world.rounds[1].clone();
+            put(&mut again[2].jsz, "/account_details", &json!([]));
+            world.rounds.push(again);
+        },
+        Verdict::Fail,
+        &["critical replica_absent pivot/pivot_main"],
+    );
+    // What it holds is the stream of that name from before it was made anew.
+    check(
+        |world| {
+            world.seqs(3, &[9_000, 9_000]);
+            world.jsz(3, &format!("{STREAM}/created"), &json!("2026-11-01T00:00:00Z"));
+        },
+        Verdict::Fail,
+        &["critical replica_absent pivot/pivot_main"],
+    );
+}
+
+#[test]
+fn how_far_behind_a_follower_may_be_grows_with_the_traffic() {
+    let at = |lag: u64| {
+        move |world: &mut World| {
+            world.seqs(2, &[100_000, 127_000]);
+            world.seqs(1, &[100_000, 127_000]);
+            world.seqs(3, &[99_000, 124_000]);
+            world.told_of_node_3(&json!({ "current": false, "lag": lag, "active": 3_000_000 }));
+        }
+    };
+    check(at(3_000), Verdict::Pass, &[]);
+    check(at(14_000), Verdict::Fail, &["critical replica_lags pivot/pivot_main"]);
+}
+
+#[test]
 fn under_traffic_nothing_is_equal_and_that_is_fine() {
     // 2,000 messages a second: the follower is behind at every moment and past what the leader had three seconds ago.
     check(
@@ -121,8 +158,12 @@ fn each_of_the_leaders_flags_is_heard() {
     for (peer, expect) in cases {
         check(|world| world.told_of_node_3(&peer), Verdict::Fail, &[expect]);
     }
-    // Its own store shows that it has everything; the flag is late.
-    check(|world| world.told_of_node_3(&json!({ "current": false, "lag": 3 })), Verdict::Pass, &[]);
+    // Its own store has everything, and yet its leader says no: nothing moves that would explain it.
+    check(
+        |world| world.told_of_node_3(&json!({ "current": false, "lag": 900 })),
+        Verdict::Fail,
+        &["critical replica_not_current pivot/pivot_main"],
+    );
     // Heard of in this very instant.
     check(|world| world.told_of_node_3(&json!({ "current": true, "active": 0 })), Verdict::Pass, &[]);
 }
@@ -176,6 +217,15 @@ fn a_consumer_is_judged_like_its_stream() {
         },
         Verdict::Pass,
         &[],
+    );
+    // One message does not explain that it has hundreds of operations to catch up with.
+    check(
+        |world| {
+            told(world, json!({ "current": false, "lag": 900 }));
+            put(&mut world.rounds[1][1].jsz, &format!("{consumer}/delivered/consumer_seq"), &json!(685));
+        },
+        Verdict::Fail,
+        &[name],
     );
     check(
         |world| world.jsz(2, &format!("{consumer}/cluster/leader"), &json!("")),

@@ -70,6 +70,11 @@ fn thresholds_are_checked_before_anything_is_read() {
             json!({ "id": "x", "field": "jsz.storage", "op": "approaching", "value": 80, "of": "no" }),
             "/thresholds/0/of",
         ),
+        (json!({ "id": "x", "field": "health_status", "op": "not_equal", "value": 200 }), "/thresholds/0/field"),
+        (
+            json!({ "id": "x", "field": "jsz.storage", "op": "approaching", "value": 8, "of": "jsz.memory", "scope": "cluster" }),
+            "/thresholds/0/scope",
+        ),
     ];
     for (row, path) in cases {
         let row: Threshold = serde_json::from_value(row).unwrap();

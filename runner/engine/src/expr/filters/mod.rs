@@ -168,10 +168,10 @@ pub static FILTERS: &[Filter] = &[
     .params(&[optional("digits", Kinds::INT)]),
     filter(
         "duration",
-        "The seconds of a duration: `90s`, `10m`, `1h30m`, `2d`",
+        "The seconds of a duration: `500ms`, `90s`, `10m`, `2d`",
         Kinds::STRING,
         numeric::duration,
-        |_, _| Ty::Int.into(),
+        |_, _| Ty::number().into(),
     ),
 ];
 

@@ -12,6 +12,8 @@ use super::Args;
 type Outcome = Result<Value, Cause<EvalCode>>;
 
 const MAX_DIGITS: u64 = 15;
+/// Of a text that a message shows whole.
+const LONGEST: usize = 40;
 
 pub(super) fn int(input: &Value, _: Args<'_>) -> Outcome {
     match (input.as_str(), Num::of(input)) {
@@ -71,33 +73,17 @@ fn digits_of(digits: &Value) -> Result<usize, Cause<EvalCode>> {
     digits.ok_or_else(|| Cause::new(EvalCode::BadValue, format!("`round` takes 0 to {MAX_DIGITS} digits")))
 }
 
-/// Seconds; each unit once at most, greatest first.
+/// Seconds, with a fraction where it has one. Durations are written as everywhere in a runbook.
 pub(super) fn duration(input: &Value, _: Args<'_>) -> Outcome {
     let text = input.as_str().unwrap_or_default();
-    seconds(text)
-        .map(Value::from)
-        .ok_or_else(|| unreadable(text, "a duration").hint("write `90s`, `10m`, `1h30m` or `2d`"))
-}
-
-fn seconds(text: &str) -> Option<u64> {
-    let (mut rest, mut total) = (text.trim(), 0_u64);
-    if rest.is_empty() {
-        return None;
+    if text.len() > LONGEST {
+        return Err(unreadable(text, "a duration"));
     }
-    for (unit, length) in [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)] {
-        if let Some((count, after)) = count_of(rest, unit) {
-            total = total.checked_add(count.checked_mul(length)?)?;
-            rest = after;
-        }
+    let time = sluice_plugin::parse_duration(text).map_err(|why| Cause::new(EvalCode::BadValue, why))?;
+    match time.subsec_nanos() {
+        0 => Ok(Value::from(time.as_secs())),
+        _ => Num::Float(time.as_secs_f64()).value(),
     }
-    rest.is_empty().then_some(total)
-}
-
-/// The number before `unit`, if `text` starts with the two.
-fn count_of(text: &str, unit: char) -> Option<(u64, &str)> {
-    let (count, after) = text.split_once(unit)?;
-    let all_digits = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits.then(|| count.parse().ok().map(|count| (count, after))).flatten()
 }
 
 fn whole(number: Option<i128>) -> Outcome {
@@ -105,6 +91,6 @@ fn whole(number: Option<i128>) -> Outcome {
 }
 
 fn unreadable(text: &str, wanted: &str) -> Cause<EvalCode> {
-    let shown: String = text.chars().take(40).collect();
+    let shown: String = text.chars().take(LONGEST).collect();
     Cause::new(EvalCode::BadValue, format!("{shown:?} is not {wanted}"))
 }

@@ -315,18 +315,19 @@ fn filters_of_numbers() {
     check("inputs.wait | duration", "5400");
     check(r#""90s" | duration"#, "90");
     check(r#""2d" | duration"#, "172800");
+    check(r#""500ms" | duration"#, "0.5");
+    check(r#""1500ms" | duration"#, "1.5");
+    check(r#""2000ms" | duration"#, "2");
+    let right = "write a whole number and a unit: 500ms, 30s, 10m, 2h, 1d";
+    check(r#""5" | duration"#, &format!(r#"BadValue |"5" | duration| `5` has no unit; {right}"#));
     check(
-        r#""5" | duration"#,
-        r#"BadValue |"5" | duration| "5" is not a duration; write `90s`, `10m`, `1h30m` or `2d`"#,
+        r#""1h30m" | duration"#,
+        &format!(r#"BadValue |"1h30m" | duration| `1h30m` has a unit that is not known; {right}"#),
     );
-    check(
-        r#""5m1h" | duration"#,
-        r#"BadValue |"5m1h" | duration| "5m1h" is not a duration; write `90s`, `10m`, `1h30m` or `2d`"#,
-    );
-    check(r#""" | duration"#, r#"BadValue |"" | duration| "" is not a duration; write `90s`, `10m`, `1h30m` or `2d`"#);
+    check(r#""" | duration"#, &format!(r#"BadValue |"" | duration| `` is not a duration; {right}"#));
     check(
         r#""99999999999999999999d" | duration"#,
-        r#"BadValue |"99999999999999999999d" | duration| "99999999999999999999d" is not a duration; write `90s`, `10m`, `1h30m` or `2d`"#,
+        &format!(r#"BadValue |"99999999999999999999d" | duration| `99999999999999999999d` is too long; {right}"#),
     );
 }
 

@@ -96,10 +96,7 @@ fn operators() {
         "seen.voters_left == none",
         "a boolean\nnote NeverEqual |seen.voters_left == none| an integer is never equal to none",
     );
-    check(
-        "seen.why == none",
-        "a boolean\nnote MayBeMissing |why| `seen` may have no `why`; use `| default(...)` or `is defined`",
-    );
+    check("seen.why == none", "a boolean");
     check(
         "seen.voters_left < item",
         "a boolean\nWrongType |seen.voters_left < item| an integer cannot be compared with a string; `| int` or `| float` makes a number of text",
@@ -110,7 +107,7 @@ fn operators() {
     );
     check(
         r#"seen.why < "a""#,
-        "a boolean\nnote MayBeMissing |why| `seen` may have no `why`; use `| default(...)` or `is defined`\nnote MayNotFit |seen.why < \"a\"| `<` takes a number or a string, and this may be none; `| default(...)` gives a value in place of none",
+        "a boolean\nnote MayNotFit |seen.why < \"a\"| `<` takes a number or a string, and this may be none; `| default(...)` gives a value in place of none",
     );
     check(
         "seen.ok < seen.ok",
@@ -138,14 +135,8 @@ fn operators() {
 
 #[test]
 fn choices_and_literals() {
-    check(
-        "seen.ok and seen.why",
-        "a boolean, a string or none\nnote MayBeMissing |why| `seen` may have no `why`; use `| default(...)` or `is defined`",
-    );
-    check(
-        r#"seen.why or "x""#,
-        "a string\nnote MayBeMissing |why| `seen` may have no `why`; use `| default(...)` or `is defined`",
-    );
+    check("seen.ok and seen.why", "a boolean, a string or none");
+    check(r#"seen.why or "x""#, "a string");
     check(
         "seen.voters_left or 1",
         "an integer\nNotACondition |seen.voters_left| this is an integer, and a number is neither true nor false; compare it: `> 0`",
@@ -231,11 +222,11 @@ fn filters() {
     );
     check(
         "seen.why | length",
-        "an integer\nnote MayBeMissing |why| `seen` may have no `why`; use `| default(...)` or `is defined`\nnote MayNotFit |seen.why | length| `length` takes a string, a list or an object, and this may be none; `| default(...)` gives a value in place of none",
+        "an integer\nnote MayNotFit |seen.why | length| `length` takes a string, a list or an object, and this may be none; `| default(...)` gives a value in place of none",
     );
     check(
         "seen.why | lower",
-        "a string\nnote MayBeMissing |why| `seen` may have no `why`; use `| default(...)` or `is defined`\nnote MayNotFit |seen.why | lower| `lower` takes a string, and this may be none; `| default(...)` gives a value in place of none",
+        "a string\nnote MayNotFit |seen.why | lower| `lower` takes a string, and this may be none; `| default(...)` gives a value in place of none",
     );
     check(
         r#"item | replace(1, "x")"#,
@@ -245,7 +236,7 @@ fn filters() {
     check("seen.load | round(1)", "a number");
     check("seen.voters_left | round", "an integer");
     check("seen.load | int", "an integer");
-    check("inputs.wait | duration", "an integer");
+    check("inputs.wait | duration", "a number");
     check(
         "item | contains(1)",
         "a boolean\nWrongType |item | contains(1)| a search in a string or in the keys of an object takes a string, and this is an integer; `| string` makes text of it",
@@ -287,10 +278,7 @@ fn conditions() {
     );
     check_condition("1 < 2", "");
     check_condition("none", "");
-    check_condition(
-        "seen.why or seen.ok",
-        "note MayBeMissing |why| `seen` may have no `why`; use `| default(...)` or `is defined`",
-    );
+    check_condition("seen.why or seen.ok", "");
     check_condition("steps.instance.id and not seen.ok", "");
     check_condition(
         "(seen.ok if seen.ok else 1)",

@@ -25,7 +25,7 @@ pub(super) fn names() -> Map<String, Value> {
                 ],
             },
             "node": { "name": "node-1", "number": 1, "aws": null },
-            "wait": "1h30m",
+            "wait": "90m",
         },
         "seen": { "voters_left": 2, "majority": 2, "load": 0.5, "ok": true, "empty": [], "max": u64::MAX },
         "item": "node-2",

@@ -60,8 +60,8 @@ impl Drive {
                 let binding = binding(&attempt, Some(&bound));
                 return self.act(path, attempt, binding, false).await;
             }
-            Ok(Preview::Already { output }) => match attempt.output(output) {
-                Ok(output) => {
+            Ok(Preview::Already { output }) => match attempt.output_fits(&output) {
+                Ok(()) => {
                     self.landed(&path, false);
                     let (key, attempt) = self.attempt(&path);
                     return self.append(vec![Event::Done { key, attempt, output }]).await;
@@ -73,7 +73,7 @@ impl Drive {
         };
         self.landed(&path, false);
         // Nothing that only looks can have changed anything.
-        let problem = Problem { applied: Applied::No, ..attempt.clean(problem) };
+        let problem = Problem { applied: Applied::No, ..problem };
         self.failed(&path, problem).await
     }
 

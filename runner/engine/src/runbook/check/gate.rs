@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use sluice_plugin::{ActionSpec, Effect, GateClass};
 
-use super::super::checked::{Expect, Gate, Hold, Passes, Progress, Tree};
+use super::super::checked::{Expect, FailIf, Gate, Hold, Passes, Progress, Tree};
 use super::super::model::{GateModel, PassesModel, StepModel};
-use super::{Check, leaf};
+use super::{Check, asked, leaf};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::expr::Ty;
+use crate::expr::{Kinds, Ty};
+use crate::yaml::Kind as NodeKind;
 use crate::yaml::fields::Spanned;
 
 impl Check<'_> {
@@ -29,7 +30,7 @@ impl Check<'_> {
             self.findings.helped(Code::GateWithoutVerdict, step.span, message, "say what must hold with `expect`");
         }
         let with = self.with(action, &model.with, &spec);
-        let output = Ty::from_schema(&spec.output);
+        let output = asked::output(&spec.output, with.as_ref());
         let expect = self.expect(model, &output);
         let passes =
             model.passes.as_ref().map_or_else(|| Some(Passes::default()), |passes| self.passes(passes, &output));
@@ -61,8 +62,12 @@ impl Check<'_> {
         let mut all = Vec::new();
         for expect in &model.expect {
             let that = leaf::condition(&expect.that, "`that`", &names, findings);
-            let otherwise = expect.otherwise.as_ref().map(|node| leaf::template(node, "`else`", &names, findings));
-            let otherwise = otherwise.map_or(Some(None), |template| template.map(|(template, _)| Some(template)));
+            let otherwise = expect.otherwise.as_ref().map(|node| {
+                let (template, ty) = leaf::template(node, "`else`", &names, findings)?;
+                leaf::fits(node, "`else`", &ty, &Ty::of_kinds(Kinds::TEXT), findings)?;
+                Some(template)
+            });
+            let otherwise = otherwise.map_or(Some(None), |template| template.map(Some));
             all.push(that.zip(otherwise).map(|(that, otherwise)| Expect { that, otherwise }));
         }
         all.into_iter().collect()
@@ -77,10 +82,18 @@ impl Check<'_> {
         let within = model.within.as_ref()?;
         self.can_pass(model, hold, every, within);
         let (names, findings) = self.here(Some(output));
-        let fail_if = model.fail_if.as_ref().map(|node| leaf::condition(node, "`fail_if`", &names, findings));
+        let fail_if = model.fail_if.as_ref().map(|node| {
+            let that = leaf::condition(node, "`fail_if`", &names, findings)?;
+            let text = match &node.kind {
+                NodeKind::Text(text) => text.value.clone(),
+                _ => findings.source().slice(node.span).to_owned(),
+            };
+            Some(FailIf { that, text })
+        });
         let progress = model.progress.as_ref().map(|node| {
             let (value, ty) = leaf::value(node, "`progress`", &names, findings)?;
-            leaf::fits(node, "`progress`", &ty, &Ty::number().or_null(), findings)?;
+            let moving = Ty::union([Ty::number(), Ty::Str, Ty::Null]);
+            leaf::fits(node, "`progress`", &ty, &moving, findings)?;
             Some(Progress { value, stalled: model.stalled.as_ref().map(|time| time.value) })
         });
         Some(Passes {
@@ -92,16 +105,19 @@ impl Check<'_> {
         })
     }
 
-    /// A gate that cannot pass in the time it is given is a mistake, however healthy the world is.
+    /// A gate that cannot pass in the time it is given is a mistake, however healthy the world is. The last sample has
+    /// to be answered before the time is over, so all of it is not enough.
     fn can_pass(&mut self, model: &PassesModel, hold: Hold, every: Duration, within: &Spanned<Duration>) {
         let least = match hold {
             Hold::Consecutive(count) => every.saturating_mul(count.saturating_sub(1)),
-            Hold::For(time) => time.max(every),
+            Hold::For(Duration::ZERO) => every,
+            Hold::For(time) => time,
         };
-        if least > within.value {
+        let waits = !(least.is_zero() && within.value.is_zero());
+        if waits && least >= within.value {
             let least = sluice_plugin::format_duration(least);
             let given = sluice_plugin::format_duration(within.value);
-            let message = format!("this gate needs at least {least} to pass and is given {given}");
+            let message = format!("this gate needs more than {least} to pass and is given {given}");
             let found = Diagnostic::error(Code::NeverPasses, message).at(self.findings.source(), within.span, "");
             let other =
                 model.lasting.as_ref().map(|time| time.span).or(model.consecutive.as_ref().map(|count| count.span));

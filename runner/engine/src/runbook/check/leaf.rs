@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::checked::Tree;
-use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::diagnostic::{Code, Diagnostic, Findings, Severity};
 use crate::expr::{self, Expr, Fault, Fit, Inferred, Kind as ExprKind, ParseCode, Template, Ty, TypeCode, TypeScope};
 use crate::source::Span;
 use crate::yaml::fields::wrong_type;
@@ -127,10 +127,20 @@ pub(super) fn joined_map(entries: impl Iterator<Item = (String, Tree)>) -> Tree 
     constants.map_or(Tree::Map(entries), |constants| Tree::Constant(Value::Object(constants)))
 }
 
-/// Whether the type may stand where another is wanted. What only may not fit is found when the value is there.
+/// Whether the type may stand where another is wanted. What only may not fit is a warning: the run finds out.
 pub(super) fn fits(node: &Node, what: &str, given: &Ty, wanted: &Ty, findings: &mut Findings) -> Option<()> {
     match expr::fits(given, wanted) {
-        Fit::Yes | Fit::Maybe(_) => Some(()),
+        Fit::Yes => Some(()),
+        // Whatever is wrong there is mended first.
+        Fit::Maybe(_) if findings.any_within(node.span) => Some(()),
+        Fit::Maybe(misfit) => {
+            // One of the values it may have is the misfit.
+            let message = misfit.message.replacen("and this is ", "and this may be ", 1);
+            let found = Diagnostic::warning(Code::MayNotFit, format!("{what}{}: {message}", misfit.path));
+            let found = found.at(findings.source(), node.span, "");
+            findings.push(misfit.hint.into_iter().fold(found, Diagnostic::help));
+            Some(())
+        }
         Fit::No(misfit) => {
             let (code, message) = match (given, wanted) {
                 _ if given.may_hold_secret() => (Code::SecretMisused, format!("{what} takes no secret")),
@@ -158,7 +168,7 @@ pub(super) fn no_secret(node: &Node, ty: &Ty, what: &str, findings: &mut Finding
     None
 }
 
-/// The type, when nothing was wrong.
+/// The type, when nothing was wrong. What could go wrong in the run is a warning, one for each place.
 fn report(node: &Node, inferred: Inferred, findings: &mut Findings) -> Option<Ty> {
     let fine = inferred.errors.is_empty();
     for error in inferred.errors {
@@ -169,7 +179,24 @@ fn report(node: &Node, inferred: Inferred, findings: &mut Findings) -> Option<Ty
             TypeCode::MayBeMissing | TypeCode::MayNotFit => Code::TypeMismatch,
             TypeCode::Secret => Code::SecretMisused,
         };
-        fault(code, node, error, findings);
+        fault(Severity::Error, code, node, error, findings);
+    }
+    let mut places = Vec::new();
+    for note in inferred.notes.into_iter().filter(|_| fine) {
+        let code = match note.code {
+            TypeCode::MayBeMissing => Code::MayBeMissing,
+            TypeCode::MayNotFit => Code::MayNotFit,
+            TypeCode::NeverEqual
+            | TypeCode::UnknownName
+            | TypeCode::UnknownProperty
+            | TypeCode::WrongType
+            | TypeCode::NotACondition
+            | TypeCode::Secret => Code::TypeMismatch,
+        };
+        if !places.contains(&note.span) {
+            places.push(note.span);
+            fault(Severity::Warning, code, node, note, findings);
+        }
     }
     fine.then_some(inferred.ty)
 }
@@ -181,12 +208,12 @@ fn parse_fault(node: &Node, error: expr::ParseError, findings: &mut Findings) {
         }
         ParseCode::UnknownFilter | ParseCode::UnknownTest => Code::UnknownFilter,
     };
-    fault(code, node, error, findings);
+    fault(Severity::Error, code, node, error, findings);
 }
 
-fn fault<C>(code: Code, node: &Node, fault: Fault<C>, findings: &mut Findings) {
+fn fault<C>(severity: Severity, code: Code, node: &Node, fault: Fault<C>, findings: &mut Findings) {
     let span = fault_span(node, fault.span, findings);
-    let found = Diagnostic::error(code, fault.message).at(findings.source(), span, "");
+    let found = Diagnostic { severity, ..Diagnostic::error(code, fault.message) }.at(findings.source(), span, "");
     findings.push(fault.hint.into_iter().fold(found, Diagnostic::help));
 }
 

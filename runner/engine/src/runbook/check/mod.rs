@@ -1,11 +1,13 @@
 //! From the model to a runbook that may be run: every name exists, every value fits, nothing is promised that is not
 //! kept. Finds everything that is wrong at once. It evaluates nothing and calls no action.
 
+mod asked;
 mod ends;
 mod gate;
 mod inputs;
 mod leaf;
 mod names;
+mod next_by;
 mod step;
 mod with;
 
@@ -66,6 +68,7 @@ pub fn check(model: &Model, actions: &dyn Actions, findings: &mut Findings) -> O
         hidden: names::hidden(model, findings.source()),
         inputs: inputs::types(model),
         place: Place::default(),
+        finally: false,
         used_inputs: RefCell::default(),
         specs: BTreeMap::new(),
         used_defaults: BTreeSet::new(),
@@ -88,6 +91,8 @@ struct Check<'a> {
     hidden: Vec<Hidden>,
     inputs: Ty,
     place: Place,
+    /// The steps of `finally` are looked at.
+    finally: bool,
     used_inputs: RefCell<BTreeSet<String>>,
     specs: BTreeMap<ActionName, ActionSpec>,
     used_defaults: BTreeSet<ActionName>,

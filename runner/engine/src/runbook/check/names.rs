@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::super::model::{Model, StepModel};
 use super::super::names::StepId;
 use super::shown;
-use crate::expr::{Key, Part, Resolved, Ty, TypeScope};
+use crate::expr::{Fact, Key, Part, Resolved, Ty, TypeScope};
 use crate::inventory::SecretName;
 use crate::source::{Source, Span};
 
@@ -19,6 +19,10 @@ use crate::source::{Source, Span};
 pub(super) struct Place {
     pub(super) levels: Vec<Level>,
     pub(super) items: Vec<Ty>,
+    /// What is left to do in the open loops.
+    pub(super) remaining: Vec<Ty>,
+    /// What the conditions of the step and of those around it say.
+    pub(super) facts: Vec<Fact>,
 }
 
 /// One open list of steps.
@@ -98,6 +102,10 @@ pub(super) struct Names<'a> {
 }
 
 impl TypeScope for Names<'_> {
+    fn facts(&self) -> &[Fact] {
+        self.place.map(|place| place.facts.as_slice()).unwrap_or_default()
+    }
+
     fn resolve(&self, root: &str, path: &[Part]) -> Resolved<'_, Ty> {
         let item = || self.place.and_then(|place| place.items.last());
         match root {
@@ -108,6 +116,7 @@ impl TypeScope for Names<'_> {
             "seen" => self.seen.map_or_else(|| self.unknown(), found),
             "item" => item().map_or_else(|| self.unknown(), found),
             "index" if item().is_some() => Resolved::Found { value: Cow::Owned(Ty::Int), used: 0 },
+            "remaining" => self.remaining().map_or_else(|| self.unknown(), found),
             _ => self.unknown(),
         }
     }
@@ -135,9 +144,14 @@ impl Names<'_> {
             ("seen", self.seen.is_some()),
             ("item", looped),
             ("index", looped),
+            ("remaining", self.remaining().is_some()),
         ];
         let known = names.into_iter().filter(|(_, there)| *there).map(|(name, _)| name.to_owned()).collect();
         Resolved::Unknown { known }
+    }
+
+    fn remaining(&self) -> Option<&Ty> {
+        self.place.and_then(|place| place.remaining.last())
     }
 
     fn input(&self, path: &[Part]) -> Resolved<'_, Ty> {

@@ -2,13 +2,13 @@
 
 use sluice_plugin::{ActionName, ActionSpec, Effect};
 
-use super::super::checked::{Group, Kind, Loop, OnError, Order, Retry, Step, Tree, Use};
+use super::super::checked::{Group, Kind, Loop, NextBy, OnError, Order, Retry, Step, Tree, Use};
 use super::super::model::{KindModel, RetryModel, StepModel, UseModel, WithGiven};
 use super::super::names::StepId;
 use super::names::{Level, Visible};
-use super::{Check, leaf, shown, with};
+use super::{Check, asked, leaf, shown, with};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::expr::Ty;
+use crate::expr::{Ty, facts};
 use crate::source::Span;
 use crate::yaml::fields::Spanned;
 use crate::yaml::{Kind as NodeKind, Map, Node};
@@ -32,6 +32,7 @@ impl Check<'_> {
             step.output = step.output.clone().or_null();
         }
         self.refuse_in_finally(steps);
+        self.finally = true;
         self.place.levels.push(Level::default());
         self.list(steps, Order::Written, &[])
     }
@@ -81,20 +82,34 @@ impl Check<'_> {
             let (names, findings) = check.here(None);
             leaf::condition(node, "`when`", &names, findings)
         });
+        let before = self.place.facts.len();
+        self.place.facts.extend(when.iter().flatten().flat_map(facts));
         let (round, item) = self.round(model);
         self.place.items.extend(item.clone());
+        self.place.remaining.extend(item.clone().map(Ty::list));
         let inside = self.kind(model, &needs);
         if item.is_some() {
             self.place.items.pop();
+            self.place.remaining.pop();
         }
+        self.place.facts.truncate(before);
         self.misplaced_max_parallel(model);
+        self.misplaced_next_by(model);
         let output = inside.as_ref().map_or(Ty::Any, |(_, output)| output.clone());
+        let on_error = self.on_error(model);
         let visible = id.clone().map(|id| Visible {
             id,
-            output: seen_from_outside(model, output, item),
+            output: seen_from_outside(model, on_error, output, item),
             is_gate: matches!(model.kind, Some(KindModel::Gate(_))),
         });
-        Done { step: finished(model, id, when, round, needs, inside.map(|(kind, _)| kind)), visible }
+        Done { step: finished(model, id, when, round, needs, (inside.map(|(kind, _)| kind), on_error)), visible }
+    }
+
+    /// What stands in `finally` is done whatever happened, a failure beside it included.
+    fn on_error(&self, model: &StepModel) -> OnError {
+        let in_finally = self.finally && self.place.levels.len() == 2;
+        let silent = if in_finally { OnError::Later } else { OnError::Stop };
+        model.on_error.as_ref().map_or(silent, |choice| choice.value)
     }
 
     /// Applies to what may be left out: `Some(None)` when it is, `None` when it is wrong.
@@ -158,7 +173,13 @@ impl Check<'_> {
         let at_most = model.max_parallel.as_ref().map_or(1, |most| most.value);
         let over = self.over(node);
         let item = over.as_ref().map_or(Ty::Any, |(_, ty)| ty.items());
-        (over.map(|(over, _)| Some(Loop { over, at_most })), Some(item))
+        let next_by = self.optional_next_by(model, &item);
+        let whole = over.zip(next_by).map(|((over, _), next_by)| Some(Loop { over, at_most, next_by }));
+        (whole, Some(item))
+    }
+
+    fn optional_next_by(&mut self, model: &StepModel, item: &Ty) -> Option<Option<NextBy>> {
+        model.next_by.as_ref().map_or(Some(None), |next_by| self.next_by(next_by, item).map(Some))
     }
 
     fn over(&mut self, node: &Node) -> Option<(Tree, Ty)> {
@@ -233,7 +254,7 @@ impl Check<'_> {
         let effect = self.effect(action, model.effect.as_ref(), &spec);
         let retry = self.retry(model.retry.as_ref(), effect, &spec);
         let timeout = model.timeout.as_ref().map(|time| time.value);
-        let output = Ty::from_schema(&spec.output);
+        let output = asked::output(&spec.output, with.as_ref());
         let (idempotent, ephemeral) = (spec.idempotent, spec.ephemeral);
         let used = Use {
             action: spec.name,
@@ -281,7 +302,7 @@ impl Check<'_> {
         }
     }
 
-    fn retry(&mut self, model: Option<&Spanned<RetryModel>>, effect: Effect, spec: &ActionSpec) -> Retry {
+    pub(super) fn retry(&mut self, model: Option<&Spanned<RetryModel>>, effect: Effect, spec: &ActionSpec) -> Retry {
         let Some(Spanned { value: model, span }) = model else { return Retry::default() };
         let safe = effect == Effect::Read || (effect == Effect::Change && spec.idempotent);
         if !safe {
@@ -324,13 +345,13 @@ impl Check<'_> {
 }
 
 /// What others see of the step's output.
-fn seen_from_outside(model: &StepModel, output: Ty, item: Option<Ty>) -> Ty {
+fn seen_from_outside(model: &StepModel, on_error: OnError, output: Ty, item: Option<Ty>) -> Ty {
     let output = match item {
         Some(item) => rounds(model, item, output),
         None => output,
     };
-    let may_continue = model.on_error.as_ref().is_some_and(|choice| choice.value == OnError::Continue);
-    if model.when.is_some() || may_continue { output.or_null() } else { output }
+    let goes_on = on_error != OnError::Stop;
+    if model.when.is_some() || goes_on { output.or_null() } else { output }
 }
 
 /// A loop gives a list of its rounds.
@@ -352,7 +373,7 @@ fn finished(
     when: Option<Option<crate::expr::Expr>>,
     round: Option<Option<Loop>>,
     needs: Option<Vec<StepId>>,
-    kind: Option<Kind>,
+    (kind, on_error): (Option<Kind>, OnError),
 ) -> Option<Step> {
     Some(Step {
         id: id?,
@@ -360,7 +381,7 @@ fn finished(
         when: when?,
         for_each: round?,
         needs: needs?,
-        on_error: model.on_error.as_ref().map(|choice| choice.value).unwrap_or_default(),
+        on_error,
         kind: kind?,
         span: model.span,
     })

@@ -1,6 +1,7 @@
 //! From the tree to the model: keys, words and shapes. It knows no action and evaluates nothing.
 
 mod inputs;
+mod next_by;
 mod parts;
 mod step;
 

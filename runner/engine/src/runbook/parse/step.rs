@@ -6,6 +6,7 @@ use super::super::checked::OnError;
 use super::super::keys;
 use super::super::model::{GateModel, KindModel, StepModel, UseModel};
 use super::super::names::StepId;
+use super::next_by::next_by;
 use super::{action_name, optional_text, parts};
 use crate::diagnostic::{Code, Diagnostic, Findings, list as name_list};
 use crate::source::Span;
@@ -42,6 +43,7 @@ fn step(node: &Node, findings: &mut Findings) -> Option<StepModel> {
         when: step.get("when").cloned(),
         for_each: step.get("for_each").cloned(),
         max_parallel: step.get("max_parallel").and_then(|node| at_most(node, findings)),
+        next_by: step.entry("next_by").and_then(|entry| next_by(&entry.value, entry.key.span, findings)),
         needs: step.get("needs").map_or_else(Vec::new, |node| needs(node, findings)),
         on_error: step.get("on_error").and_then(|node| on_error(node, findings)),
     })
@@ -96,7 +98,11 @@ fn gate(step: &Fields<'_>, findings: &mut Findings) -> GateModel {
     }
 }
 
-fn action(step: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<Spanned<sluice_plugin::ActionName>> {
+pub(super) fn action(
+    step: &Fields<'_>,
+    key: &str,
+    findings: &mut Findings,
+) -> Option<Spanned<sluice_plugin::ActionName>> {
     let node = step.get(key)?;
     let text = fields::text(node, &format!("`{key}`"), findings)?;
     action_name(text, node.span, findings)
@@ -104,11 +110,7 @@ fn action(step: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<Spann
 
 /// Parts of the language that are recognised and not carried out.
 fn not_yet(step: &Fields<'_>, findings: &mut Findings) {
-    const PARTS: &[(&str, &str)] = &[
-        ("call", "calling another runbook"),
-        ("confirm", "asking for a confirmation"),
-        ("next_by", "choosing the next item from fresh reads"),
-    ];
+    const PARTS: &[(&str, &str)] = &[("call", "calling another runbook"), ("confirm", "asking for a confirmation")];
     for (key, part) in PARTS {
         if let Some(entry) = step.entry(key) {
             let message = format!("{part} (`{key}`) is not supported yet");

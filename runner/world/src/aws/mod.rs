@@ -1,0 +1,96 @@
+//! The plugin `aws` of a simulated world: the same actions, described word for word as the real ones are, over groups,
+//! instances and parameters that do not exist.
+//!
+//! Its description is generated from the real plugin, whose tests compare the two. How the real one reads the cloud's
+//! answers is its own business: here the answers are right, and only what they are about is simulated.
+
+mod groups;
+mod identity;
+mod instance;
+mod parameters;
+mod trouble;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sluice_plugin::inventory::Aws;
+use sluice_plugin::{Call, Host, Outcome, Plugin, PluginSpec, Preview, Problem, Reconciled};
+
+use crate::state::State;
+use crate::world::World;
+
+/// The real plugin's description, without its version.
+pub const SPEC: &str = include_str!("../../specs/aws.json");
+
+/// Actions that this world answers. A new one is a file here and a line below.
+pub struct SimAws {
+    spec: PluginSpec,
+    world: World,
+}
+
+impl SimAws {
+    /// An error says that the description in this crate is no description.
+    pub fn new(world: World) -> Result<Self, serde_json::Error> {
+        Ok(Self { spec: serde_json::from_str(SPEC)?, world })
+    }
+}
+
+#[async_trait]
+impl Plugin for SimAws {
+    fn describe(&self) -> &PluginSpec {
+        &self.spec
+    }
+
+    /// The schemas are checked by the engine; what the real plugin finds beyond them it finds itself.
+    fn check(&self, _: &str, _: &Value) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    async fn run(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
+        match action {
+            "caller_identity" => identity::run(&self.world, call).await,
+            "groups" => groups::run(&self.world, call).await,
+            "node_instance" => instance::run(&self.world, call).await,
+            "parameters" => parameters::run(&self.world, host, call).await,
+            other => Err(unknown(other)),
+        }
+    }
+
+    async fn preview(&self, action: &str, _: &dyn Host, _: &Call) -> Result<Preview, Problem> {
+        Err(unknown(action))
+    }
+
+    async fn reconcile(&self, action: &str, _: &dyn Host, _: &Call) -> Result<Reconciled, Problem> {
+        Err(unknown(action))
+    }
+}
+
+fn unknown(action: &str) -> Problem {
+    let message = format!("the simulated world does not answer aws.{action}");
+    Problem::not_applied("not_simulated", message)
+}
+
+/// Asks one operation of AWS about something, after the account was compared with the inventory's.
+async fn ask<T>(world: &World, aws: &Aws, operation: &str, answer: impl FnOnce(&mut State) -> T) -> Result<T, Problem> {
+    world
+        .call(operation.to_owned(), |state| {
+            trouble::meet(state, operation, &aws.region)?;
+            identity::compare(aws, &state.setup.caller)?;
+            Ok(answer(state))
+        })
+        .await
+}
+
+fn input<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
+    T::deserialize(&call.with).map_err(|error| Problem::bad_input("", format!("the input does not fit: {error}")))
+}
+
+fn output(output: impl Serialize) -> Result<Outcome, Problem> {
+    let value = serde_json::to_value(output);
+    value.map(Outcome::plain).map_err(|error| Problem::not_applied("internal", error.to_string()))
+}
+
+fn required<'a>(aws: Option<&'a Aws>, pointer: &str, cluster: &str) -> Result<&'a Aws, Problem> {
+    aws.ok_or_else(|| Problem::bad_input(pointer, format!("the inventory has no `aws` for cluster {cluster}")))
+}

@@ -1,0 +1,113 @@
+//! What can go wrong in a world, and when. A fault is something that happens; what follows from it is the world's.
+
+use std::time::Duration;
+
+/// Something that happens to the cluster, to AWS, or to the machine that looks at them. Nodes are named as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The server's process dies; its disk stays.
+    Kill {
+        node: String,
+    },
+    /// It is started again, with the disk it had.
+    Start {
+        node: String,
+    },
+    /// It accepts connections and never answers.
+    Freeze {
+        node: String,
+    },
+    /// It does everything at this part of a hundred of its speed.
+    Slow {
+        node: String,
+        percent: u64,
+    },
+    /// No longer frozen or slow.
+    Thaw {
+        node: String,
+    },
+    /// The way to the node is broken for us; the others still hear it.
+    CutOff {
+        node: String,
+    },
+    Reconnect {
+        node: String,
+    },
+    /// Somebody ends its instance. Its group starts another, with an empty disk.
+    Terminate {
+        node: String,
+    },
+    /// The same, and the new server calls itself by this name.
+    TerminateRenamed {
+        node: String,
+        server: String,
+    },
+    /// The meta group counts a peer that no server is.
+    GhostPeer {
+        server: String,
+    },
+    DeleteStream {
+        stream: String,
+    },
+    /// Clients get this many errors from the JetStream API of the node.
+    ApiErrors {
+        node: String,
+        count: u64,
+    },
+    /// The node drops so many clients that read too slowly.
+    SlowConsumers {
+        node: String,
+        count: u64,
+    },
+    /// An operator switches this process of the node's group off, such as `Launch`.
+    SuspendProcess {
+        node: String,
+        process: String,
+    },
+    /// Somebody starts an instance refresh of the node's group.
+    InstanceRefresh {
+        node: String,
+    },
+    Aws(AwsFault),
+    /// Our machine sleeps; the world goes on.
+    Suspend(Duration),
+    /// Our wall clock is set forward or back by so many milliseconds.
+    SetClock(i64),
+}
+
+/// AWS says no, or nothing, to the next `times` calls of one operation, or of any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsFault {
+    /// As rights are called: `ssm:GetParameters`. `None`: any.
+    pub operation: Option<String>,
+    pub how: AwsTrouble,
+    pub times: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AwsTrouble {
+    Throttled,
+    /// No answer, and nothing was done.
+    Down,
+    /// HTTP 500 and a web page.
+    ServerError,
+    Denied,
+    /// The caller has to log in again.
+    Expired,
+    /// What was asked was done, and the answer did not come.
+    AnswerLost,
+}
+
+/// When a fault happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// So long after the world began.
+    At(Duration),
+    /// At the n-th call over the network, counted from 1: before it is answered, or right after.
+    Before {
+        call: usize,
+    },
+    After {
+        call: usize,
+    },
+}

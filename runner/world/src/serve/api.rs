@@ -1,0 +1,89 @@
+//! The JetStream API and the system services, as a user with some rights and not others gets them. A stream is told by
+//! its leader, which is why it is not answered while there is none.
+
+use serde_json::{Value, json};
+
+use crate::setup::User;
+use crate::state::State;
+use crate::state::node::Slot;
+
+use super::{group, jsz};
+
+/// Why a question has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Nobody serves this subject for this account.
+    NobodyServes,
+    /// Nothing comes back.
+    Silence,
+}
+
+/// A question with one answer, asked over the server of this name.
+pub(crate) fn ask(state: &State, over: &str, user: &User, subject: &str, payload: &Value) -> Result<Value, Refused> {
+    if subject == "$SYS.REQ.USER.INFO" {
+        return Ok(json!({ "server": { "name": over }, "data": {
+            "user": user.key, "account": state.account, "account_name": user.account, "user_name": user.name,
+        } }));
+    }
+    let Some(api) = subject.strip_prefix("$JS.API.") else { return Err(Refused::NobodyServes) };
+    if !user.jetstream {
+        return Ok(error(503, 10_039, "JetStream not enabled for account"));
+    }
+    if group::named_leader(state, &state.meta).is_none() {
+        return Ok(error(503, 10_008, "JetStream system temporarily unavailable"));
+    }
+    match api.split_once(".INFO.").or_else(|| api.split_once(".LIST.")) {
+        None if api == "STREAM.NAMES" => Ok(names(state, payload)),
+        Some(("STREAM", name)) => told(state, name, |state, stream, leader| {
+            let mut told = jsz::stream(state, stream, leader);
+            told.insert("type".to_owned(), json!("io.nats.jetstream.api.v1.stream_info_response"));
+            Value::Object(told)
+        }),
+        Some(("CONSUMER", name)) => told(state, name, |state, stream, _| {
+            let told = stream.consumers.iter().filter_map(|consumer| {
+                Some(jsz::consumer(state, stream, consumer, group::named_leader(state, &consumer.raft)?))
+            });
+            let consumers: Vec<Value> = told.collect();
+            json!({ "total": consumers.len(), "offset": 0, "limit": 256, "consumers": consumers })
+        }),
+        _ => Err(Refused::NobodyServes),
+    }
+}
+
+/// A question that every server answers, for users with system rights.
+pub(crate) fn ping(state: &State, user: &User, subject: &str) -> Result<Vec<Value>, Refused> {
+    if !user.system || subject != "$SYS.REQ.SERVER.PING.JSZ" {
+        return Err(Refused::NobodyServes);
+    }
+    let running = state.slots.iter().filter_map(Slot::running);
+    Ok(running
+        .map(|server| {
+            json!({
+                "server": { "name": server.name, "id": server.id },
+                "data": jsz::answer(state, server, true),
+            })
+        })
+        .collect())
+}
+
+fn names(state: &State, payload: &Value) -> Value {
+    let offset = payload.get("offset").and_then(Value::as_u64).and_then(|offset| usize::try_from(offset).ok());
+    let names: Vec<&str> = state.streams.iter().skip(offset.unwrap_or(0)).map(|stream| stream.name.as_str()).collect();
+    json!({ "total": state.streams.len(), "offset": offset.unwrap_or(0), "limit": 1024, "streams": names })
+}
+
+fn told(
+    state: &State,
+    name: &str,
+    tell: impl FnOnce(&State, &crate::state::stream::Stream, &str) -> Value,
+) -> Result<Value, Refused> {
+    let Some(stream) = state.streams.iter().find(|stream| stream.name == name) else {
+        return Ok(error(404, 10_059, "stream not found"));
+    };
+    let leader = stream.raft.leader.as_deref().filter(|leader| state.takes_part(leader));
+    leader.map(|leader| tell(state, stream, leader)).ok_or(Refused::Silence)
+}
+
+fn error(code: u16, err_code: u64, description: &str) -> Value {
+    json!({ "error": { "code": code, "err_code": err_code, "description": description } })
+}

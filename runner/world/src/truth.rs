@@ -1,0 +1,71 @@
+//! What is really so, for whoever judges the judges: no plugin ever sees this.
+
+use std::collections::BTreeMap;
+
+use crate::state::State;
+use crate::state::stream::{PARTS, Stream};
+
+/// A cluster at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truth {
+    /// Names of servers that run and take part in their groups.
+    pub servers: Vec<String>,
+    pub meta_leader: Option<String>,
+    /// Whom the meta group counts its majority over.
+    pub meta_peers: Vec<String>,
+    pub streams: Vec<StreamTruth>,
+}
+
+/// A stream as its stores are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamTruth {
+    pub name: String,
+    pub leader: Option<String>,
+    pub peers: Vec<String>,
+    /// By server: the last sequence in its own store, whether it runs or not.
+    pub stores: BTreeMap<String, u64>,
+    /// The last sequence a publisher was ever told to be safe. What the leader lacks of it is lost.
+    pub acknowledged: u64,
+}
+
+/// What one server would say now: the word that runs ahead of the truth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub server: String,
+    /// `/healthz` says 200.
+    pub healthy: bool,
+    /// Of the streams it leads: whether it calls every replica current. `None` when it leads none.
+    pub calls_all_current: Option<bool>,
+}
+
+impl Truth {
+    pub(crate) fn of(state: &State) -> Self {
+        let names = state.slots.iter().filter_map(|slot| slot.running()).map(|server| server.name.clone());
+        Self {
+            servers: names.filter(|name| state.takes_part(name)).collect(),
+            meta_leader: state.meta.leader.clone().filter(|_| state.meta.works()),
+            meta_peers: state.meta.peers.clone(),
+            streams: state.streams.iter().map(StreamTruth::of).collect(),
+        }
+    }
+
+    pub fn stream(&self, name: &str) -> Option<&StreamTruth> {
+        self.streams.iter().find(|stream| stream.name == name)
+    }
+}
+
+impl StreamTruth {
+    fn of(stream: &Stream) -> Self {
+        Self {
+            name: stream.name.clone(),
+            leader: stream.raft.leader.clone().filter(|_| stream.raft.works()),
+            peers: stream.raft.peers.clone(),
+            stores: stream.stores.iter().map(|(server, has)| (server.clone(), has / PARTS)).collect(),
+            acknowledged: stream.acknowledged / PARTS,
+        }
+    }
+
+    pub fn has(&self, server: &str) -> u64 {
+        self.stores.get(server).copied().unwrap_or(0)
+    }
+}

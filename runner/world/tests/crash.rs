@@ -1,0 +1,94 @@
+//! Every shipped runbook killed at every point, and with every step failing, over the world: the end is the same one, no
+//! act is done twice, and a failure is named and cleaned up after.
+
+use std::sync::Arc;
+
+use sluice_engine::journal::{Snapshot, Store};
+use sluice_engine::run::{Order, Recheck};
+use sluice_store::MemoryStore;
+use sluice_world::harness::{End, Trial};
+
+use crate::books::{Bench, text};
+
+/// All that ship. A test in this file finds one that is missing.
+const SHIPPED: &[&str] = &["connect", "health-check", "hello"];
+
+/// What tells the time and is another after a crash.
+const TIMES: &[&str] = &["uptime_seconds", "window_ms"];
+
+type Begun = (Arc<dyn Store>, Order);
+
+fn trial<'a>(bench: &'a Bench, begin: &'a (dyn Fn() -> Begun + Sync), recheck: Recheck<'a>) -> Trial<'a> {
+    let (registry, ward) = (bench.registry.clone(), bench.ward.clone());
+    Trial { world: &bench.world, registry, ward, begin, recheck }
+}
+
+async fn crashed_everywhere(text: &str) -> usize {
+    let bench = Bench::new(text);
+    let begin = || -> Begun {
+        bench.world.begin_again(bench.setup(7));
+        (Arc::new(MemoryStore::default()), bench.order())
+    };
+    let recheck = |snapshot: &Snapshot| bench.recheck(snapshot);
+    let trial = trial(&bench, &begin, &recheck);
+    let (expect, acts) = trial.uninterrupted().await.unwrap();
+    let expect = expect.without(TIMES);
+    assert_eq!(expect.outcome, "done", "{}", expect.summary());
+    let crashes = trial.crashed_everywhere().await;
+    let points = crashes.len();
+    for crash in crashes {
+        let end = crash.end.unwrap_or_else(|why| panic!("{}: {why}", crash.point)).without(TIMES);
+        assert_eq!(end.differs_from(&expect), None, "{}", crash.point);
+        assert_eq!(crash.acts, acts, "{}", crash.point);
+    }
+    points
+}
+
+#[tokio::test]
+async fn a_crash_at_any_point_changes_nothing() {
+    for name in SHIPPED {
+        let points = crashed_everywhere(&text(name)).await;
+        eprintln!("{name}: {points} points");
+        assert!(points >= 7, "{name}: only {points} points");
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_fails_is_named_and_finally_runs() {
+    for name in SHIPPED {
+        let bench = Bench::new(&text(name));
+        let begin = || -> Begun {
+            bench.world.begin_again(bench.setup(7));
+            (Arc::new(MemoryStore::default()), bench.order())
+        };
+        let recheck = |snapshot: &Snapshot| bench.recheck(snapshot);
+        let failures = trial(&bench, &begin, &recheck).failed_everywhere().await.unwrap();
+        assert!(!failures.is_empty());
+        for failure in failures {
+            let end = failure.end.unwrap();
+            let what = format!("{name}, {}: {}", failure.step, end.summary());
+            let let_pass = end.outcome == "done";
+            let step = end.step(&failure.step).unwrap();
+            assert!(["failed", "stopped"].contains(&step.status), "{what}");
+            assert!(let_pass || failure.named.as_ref() == Some(&failure.step), "{what}: {:?}", failure.named);
+            assert_settled(&end, &what);
+        }
+    }
+}
+
+/// Every step of `finally` has come to its end.
+fn assert_settled(end: &End, what: &str) {
+    for step in &end.steps[end.finally..] {
+        assert!(["done", "skipped", "failed"].contains(&step.status), "{what}");
+    }
+}
+
+#[test]
+fn every_shipped_runbook_is_tried() {
+    let folder = format!("{}/../../runbooks", env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = files.filter_map(|file| Some(file.strip_suffix(".yaml")?.to_owned()));
+    let mut names: Vec<String> = names.filter(|name| name != "thresholds" && !name.ends_with(".test")).collect();
+    names.sort();
+    assert_eq!(names, SHIPPED);
+}

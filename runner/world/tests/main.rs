@@ -1,0 +1,10 @@
+//! The shipped runbooks over the simulated world, with the real engine and the real plugins but for AWS.
+
+// The workspace allows these in tests; clippy does not see that helpers of tests are tests too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod books;
+mod crash;
+mod health;
+mod users;
+mod wire;
