@@ -109,11 +109,12 @@ fn why(report: &Report) -> Vec<String> {
     if let Some(cancel) = &report.cancel {
         lines.push(format!("asked by {}: {}", cancel.by, cancel.because));
     }
-    let dead = report.owner.as_ref().filter(|owner| owner.alive == Some(false) && report.ended.is_none());
+    let owned = report.ended.is_none() && report.status != RunStatus::Parked;
+    let dead = report.owner.as_ref().filter(|owner| owner.alive == Some(false) && owned);
     if let Some(owner) = dead {
         lines.push(format!("its process {} on {} is gone; nothing runs", owner.pid, owner.host));
     }
-    let far = report.owner.as_ref().filter(|owner| owner.alive.is_none() && report.ended.is_none());
+    let far = report.owner.as_ref().filter(|owner| owner.alive.is_none() && owned);
     if let Some(owner) = far {
         lines
             .push(format!("its process {} is on {}; whether it lives cannot be told from here", owner.pid, owner.host));

@@ -105,7 +105,8 @@ pub(super) fn failure(step: &Step, slot: &Slot, problem: &Problem, mine: bool) -
         Status::Intended if step.is_once() && maybe => Ok(None),
         // What a dead process began may have happened all the same.
         Status::Intended if !mine => Ok(Some(Problem { applied: Applied::Maybe, ..problem.clone() })),
-        Status::Pending | Status::Backoff { .. } if step.is_once() && maybe => Err(()),
+        // It was not even begun, or it is only the choice of a loop's next item.
+        Status::Pending | Status::Backoff { .. } | Status::Open if step.is_once() && maybe => Err(()),
         _ => Ok(Some(problem.clone())),
     }
 }

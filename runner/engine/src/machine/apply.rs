@@ -326,9 +326,6 @@ fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, (mine
     if !fits || attempt.0 != slot.attempts + 1 {
         return false;
     }
-    if matches!(pick::fail(step, slot, problem, at), Some(Failed::Again)) {
-        return true;
-    }
     let problem = match acts::failure(step, slot, problem, mine) {
         Ok(Some(problem)) => problem,
         Ok(None) => {
@@ -337,6 +334,9 @@ fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, (mine
         }
         Err(()) => return false,
     };
+    if matches!(pick::fail(step, slot, &problem, at), Some(Failed::Again)) {
+        return true;
+    }
     match &step.kind {
         Kind::Use(used) if problem.retryable && attempt.0 < used.retry.attempts && is_leaf(slot) => {
             let until = at.plus(used.retry.delay_after(attempt.0));
