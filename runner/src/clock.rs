@@ -1,5 +1,7 @@
 //! The machine's clock, as the engine wants it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sluice_engine::run::Clock;
 use sluice_host::{Clock as _, SystemClock};
@@ -12,6 +14,10 @@ pub(crate) struct WallClock;
 impl Clock for WallClock {
     fn now(&self) -> Timestamp {
         SystemClock.now()
+    }
+
+    fn since_boot(&self) -> Duration {
+        SystemClock.since_boot()
     }
 
     async fn sleep_until(&self, at: Timestamp) {

@@ -22,6 +22,8 @@ impl Exit {
     pub(crate) const DONE: Self = Self(0);
     /// It ran, and the answer is no: a check that found something, a doctor who did.
     pub(crate) const FOUND: Self = Self(1);
+    /// A run waits for a person.
+    pub(crate) const PARKED: Self = Self(crate::report::PARKED);
     /// A signal ended it first.
     pub(crate) const INTERRUPTED: Self = Self(130);
 }
@@ -160,6 +162,12 @@ impl From<OpenError> for CommandError {
             OpenError::Owned { run, .. } => {
                 format!("watch it with `sluice runs follow {run}`, or end it with `sluice cancel {run} --because ...`")
             }
+            OpenError::NoStep { run, .. } => format!("`sluice runs show {run}` lists its steps"),
+            OpenError::NotOpen { run, is: "intended", .. } => {
+                format!("if its process is gone, `sluice resume {run}` looks first whether it happened")
+            }
+            OpenError::NotOpen { run, .. } => format!("`sluice runs show {run}` tells how each step is"),
+            OpenError::BadOutput { action, .. } => format!("`sluice actions {action}` shows what it gives"),
             OpenError::Changed { run, .. } => {
                 format!(
                     "resume it with the version that started it, or end it with `sluice cancel {run} --because ...`"

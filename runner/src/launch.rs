@@ -186,9 +186,13 @@ impl<'a> Launch<'a> {
     }
 
     async fn end(&self, run: &RunId, origin: &str, runbook: &Checked, ending: Ending, state: &State) -> Result<Exit> {
-        let Ending::Ended(ended) = ending else {
-            return Err(CommandError::failed(format!("run {run} was taken over by another process"))
-                .hint(format!("`sluice runs follow {run}` shows how it goes on")));
+        let exit = match ending {
+            Ending::Ended(outcome) => Exit(outcome.exit()),
+            Ending::Parked => Exit::PARKED,
+            Ending::Lost => {
+                return Err(CommandError::failed(format!("run {run} was taken over by another process"))
+                    .hint(format!("`sluice runs follow {run}` shows how it goes on")));
+            }
         };
         let mut report = Report::new(run, origin, runbook, state, Alive::Yes);
         if let Some(last) = self.engine.store.read(run, state.ordinal.saturating_sub(1)).await?.first() {
@@ -196,12 +200,12 @@ impl<'a> Launch<'a> {
         }
         if self.outputs_shown.load(Ordering::Relaxed) {
             views::err(&outcome::ending(&report, &self.context.screen.err));
-            return Ok(Exit(ended.exit()));
+            return Ok(exit);
         }
         match show(self.context, &report, self.json, self.out_is_commands) {
             // Without a reader the answer is lost; that a run did not come to its end is the more important news.
-            Err(error) if ended.exit() == Exit::DONE.0 => Err(error.into()),
-            Ok(()) | Err(_) => Ok(Exit(ended.exit())),
+            Err(error) if exit == Exit::DONE => Err(error.into()),
+            Ok(()) | Err(_) => Ok(exit),
         }
     }
 }

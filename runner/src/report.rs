@@ -40,6 +40,8 @@ pub(crate) struct Report {
     pub(crate) status: RunStatus,
     /// The step that decided the outcome: the one that failed, or the gate that stopped the run.
     pub(crate) decided_by: Option<String>,
+    /// Acts of which nobody knows whether they happened, by address.
+    pub(crate) unknown: Vec<String>,
     /// The exit code of the run; null while it runs.
     pub(crate) exit: Option<u8>,
     /// Why it was asked to end, where it was.
@@ -79,6 +81,8 @@ pub(crate) enum RunStatus {
     Stopped,
     Cancelled,
     Abandoned,
+    /// Nothing goes on before a person says what became of an act: `sluice settle`.
+    Parked,
     /// Its process was interrupted or died. `sluice resume` goes on.
     Interrupted,
 }
@@ -108,7 +112,8 @@ pub(crate) struct StepReport {
     /// The action it uses; null of a group.
     pub(crate) action: Option<String>,
     pub(crate) summary: Option<String>,
-    /// `pending`, `running`, `retrying`, `waiting`, `done`, `skipped`, `failed` or `stopped`.
+    /// `pending`, `running`, `retrying`, `waiting`, `done`, `skipped`, `failed` or `stopped`; of an act also `intended`
+    /// (it was begun), `unknown` (nobody knows whether it happened) or `stuck` (looking did not tell either).
     pub(crate) status: String,
     /// How often it was tried.
     pub(crate) attempts: u32,
@@ -117,6 +122,8 @@ pub(crate) struct StepReport {
     /// What it gave; of a gate, what it saw last.
     pub(crate) output: Option<Value>,
     pub(crate) problem: Option<ProblemReport>,
+    /// What was seen when it was looked for whether the act happened.
+    pub(crate) evidence: Option<Value>,
     /// Of a gate that did not pass: `fail` or `inconclusive`, and why.
     pub(crate) verdict: Option<String>,
     pub(crate) why: Option<String>,
@@ -161,7 +168,7 @@ impl Report {
     pub(crate) fn new(run: &RunId, origin: &str, runbook: &Checked, state: &State, alive: Alive) -> Self {
         let started = state.started.as_ref();
         let outcome = state.ended.as_ref().map(|(outcome, _)| outcome);
-        let status = status(outcome, alive);
+        let status = status(state, alive);
         Self {
             run: run.to_string(),
             runbook: runbook.name.to_string(),
@@ -174,7 +181,8 @@ impl Report {
             ended: state.ended.as_ref().map(|(_, at)| time(*at)),
             status,
             decided_by: outcome.and_then(decided_by),
-            exit: outcome.map(Outcome::exit),
+            unknown: state.intents.keys().map(|path| path.key(runbook, state).to_string()).collect(),
+            exit: outcome.map(Outcome::exit).or_else(|| (status == RunStatus::Parked).then_some(PARKED)),
             cancel: state.cancel.as_ref().map(|cancel| CancelReport {
                 how: serde_json::to_value(cancel.how).unwrap_or_default(),
                 because: cancel.why.clone(),
@@ -232,21 +240,26 @@ impl RunStatus {
             Self::Stopped => "stopped",
             Self::Cancelled => "cancelled",
             Self::Abandoned => "abandoned",
+            Self::Parked => "parked",
             Self::Interrupted => "interrupted",
         }
     }
 }
 
+/// The exit code of a run that waits for a person.
+pub(crate) const PARKED: u8 = 7;
+
 /// A run whose process is gone is interrupted, whether or not it could still write that down.
-pub(crate) fn status(outcome: Option<&Outcome>, alive: Alive) -> RunStatus {
-    match (outcome, alive) {
+pub(crate) fn status(state: &State, alive: Alive) -> RunStatus {
+    match (state.ended.as_ref().map(|(outcome, _)| outcome), alive) {
+        (None, _) if state.parked => RunStatus::Parked,
         (None, Alive::Yes | Alive::CannotTell) => RunStatus::Running,
         (None, Alive::No) | (Some(Outcome::Interrupted), _) => RunStatus::Interrupted,
         (Some(Outcome::Done), _) => RunStatus::Done,
         (Some(Outcome::Failed { .. }), _) => RunStatus::Failed,
         (Some(Outcome::Stopped { .. }), _) => RunStatus::Stopped,
         (Some(Outcome::Cancelled), _) => RunStatus::Cancelled,
-        (Some(Outcome::Abandoned), _) => RunStatus::Abandoned,
+        (Some(Outcome::Abandoned { .. }), _) => RunStatus::Abandoned,
     }
 }
 
@@ -281,7 +294,7 @@ fn decided_by(outcome: &Outcome) -> Option<String> {
     match outcome {
         // The session's address ends in a dot, so that no step can have it.
         Outcome::Failed { key } | Outcome::Stopped { key } => Some(key.as_str().trim_end_matches('.').to_owned()),
-        Outcome::Done | Outcome::Cancelled | Outcome::Abandoned | Outcome::Interrupted => None,
+        Outcome::Done | Outcome::Cancelled | Outcome::Abandoned { .. } | Outcome::Interrupted => None,
     }
 }
 
@@ -342,10 +355,14 @@ fn session_report(summary: Option<String>, slot: &Slot) -> StepReport {
 
 fn of_slot(key: String, kind: StepKind, slot: &Slot) -> StepReport {
     let (problem, verdict, why) = match &slot.status {
+        Status::Unknown { problem } | Status::Stuck { problem, .. } => {
+            (problem.as_ref().map(problem_report), None, None)
+        }
         Status::Failed(problem) | Status::Backoff { problem, .. } => (Some(problem_report(problem)), None, None),
         Status::Stopped { verdict, why, .. } => (None, Some(verdict.to_string()), Some(why.clone())),
         Status::Pending
         | Status::Waiting { .. }
+        | Status::Intended
         | Status::Open
         | Status::Done(_)
         | Status::Complete
@@ -362,6 +379,10 @@ fn of_slot(key: String, kind: StepKind, slot: &Slot) -> StepReport {
         ended: slot.ended.map(time),
         output: slot.status.output().map(|value| (**value).clone()),
         problem,
+        evidence: match &slot.status {
+            Status::Stuck { evidence, .. } => Some((**evidence).clone()),
+            _ => None,
+        },
         verdict,
         why,
         samples: slot.samples.as_ref().map(samples),
@@ -389,12 +410,27 @@ mod tests {
 
     #[test]
     fn a_dead_process_runs_nothing() {
-        let check = |outcome: Option<Outcome>, alive, expect| assert_eq!(status(outcome.as_ref(), alive), expect);
-        check(None, Alive::Yes, RunStatus::Running);
-        check(None, Alive::CannotTell, RunStatus::Running);
-        check(None, Alive::No, RunStatus::Interrupted);
-        check(Some(Outcome::Interrupted), Alive::Yes, RunStatus::Interrupted);
-        check(Some(Outcome::Done), Alive::No, RunStatus::Done);
+        let source = sluice_engine::source::Source::new(
+            "a.yaml",
+            "runbook: a\nsteps: [ { id: b, uses: base.echo, with: { value: 1 } } ]\n",
+        );
+        let mut registry = sluice_engine::registry::Registry::default();
+        let make = || std::sync::Arc::new(sluice_base::plugin()) as std::sync::Arc<dyn sluice_plugin::Plugin>;
+        registry.add(sluice_plugin::PluginName::parse("base").unwrap(), make).unwrap();
+        let runbook = sluice_engine::runbook::load(&source, &registry).unwrap().runbook;
+        let check = |outcome: Option<Outcome>, parked, alive, expect| {
+            let mut state = State::new(&runbook);
+            state.ended = outcome.map(|outcome| (outcome, Timestamp(0)));
+            state.parked = parked;
+            assert_eq!(status(&state, alive), expect);
+        };
+        check(None, false, Alive::Yes, RunStatus::Running);
+        check(None, false, Alive::CannotTell, RunStatus::Running);
+        check(None, false, Alive::No, RunStatus::Interrupted);
+        check(None, true, Alive::No, RunStatus::Parked);
+        check(None, true, Alive::Yes, RunStatus::Parked);
+        check(Some(Outcome::Interrupted), false, Alive::Yes, RunStatus::Interrupted);
+        check(Some(Outcome::Done), false, Alive::No, RunStatus::Done);
     }
 
     #[test]

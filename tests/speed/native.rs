@@ -87,6 +87,10 @@ impl Clock for Wall {
         SystemClock.now()
     }
 
+    fn since_boot(&self) -> std::time::Duration {
+        SystemClock.since_boot()
+    }
+
     async fn sleep_until(&self, at: Timestamp) {
         SystemClock.sleep(at.since(SystemClock.now())).await;
     }

@@ -33,6 +33,7 @@ pub(crate) fn fake() -> Fake {
         spec("base.sleep", Effect::Read, true, None, closed(json!({ "time": text() }), &["time"]), empty()),
         spec("base.write", Effect::Change, true, None, write_input(), empty()),
         spec("base.append", Effect::Change, false, None, write_input(), empty()),
+        ActionSpec { ephemeral: true, ..spec("base.hand_out", Effect::Change, false, None, write_input(), empty()) },
         spec("nats.health", Effect::Read, true, Some(GateClass::Data), cluster_input(), health_output()),
         spec("nats.logs", Effect::Read, true, Some(GateClass::Evidence), cluster_input(), empty()),
         spec("nats.varz", Effect::Read, true, None, node_input(), varz_output()),

@@ -2,7 +2,8 @@
 //!
 //! It knows nothing of deadlines or runs. Tests bring their own [`Clock`].
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use nix::time::{ClockId, clock_gettime};
@@ -43,6 +44,15 @@ impl Clock for SystemClock {
             }
             tokio::time::sleep(left.min(SLICE)).await;
         }
+    }
+}
+
+impl SystemClock {
+    /// Time since the machine was started, suspended or not. Where the machine cannot tell: since this was first asked,
+    /// without time in which it was suspended.
+    pub fn since_boot(&self) -> Duration {
+        static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+        since_boot().unwrap_or_else(|| FIRST.elapsed())
     }
 }
 

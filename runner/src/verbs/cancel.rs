@@ -76,16 +76,16 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
             may_tidy(context, &loaded.runbook, &run)?;
         }
         // Nobody is there who could do it, so it is done here.
-        launch.resume(run).await?;
-        Ok(Exit::DONE)
+        let exit = launch.resume(run).await?;
+        // It cannot end before somebody says what became of an act.
+        Ok(if exit == Exit::PARKED { exit } else { Exit::DONE })
     })?
 }
 
 /// What is known of the process that has the run, as long as it may still live.
 fn is_running(state: &State) -> Option<Alive> {
     let alive = state.owner.as_ref().map_or(Alive::No, |owner| Processes::new().is_alive(owner));
-    let outcome = state.ended.as_ref().map(|(outcome, _)| outcome);
-    (status(outcome, alive) == RunStatus::Running).then_some(alive)
+    (status(state, alive) == RunStatus::Running).then_some(alive)
 }
 
 /// `finally` has the inventory's secrets and grants, so it needs its trust as every other step.

@@ -14,6 +14,7 @@ mod resume;
 mod run;
 mod runs;
 mod schema;
+mod settle;
 mod trust;
 mod verify;
 mod which;
@@ -80,6 +81,7 @@ verbs! {
     Runs(runs),
     Resume(resume),
     Cancel(cancel),
+    Settle(settle),
     Export(export),
     Verify(verify),
     Replay(replay),

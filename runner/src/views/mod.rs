@@ -14,6 +14,7 @@ pub(crate) mod sign;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod tree;
+mod unknown;
 
 use std::io::{self, Write as _};
 

@@ -6,7 +6,7 @@ use sluice_engine::diagnostic::visible;
 use super::important::plain;
 use super::sign::Sign;
 use super::text;
-use super::{findings, important};
+use super::{findings, important, unknown};
 use crate::report::{Report, RunStatus, StepReport};
 use crate::screen::{Stream, Tone};
 use crate::trust::quoted;
@@ -68,6 +68,7 @@ pub(crate) fn ending(report: &Report, stream: &Stream) -> String {
             shown.push_str(&format!("  {line}\n"));
         }
     }
+    shown.push_str(&unknown::acts(report, stream));
     // What a run has done may have to be shown later; what it has looked at, seldom.
     if let Some(head) = report.head.as_ref().filter(|_| report.acts) {
         shown.push_str(&format!("  {} {}\n", stream.paint(Tone::Dim, "head:"), head.hash));
@@ -90,7 +91,12 @@ fn verdict(report: &Report) -> String {
         RunStatus::Failed => format!("failed at step {at}"),
         RunStatus::Stopped => format!("stopped by gate {at}"),
         RunStatus::Cancelled => "cancelled".to_owned(),
+        RunStatus::Abandoned if !report.unknown.is_empty() => {
+            format!("abandoned, and nobody knows whether {} happened", report.unknown.join(", "))
+        }
         RunStatus::Abandoned => "abandoned".to_owned(),
+        RunStatus::Parked if report.unknown.is_empty() => "parked, and can go on".to_owned(),
+        RunStatus::Parked => format!("parked: nobody knows whether {} happened", report.unknown.join(", ")),
         RunStatus::Interrupted => "interrupted".to_owned(),
     }
 }
@@ -103,11 +109,12 @@ fn why(report: &Report) -> Vec<String> {
     if let Some(cancel) = &report.cancel {
         lines.push(format!("asked by {}: {}", cancel.by, cancel.because));
     }
-    let dead = report.owner.as_ref().filter(|owner| owner.alive == Some(false) && report.ended.is_none());
+    let owned = report.ended.is_none() && report.status != RunStatus::Parked;
+    let dead = report.owner.as_ref().filter(|owner| owner.alive == Some(false) && owned);
     if let Some(owner) = dead {
         lines.push(format!("its process {} on {} is gone; nothing runs", owner.pid, owner.host));
     }
-    let far = report.owner.as_ref().filter(|owner| owner.alive.is_none() && report.ended.is_none());
+    let far = report.owner.as_ref().filter(|owner| owner.alive.is_none() && owned);
     if let Some(owner) = far {
         lines
             .push(format!("its process {} is on {}; whether it lives cannot be told from here", owner.pid, owner.host));
@@ -145,6 +152,7 @@ fn next(report: &Report) -> Vec<(&'static str, String)> {
         RunStatus::Failed | RunStatus::Stopped => {
             vec![("look closer", format!("sluice runs show {run}")), ("once it is mended, run it again", again(report))]
         }
+        RunStatus::Parked => unknown::commands(report),
         RunStatus::Abandoned => vec![("look what was done", format!("sluice runs show {run}"))],
         RunStatus::Done | RunStatus::Cancelled => Vec::new(),
     }

@@ -13,6 +13,8 @@ pub(crate) enum Sign {
     /// It failed and is tried again.
     Again,
     Pending,
+    /// Nobody knows whether it happened.
+    Unknown,
     /// Something about the run, not a step.
     Note,
 }
@@ -26,7 +28,8 @@ impl Sign {
             "stopped" => Self::Stopped,
             "skipped" | "cancelled" | "abandoned" => Self::Skipped,
             "retrying" | "interrupted" => Self::Again,
-            "running" | "waiting" => Self::Running,
+            "running" | "waiting" | "intended" => Self::Running,
+            "unknown" | "stuck" | "parked" => Self::Unknown,
             _ => Self::Pending,
         }
     }
@@ -41,6 +44,7 @@ impl Sign {
             Self::Running => ("●", ">", Tone::Accent),
             Self::Again => ("↻", "~", Tone::Warn),
             Self::Pending => ("·", ".", Tone::Dim),
+            Self::Unknown => ("?", "?", Tone::Warn),
             Self::Note => ("│", "|", Tone::Dim),
         };
         stream.paint(tone, if stream.unicode { fancy } else { plain })
@@ -50,7 +54,7 @@ impl Sign {
         match self {
             Self::Done => Tone::Good,
             Self::Failed | Self::Stopped => Tone::Bad,
-            Self::Again => Tone::Warn,
+            Self::Again | Self::Unknown => Tone::Warn,
             Self::Running => Tone::Accent,
             Self::Skipped | Self::Pending | Self::Note => Tone::Dim,
         }

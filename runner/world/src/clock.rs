@@ -84,6 +84,10 @@ impl Clock for SimClock {
         Timestamp(EPOCH.plus(inner.elapsed).0 + inner.set_by)
     }
 
+    fn since_boot(&self) -> Duration {
+        self.inner().elapsed
+    }
+
     async fn sleep_until(&self, at: Timestamp) {
         let left = at.since(self.now());
         self.sleep(left).await;

@@ -1,7 +1,7 @@
 //! The events of a run: the words its journal is written in.
 //!
 //! An event says what happened, never what to do. Owner events come from the process that holds the run's epoch; outside
-//! events (`cancel_asked`) come from any process at any time. What an event may follow is told in `machine/apply.rs`.
+//! events (`cancel_asked`, `settled`) come from any process at any time. What an event may follow is told in `machine/apply.rs`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -91,6 +91,31 @@ pub enum Event {
         attempt: Attempt,
         problem: Problem,
     },
+    /// An act begins: the call follows this event and never comes before it.
+    Intended {
+        key: Key,
+        attempt: Attempt,
+        /// Of what exactly is done: the digest of the preview's binding or, without a preview, of action and input.
+        binding: Sha256,
+        /// The call starts until then or not at all.
+        act_by: Timestamp,
+    },
+    /// Two looks at whether an act happened whose outcome nobody saw.
+    Reconciled {
+        key: Key,
+        attempt: Attempt,
+        verdict: Found,
+        evidence: Value,
+    },
+    /// Outside: a person says whether it happened.
+    Settled {
+        key: Key,
+        attempt: Attempt,
+        verdict: Ruling,
+        why: String,
+    },
+    /// Nothing goes on by itself: acts of unknown outcome wait for a person. Nobody owns the run until it is claimed.
+    Parked,
     /// The final word of a gate, with what it saw last.
     Judged {
         key: Key,
@@ -109,6 +134,26 @@ pub enum Event {
     Ended {
         outcome: Outcome,
     },
+}
+
+/// What looking at the world says about an act.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Found {
+    Done { output: Value },
+    NotDone,
+    CannotTell,
+}
+
+/// What a person says about an act.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Ruling {
+    Done {
+        #[serde(default)]
+        output: Value,
+    },
+    NotDone,
 }
 
 /// One round of a loop.
@@ -182,7 +227,11 @@ pub enum Outcome {
         key: Key,
     },
     Cancelled,
-    Abandoned,
+    Abandoned {
+        /// Acts that may have happened; nobody will look any more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unknown: Vec<Key>,
+    },
     /// Ended for now; `resume` opens it again.
     Interrupted,
 }
@@ -194,7 +243,8 @@ impl Outcome {
             Self::Done => 0,
             Self::Failed { .. } => 1,
             Self::Stopped { .. } => 3,
-            Self::Cancelled | Self::Abandoned => 5,
+            Self::Abandoned { unknown } if !unknown.is_empty() => 6,
+            Self::Cancelled | Self::Abandoned { .. } => 5,
             Self::Interrupted => 130,
         }
     }
@@ -205,7 +255,7 @@ impl Outcome {
             Self::Failed { .. } => "failed",
             Self::Stopped { .. } => "stopped",
             Self::Cancelled => "cancelled",
-            Self::Abandoned => "abandoned",
+            Self::Abandoned { .. } => "abandoned",
             Self::Interrupted => "interrupted",
         }
     }
@@ -225,6 +275,10 @@ impl Event {
             Self::Done { .. } => "done",
             Self::Renewed { .. } => "renewed",
             Self::Failed { .. } => "failed",
+            Self::Intended { .. } => "intended",
+            Self::Reconciled { .. } => "reconciled",
+            Self::Settled { .. } => "settled",
+            Self::Parked => "parked",
             Self::Judged { .. } => "judged",
             Self::CancelAsked { .. } => "cancel_asked",
             Self::Interrupted => "interrupted",
@@ -234,7 +288,7 @@ impl Event {
 
     /// May any process append it, whoever owns the run?
     pub fn is_outside(&self) -> bool {
-        matches!(self, Self::CancelAsked { .. })
+        matches!(self, Self::CancelAsked { .. } | Self::Settled { .. })
     }
 
     /// The step it is about.
@@ -247,11 +301,15 @@ impl Event {
             | Self::Done { key, .. }
             | Self::Renewed { key, .. }
             | Self::Failed { key, .. }
+            | Self::Intended { key, .. }
+            | Self::Reconciled { key, .. }
+            | Self::Settled { key, .. }
             | Self::Judged { key, .. } => Some(key),
             Self::Started { .. }
             | Self::Claimed { .. }
             | Self::Entered { .. }
             | Self::CancelAsked { .. }
+            | Self::Parked
             | Self::Interrupted
             | Self::Ended { .. } => None,
         }

@@ -5,7 +5,9 @@ pub mod event;
 pub mod store;
 mod upcast;
 
-pub use event::{CancelHow, Envelope, Epoch, Event, Item, Key, Outcome, Owner, Phase, Samples, Snapshot, Trigger};
+pub use event::{
+    CancelHow, Envelope, Epoch, Event, Found, Item, Key, Outcome, Owner, Phase, Ruling, Samples, Snapshot, Trigger,
+};
 pub use store::{
     AppendError, Blobs, Durability, Filter, HeldLock, Index, IndexEntry, Journal, Locks, Page, Record, Schedules,
     Store, StoreError, Take, Version,

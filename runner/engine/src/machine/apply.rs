@@ -9,6 +9,7 @@ use serde_json::Value;
 use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
 
 use crate::journal::{CancelHow, Envelope, Epoch, Event, Item, Key, Outcome, Phase, Samples};
+use crate::machine::acts;
 use crate::machine::next::outcome_of;
 use crate::machine::path::{Hop, Root, locate};
 use crate::machine::pick::{self, Failed, is_due, pick};
@@ -76,6 +77,7 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
             claim(runbook, state);
             state.epoch = *epoch;
             state.owner = Some(owner.clone());
+            state.parked = false;
             Ok(())
         }
         Event::CancelAsked { how, why } => {
@@ -87,6 +89,7 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
             Ok(())
         }
         _ if state.phase == Phase::Ended => wrong_phase,
+        event if state.parked && !event.is_outside() => wrong_phase,
         Event::Interrupted => {
             // `finally` goes on all the same, and what was before it is over.
             state.interrupted |= state.phase != Phase::Finally || state.semantics() < 2;
@@ -111,11 +114,25 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
             end_session(state, "failed", *attempt, Status::Failed(problem.clone()), at)
         }
         Event::Done { key, attempt, output } => {
-            on_step(runbook, state, key, "done", |step, slot| done(step, slot, *attempt, output, at))
+            let mine = acts::is_mine(runbook, state, key);
+            on_step(runbook, state, key, "done", |step, slot| done(step, slot, *attempt, output, (mine, at)))?;
+            acts::close(runbook, state, key);
+            Ok(())
         }
         Event::Failed { key, attempt, problem } => {
-            on_step(runbook, state, key, "failed", |step, slot| fail(step, slot, *attempt, problem, at))
+            let mine = acts::is_mine(runbook, state, key);
+            on_step(runbook, state, key, "failed", |step, slot| fail(step, slot, *attempt, problem, (mine, at)))?;
+            acts::close(runbook, state, key);
+            Ok(())
         }
+        Event::Intended { key, attempt, binding, act_by } => {
+            acts::intend(runbook, state, key, (*attempt, *binding, *act_by))
+        }
+        Event::Reconciled { key, attempt, verdict, evidence } => {
+            acts::reconcile(runbook, state, key, *attempt, (verdict, evidence), at)
+        }
+        Event::Settled { key, attempt, verdict, .. } => acts::rule(runbook, state, key, (*attempt, verdict), at),
+        Event::Parked => acts::park(runbook, state),
         Event::Judged { key, verdict, why, samples, seen } => {
             on_step(runbook, state, key, "judged", |step, slot| judge(step, slot, (*verdict, why, seen), samples, at))
         }
@@ -142,15 +159,19 @@ fn start(state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
 
 /// A new owner: waits begin anew (safe: only stricter), and what lived in the old process is gone.
 fn claim(runbook: &Checked, state: &mut State) {
+    acts::forget_flight(runbook, state);
     // A process that died on its way out of an interrupted run leaves it as one that got there.
     let left = state.interrupted && state.cancel.is_none();
-    if state.ended.take().is_some() || left {
+    // But it has not got there while nobody knows what its `finally` has done.
+    let goes_out = left && acts::is_open_in_finally(state);
+    if !goes_out && (state.ended.take().is_some() || left) {
         state.phase = Phase::Steps;
         state.cut = false;
         state.finally = List::new(&runbook.finally);
         state.session = Slot::of_session();
+        state.intents.retain(|path, _| path.root != Root::Finally);
     }
-    state.interrupted = false;
+    state.interrupted = goes_out;
     if state.epoch != Epoch(0) {
         mark_stale(&runbook.steps, &mut state.steps);
         mark_stale(&runbook.finally, &mut state.finally);
@@ -189,6 +210,7 @@ fn enter(runbook: &Checked, state: &mut State, phase: Phase) -> Result<(), Illeg
     let ending = is_ending(state);
     let session = runbook.session.is_some() && state.steps.front.broken.is_none();
     let legal = match (state.phase, phase) {
+        _ if state.has_open_act() => false,
         (Phase::Steps, Phase::Session) => session && !ending && state.steps.is_settled(),
         (Phase::Steps, Phase::Finally) => ending || (state.steps.is_settled() && !session),
         (Phase::Session, Phase::Finally) => ending || state.session.status.is_settled(),
@@ -207,16 +229,16 @@ fn enter(runbook: &Checked, state: &mut State, phase: Phase) -> Result<(), Illeg
     Ok(())
 }
 
-fn is_ending(state: &State) -> bool {
+pub(super) fn is_ending(state: &State) -> bool {
     state.cancel.is_some() || state.interrupted
 }
 
 /// The outcome is the one that follows from the state: an end that was decided before a cancel does not count.
 fn end(runbook: &Checked, state: &mut State, outcome: &Outcome, at: Timestamp) -> Result<(), Illegal> {
     let abandoned = state.cancel.as_ref().is_some_and(|cancel| cancel.how == CancelHow::Abandon);
-    let over = state.phase == Phase::Finally && state.finally.is_settled();
+    let over = state.phase == Phase::Finally && state.finally.is_settled() && !state.has_open_act();
     let legal = match outcome {
-        Outcome::Abandoned => abandoned,
+        Outcome::Abandoned { unknown } => abandoned && *unknown == acts::left_behind(runbook, state),
         other if state.semantics() < 2 => !abandoned && ended_as_before(runbook, state, other),
         other => over && !abandoned && *other == outcome_of(runbook, state),
     };
@@ -287,31 +309,41 @@ fn wait(step: &Step, slot: &mut Slot, until: Timestamp) -> bool {
     fits
 }
 
-fn done(step: &Step, slot: &mut Slot, attempt: Attempt, output: &Value, at: Timestamp) -> bool {
+/// `mine`: the owner of the run has begun it as an act.
+fn done(step: &Step, slot: &mut Slot, attempt: Attempt, output: &Value, (mine, at): (bool, Timestamp)) -> bool {
     let fits = matches!(step.kind, Kind::Use(_)) && is_leaf(slot) && attempt.0 == slot.attempts + 1;
-    if fits {
+    if fits && acts::may_be_done(slot, mine) {
         settle(slot, Status::Done(Arc::new(output.clone())), at);
+        return true;
     }
-    fits
+    false
 }
 
-fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, at: Timestamp) -> bool {
+fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, (mine, at): (bool, Timestamp)) -> bool {
     // A group or loop fails before it begins; after that what is in it does, or the choice of its next item.
     let choice = || is_due(step, slot, 0);
     let fits = is_leaf(slot) || slot.status == Status::Pending || choice();
     if !fits || attempt.0 != slot.attempts + 1 {
         return false;
     }
-    if matches!(pick::fail(step, slot, problem, at), Some(Failed::Again)) {
+    let problem = match acts::failure(step, slot, problem, mine) {
+        Ok(Some(problem)) => problem,
+        Ok(None) => {
+            slot.status = Status::Unknown { problem: Some(problem.clone()) };
+            return true;
+        }
+        Err(()) => return false,
+    };
+    if matches!(pick::fail(step, slot, &problem, at), Some(Failed::Again)) {
         return true;
     }
     match &step.kind {
         Kind::Use(used) if problem.retryable && attempt.0 < used.retry.attempts && is_leaf(slot) => {
             let until = at.plus(used.retry.delay_after(attempt.0));
             slot.attempts += 1;
-            slot.status = Status::Backoff { until, problem: problem.clone() };
+            slot.status = Status::Backoff { until, problem };
         }
-        Kind::Use(_) | Kind::Gate(_) | Kind::Group(_) => settle(slot, Status::Failed(problem.clone()), at),
+        Kind::Use(_) | Kind::Gate(_) | Kind::Group(_) => settle(slot, Status::Failed(problem), at),
     }
     true
 }
@@ -339,11 +371,11 @@ fn judge(
     true
 }
 
-fn is_leaf(slot: &Slot) -> bool {
+pub(super) fn is_leaf(slot: &Slot) -> bool {
     matches!(slot.inside, Inside::Leaf)
 }
 
-fn settle(slot: &mut Slot, status: Status, at: Timestamp) {
+pub(super) fn settle(slot: &mut Slot, status: Status, at: Timestamp) {
     slot.attempts += 1;
     slot.status = status;
     slot.ended = Some(at);
@@ -359,10 +391,11 @@ fn renew(runbook: &Checked, state: &mut State, key: &Key, output: &Value) -> Res
     let slot = slot_at(list, &path.hops).filter(|slot| slot.stale).ok_or_else(misfit)?;
     slot.stale = false;
     slot.status = Status::Done(Arc::new(output.clone()));
+    acts::close(runbook, state, key);
     Ok(())
 }
 
-fn slot_at<'a>(list: &'a mut List, hops: &[Hop]) -> Option<&'a mut Slot> {
+pub(super) fn slot_at<'a>(list: &'a mut List, hops: &[Hop]) -> Option<&'a mut Slot> {
     let (hop, rest) = hops.split_first()?;
     let slot = list.slots.get_mut(hop.at)?;
     let slot = match hop.round {
@@ -373,7 +406,7 @@ fn slot_at<'a>(list: &'a mut List, hops: &[Hop]) -> Option<&'a mut Slot> {
 }
 
 /// Finds the step, checks that its turn has come, changes it, and carries the news outwards.
-fn on_step(
+pub(super) fn on_step(
     runbook: &Checked,
     state: &mut State,
     key: &Key,
@@ -445,10 +478,11 @@ fn in_list(
     Ok(())
 }
 
-/// A group or loop that has begun, perhaps settled since: an act that was started in it ends when it ends.
+/// A group or loop that has begun, perhaps settled since: an act that was started in it ends when it ends. And that act.
 fn is_begun(slot: &Slot) -> bool {
+    let act = matches!(slot.status, Status::Intended | Status::Unknown { .. } | Status::Stuck { .. });
     let choice_failed = matches!((&slot.status, &slot.inside), (Status::Failed(_), Inside::Rounds(_)));
-    choice_failed || matches!(slot.status, Status::Open | Status::Broken | Status::Complete)
+    act || choice_failed || matches!(slot.status, Status::Open | Status::Broken | Status::Complete)
 }
 
 fn in_slot(

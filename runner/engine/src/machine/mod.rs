@@ -2,6 +2,7 @@
 //!
 //! No clock, no I/O: time comes in with each event, and answers come in as events.
 
+pub mod acts;
 mod apply;
 pub mod fill;
 mod next;

@@ -6,15 +6,15 @@ mod turns;
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sluice_plugin::{ActionName, Attempt, Effect, Problem, Timestamp};
 
 use crate::expr;
-use crate::journal::{CancelHow, Event, Item, Key, Outcome, Phase};
-use crate::machine::fill;
+use crate::journal::{CancelHow, Event, Found, Item, Key, Outcome, Phase};
 use crate::machine::path::{Hop, Path, Root};
 use crate::machine::scope::StepScope;
-use crate::machine::state::{Inside, List, Rounds, Slot, State, Status};
+use crate::machine::state::{Inside, Intent, List, Rounds, Slot, State, Status};
+use crate::machine::{acts, fill};
 use crate::runbook::checked::{Checked, Kind, Step};
 
 /// One thing that should be happening. Each ends in one or more events.
@@ -24,6 +24,8 @@ pub enum Command {
     Call { path: Path },
     /// Sample a gate until it has passed or its time is over. `until` is `None` before the first wait.
     Judge { path: Path, until: Option<Timestamp> },
+    /// Look, not before that moment, whether an act happened of which nobody knows.
+    Reconcile { path: Path, not_before: Timestamp },
     /// Call an ephemeral step again: a later one needs what it gave.
     Renew { path: Path },
     /// Read what a loop's next item is chosen by, and choose it.
@@ -40,6 +42,8 @@ pub enum Command {
 #[derive(Clone, Debug, Default)]
 pub struct InFlight {
     pub paths: BTreeSet<Path>,
+    /// Those among them that only look whether an act happened.
+    pub looks: BTreeSet<Path>,
     /// Loops that read to choose their next item.
     pub picks: BTreeSet<Path>,
     /// Acts among them: they are never cut, and a phase does not end before they do.
@@ -60,12 +64,13 @@ pub fn who_needs(runbook: &Checked, state: &State, now: Timestamp, flight: &InFl
 
 fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a InFlight) -> Walk<'a> {
     let mut walk = Walk { runbook, state, now, flight, commands: Vec::new(), waiting: Vec::new() };
-    if state.started.is_none() || state.phase == Phase::Ended {
+    if state.started.is_none() || state.phase == Phase::Ended || state.parked {
         return walk;
     }
     let how = state.cancel.as_ref().map(|cancel| cancel.how);
     if how == Some(CancelHow::Abandon) {
-        walk.emit(Event::Ended { outcome: Outcome::Abandoned });
+        let unknown = acts::left_behind(runbook, state);
+        walk.emit(Event::Ended { outcome: Outcome::Abandoned { unknown } });
         return walk;
     }
     let cut = state.interrupted || how == Some(CancelHow::Now);
@@ -88,12 +93,14 @@ fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a 
         Phase::Session => walk.session(),
         Phase::Finally => {
             walk.list(&runbook.finally, &state.finally, 1, &Path::root(Root::Finally));
-            if state.finally.is_settled() && flight.acts == 0 {
+            if state.finally.is_settled() && !walk.has_acts() {
                 walk.emit(Event::Ended { outcome: outcome_of(runbook, state) });
             }
         }
         Phase::Ended => {}
     }
+    walk.open_acts(ending);
+    walk.park();
     walk
 }
 
@@ -156,8 +163,74 @@ impl Walk<'_> {
 
     /// A phase ends when the acts that were started have ended.
     fn leave(&mut self, phase: Phase) {
-        if self.flight.acts == 0 {
+        if !self.has_acts() {
             self.emit(Event::Entered { phase });
+        }
+    }
+
+    /// In flight, or begun once and not known to be over.
+    fn has_acts(&self) -> bool {
+        self.flight.acts > 0 || self.state.has_open_act()
+    }
+
+    /// Looks at each act of which nobody knows whether it happened, wherever it stands.
+    fn open_acts(&mut self, ending: bool) {
+        let cut = self.state.interrupted && self.state.cancel.is_none() && self.state.phase != Phase::Finally;
+        let (runbook, state) = (self.runbook, self.state);
+        for (path, intent) in state.intents.iter().filter(|(_, intent)| intent.once) {
+            let Some((step, slot)) = path.find(runbook, state) else { continue };
+            match slot.status {
+                Status::Unknown { .. } if !cut => self.look(step, slot, path, (intent, ending)),
+                // Whoever wrote it did not come to call: nobody can say more.
+                Status::Intended if !self.flight.paths.contains(path) => {
+                    let message = "it was to be begun, and whether it was is not known";
+                    let problem = Problem::maybe_applied("not_known", message);
+                    let key = path.key(runbook, state);
+                    self.emit(Event::Failed { key, attempt: Attempt(slot.attempts + 1), problem });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn look(&mut self, step: &Step, slot: &Slot, path: &Path, (intent, ending): (&Intent, bool)) {
+        let Kind::Use(used) = &step.kind else { return };
+        let can = self.runbook.actions.get(&used.action).is_some_and(|spec| spec.abilities.reconcile);
+        if !can {
+            let why = format!("{} has no way to look whether it happened", used.action);
+            return self.cannot_tell(slot, path, &why);
+        }
+        let not_before = acts::over_at(step, intent);
+        if !self.flight.paths.contains(path) && self.state.epoch.0 > 1 {
+            let stale = {
+                let scope = StepScope::new(self.runbook, self.state, path);
+                self.stale_among(&fill::names(step.paths_of_body()), &scope)
+            };
+            let act = |path: &Path| path.find(self.runbook, self.state).is_some_and(|(step, _)| is_act(step));
+            if ending && stale.iter().any(act) {
+                let why = "what it needs to look would have to be done again first, and the run is to end";
+                return self.cannot_tell(slot, path, why);
+            }
+            if !stale.is_empty() {
+                self.waiting.extend(stale.iter().map(|stale| (path.clone(), stale.clone())));
+                return self.renew(stale);
+            }
+        }
+        self.commands.push(Command::Reconcile { path: path.clone(), not_before });
+    }
+
+    fn cannot_tell(&mut self, slot: &Slot, path: &Path, why: &str) {
+        let key = path.key(self.runbook, self.state);
+        let (attempt, verdict) = (Attempt(slot.attempts + 1), Found::CannotTell);
+        self.emit(Event::Reconciled { key, attempt, verdict, evidence: json!({ "why": why }) });
+    }
+
+    /// Nothing is left to do and nothing to wait for, but for what a person has to say.
+    fn park(&mut self) {
+        let flying = !self.flight.paths.is_empty() || !self.flight.picks.is_empty() || self.flight.session;
+        let idle = self.commands.is_empty() && !flying;
+        if idle && self.state.has_open_act() {
+            self.emit(Event::Parked);
         }
     }
 
@@ -166,9 +239,8 @@ impl Walk<'_> {
         let flight = self.flight;
         self.commands.retain(|command| match command {
             Command::Call { path } | Command::Judge { path, .. } => flight.paths.contains(path),
-            Command::Renew { .. } | Command::Pick { .. } | Command::Session | Command::Emit(_) | Command::Wake(_) => {
-                false
-            }
+            Command::Renew { .. } | Command::Pick { .. } | Command::Reconcile { .. } => false,
+            Command::Session | Command::Emit(_) | Command::Wake(_) => false,
         });
     }
 
@@ -212,14 +284,16 @@ impl Walk<'_> {
         }
     }
 
-    /// How many settled places below `depth` hops of `path` have an act in flight: a failure beside it settled them, and
-    /// they are not over before it is. `settled` gives the place of a hop, if that is settled.
+    /// How many settled places below `depth` hops of `path` have an act in flight or of unknown outcome: a failure beside
+    /// it settled them, and they are not over before it is. `settled` gives the place of a hop, if that is settled.
     fn late(&self, path: &Path, depth: usize, settled: impl Fn(&Hop) -> Option<usize>) -> usize {
-        if self.flight.acts == 0 {
+        if !self.has_acts() {
             return 0;
         }
         let around = path.hops.get(..depth).unwrap_or_default();
-        let inside = self.flight.paths.iter().filter(|act| act.root == path.root && act.hops.starts_with(around));
+        let open = self.state.intents.iter().filter_map(|(path, intent)| intent.once.then_some(path));
+        let acts = self.flight.paths.iter().chain(open);
+        let inside = acts.filter(|act| act.root == path.root && act.hops.starts_with(around));
         let late = inside.filter(|act| act.hops.get(depth).and_then(&settled).is_some() && self.is_open_act(act));
         late.filter_map(|act| act.hops.get(depth).and_then(&settled)).collect::<BTreeSet<_>>().len()
     }
@@ -315,6 +389,10 @@ impl Walk<'_> {
                 return self.commands.push(Command::Wake(*until));
             }
             Status::Waiting { until } => Some(*until),
+            Status::Unknown { .. } | Status::Stuck { .. } => return,
+            // Somebody has said meanwhile what it was to find out: first it ends.
+            _ if self.flight.looks.contains(&path) => return,
+            Status::Intended if step.is_once() && !self.flight.paths.contains(&path) => return,
             _ => None,
         };
         if !self.flight.paths.contains(&path) && self.renews_first(|| step.paths_of_body(), &path) {
@@ -436,12 +514,8 @@ impl Command {
     pub fn event(&self) -> Option<&Event> {
         match self {
             Self::Emit(event) => Some(event),
-            Self::Call { .. }
-            | Self::Judge { .. }
-            | Self::Renew { .. }
-            | Self::Pick { .. }
-            | Self::Session
-            | Self::Wake(_) => None,
+            Self::Call { .. } | Self::Judge { .. } | Self::Renew { .. } | Self::Pick { .. } => None,
+            Self::Reconcile { .. } | Self::Session | Self::Wake(_) => None,
         }
     }
 
@@ -449,6 +523,7 @@ impl Command {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Call { path } | Self::Judge { path, .. } | Self::Renew { path } | Self::Pick { path } => Some(path),
+            Self::Reconcile { path, .. } => Some(path),
             Self::Session | Self::Emit(_) | Self::Wake(_) => None,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything. [`super::apply`] is the only writer, [`super::next`] the only one that draws conclusions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use sluice_plugin::{Problem, Timestamp, Verdict};
 use crate::ids::Sha256;
 use crate::journal::{CancelHow, Epoch, Outcome, Owner, Phase, Samples, Trigger};
 use crate::machine::SEMANTICS;
+use crate::machine::path::Path;
 use crate::runbook::checked::{Checked, Kind, Step};
 
 /// The state of one run.
@@ -24,8 +26,12 @@ pub struct State {
     pub steps: List,
     pub session: Slot,
     pub finally: List,
+    /// Acts that were begun and of which no end is known.
+    pub intents: BTreeMap<Path, Intent>,
     pub cancel: Option<Cancel>,
     pub interrupted: bool,
+    /// Nothing goes on by itself, and nobody owns the run.
+    pub parked: bool,
     /// `finally` was entered before everything before it was over.
     pub cut: bool,
     pub ended: Option<(Outcome, Timestamp)>,
@@ -40,6 +46,19 @@ pub struct Started {
     pub semantics: u16,
     pub at: Timestamp,
     pub by: String,
+}
+
+/// An act that was begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    pub attempt: u32,
+    /// Whoever owned the run then.
+    pub epoch: Epoch,
+    pub binding: Sha256,
+    /// The call started until then or not at all.
+    pub act_by: Timestamp,
+    /// Doing it twice is not the same as doing it once: what became of it has to be known.
+    pub once: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +145,17 @@ pub enum Status {
     Waiting {
         until: Timestamp,
     },
+    /// An act that was begun. It is in flight, or it may be done again.
+    Intended,
+    /// An act of which nobody knows whether it happened; the problem, where it came back with one.
+    Unknown {
+        problem: Option<Problem>,
+    },
+    /// Looking at the world did not tell either: a person has to say.
+    Stuck {
+        problem: Option<Problem>,
+        evidence: Arc<Value>,
+    },
     /// A group or loop of which something has happened.
     Open,
     Done(Arc<Value>),
@@ -154,11 +184,18 @@ impl State {
             steps: List::new(&runbook.steps),
             session: Slot::new(Inside::Leaf),
             finally: List::new(&runbook.finally),
+            intents: BTreeMap::new(),
             cancel: None,
             interrupted: false,
+            parked: false,
             cut: false,
             ended: None,
         }
+    }
+
+    /// An act of which it has to be known what became of it.
+    pub fn has_open_act(&self) -> bool {
+        self.intents.values().any(|intent| intent.once)
     }
 
     /// The rules that the run was begun under.
@@ -275,6 +312,7 @@ impl Status {
     pub fn is_settled(&self) -> bool {
         match self {
             Self::Pending | Self::Backoff { .. } | Self::Waiting { .. } | Self::Open => false,
+            Self::Intended | Self::Unknown { .. } | Self::Stuck { .. } => false,
             Self::Done(_) | Self::Complete | Self::Skipped | Self::Failed(_) | Self::Stopped { .. } | Self::Broken => {
                 true
             }
@@ -300,6 +338,9 @@ impl Status {
             Self::Pending => "pending",
             Self::Backoff { .. } => "retrying",
             Self::Waiting { .. } => "waiting",
+            Self::Intended => "intended",
+            Self::Unknown { .. } => "unknown",
+            Self::Stuck { .. } => "stuck",
             Self::Open => "running",
             Self::Done(_) | Self::Complete => "done",
             Self::Skipped => "skipped",

@@ -1,27 +1,30 @@
 //! One call of an action: its input checked, its time limited, its output checked.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{Either, select};
+use futures::future::{Either, FutureExt, select};
 use serde_json::Value;
 use sluice_plugin::{
-    ActionName, Applied, Attempt as Number, Call, Effect, Outcome, Preview, Problem, Purpose, Timestamp,
-    format_duration,
+    ActionName, Applied, Attempt as Number, Call, Effect, Host, Outcome, Preview, Problem, Purpose, Reconciled,
+    Timestamp, format_duration,
 };
 
-use super::{Clock, DEFAULT_TIMEOUT, Engine, Hosts, clean};
+use super::act::Deadline;
+use super::{Clock, Engine, Hosts, clean};
 use crate::ids::RunId;
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
 use crate::machine::{State, fill, pick};
 use crate::registry::Action;
-use crate::runbook::checked::{Checked, Kind};
+use crate::runbook::checked::{Checked, DEFAULT_TIMEOUT, Kind};
 
 /// A sample that was cut, or not even begun, because its gate's time was over.
 pub(super) const GATE_OVER: &str = "gate_over";
 
 /// Everything one call needs, owned, so that it can run beside others.
+#[derive(Clone)]
 pub(super) struct Attempt {
     pub(super) action: Arc<Action>,
     pub(super) call: Call,
@@ -55,7 +58,8 @@ impl Attempt {
             run: run.to_string(),
             step: path.key(runbook, state).0,
             attempt: Number(slot.attempts + 1),
-            purpose: purpose(step.effect()),
+            // The action's own effect: a runbook that calls a read a change gives it no right to write.
+            purpose: purpose(action.spec.effect),
             deadline: None,
             with,
         };
@@ -91,40 +95,73 @@ impl Attempt {
         Ok(Self { action, call, timeout, until: None, hosts: engine.hosts.clone(), clock: engine.clock.clone() })
     }
 
-    pub(super) async fn run(mut self) -> Result<Outcome, Problem> {
-        if let Some((pointer, message)) = self.action.input_errors(&self.call.with).into_iter().next() {
-            return Err(Problem::bad_input(&pointer, format!("the input does not fit {}: {message}", self.name())));
+    /// What a call would be refused for before it does anything.
+    pub(super) fn checked(self) -> Result<Self, Problem> {
+        match self.action.input_errors(&self.call.with).into_iter().next() {
+            None => Ok(self),
+            Some((pointer, message)) => {
+                Err(Problem::bad_input(&pointer, format!("the input does not fit {}: {message}", self.name())))
+            }
         }
-        let limit = self.clock.now().plus(self.timeout);
-        let deadline = self.until.map_or(limit, |until| limit.min(until));
-        self.call.deadline = Some(deadline);
-        let host = self.hosts.host(&self.action.plugin.describe().name, &self.call);
-        let work = self.action.plugin.run(self.action.spec.name.operation(), &*host, &self.call);
-        let answer = match select(work, self.clock.sleep_until(deadline)).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) if deadline < limit => Err(self.gate_is_over()),
-            Either::Right(_) => Err(self.too_late()),
-        };
-        self.finish(answer)
+    }
+
+    pub(super) async fn run(self) -> Result<Outcome, Problem> {
+        let mut attempt = self.checked()?;
+        let host = attempt.host(attempt.call.purpose);
+        let work = attempt.action.plugin.run(attempt.action.spec.name.operation(), &*host, &attempt.call);
+        let answer = attempt.within(work, attempt.applied()).await;
+        attempt.finish(answer)
+    }
+
+    /// Does it, if it is not too late to begin.
+    pub(super) async fn act(self, deadline: Deadline) -> Result<Outcome, Problem> {
+        deadline.may_begin(&*self.clock)?;
+        self.run().await
     }
 
     /// Asks what the act would do.
-    pub(super) async fn preview(mut self) -> Result<Preview, Problem> {
-        if let Some((pointer, message)) = self.action.input_errors(&self.call.with).into_iter().next() {
-            return Err(Problem::bad_input(&pointer, format!("the input does not fit {}: {message}", self.name())));
-        }
-        self.call.purpose = Purpose::Preview;
-        let deadline = self.clock.now().plus(self.timeout);
-        self.call.deadline = Some(deadline);
-        let host = self.hosts.host(&self.action.plugin.describe().name, &self.call);
-        let work = self.action.plugin.preview(self.action.spec.name.operation(), &*host, &self.call);
-        let mut answer = match select(work, self.clock.sleep_until(deadline)).await {
-            Either::Left((answer, _)) => answer?,
-            Either::Right(_) => return Err(self.too_late()),
-        };
+    pub(super) async fn preview(self) -> Result<Preview, Problem> {
+        let mut attempt = self.checked()?;
+        let host = attempt.host(Purpose::Preview);
+        let work = attempt.action.plugin.preview(attempt.action.spec.name.operation(), &*host, &attempt.call);
+        let mut answer = attempt.within(work, Applied::No).await?;
         // Whoever binds to it binds to what can be shown.
-        clean::preview(&*self.hosts, &mut answer);
+        clean::preview(&*attempt.hosts, &mut answer);
         Ok(answer)
+    }
+
+    /// Looks once whether the act of this attempt happened.
+    pub(super) async fn reconcile(&self) -> Result<Reconciled, Problem> {
+        let mut attempt = self.clone();
+        let host = attempt.host(Purpose::Reconcile);
+        let work = attempt.action.plugin.reconcile(attempt.action.spec.name.operation(), &*host, &attempt.call);
+        let found = attempt.within(work, Applied::No).await?;
+        if let Reconciled::Done { output, .. } = &found {
+            attempt.output_fits(output)?;
+        }
+        Ok(found)
+    }
+
+    /// The host of one call, whose deadline counts from now.
+    fn host(&mut self, purpose: Purpose) -> Box<dyn Host> {
+        let limit = self.clock.now().plus(self.timeout);
+        self.call.purpose = purpose;
+        self.call.deadline = Some(self.until.map_or(limit, |until| limit.min(until)));
+        self.hosts.host(&self.action.plugin.describe().name, &self.call)
+    }
+
+    /// `applied`: what may have happened when there is no answer.
+    async fn within<T>(&self, work: impl Future<Output = Result<T, Problem>>, applied: Applied) -> Result<T, Problem> {
+        let limit = self.clock.now().plus(self.timeout);
+        let deadline = self.call.deadline.unwrap_or(limit);
+        // What a call leaves behind when it panics is dropped with it.
+        let work = std::pin::pin!(AssertUnwindSafe(work).catch_unwind());
+        match select(work, self.clock.sleep_until(deadline)).await {
+            Either::Left((Ok(answer), _)) => answer,
+            Either::Left((Err(panic), _)) => Err(Problem { applied, ..self.panicked(&*panic) }),
+            Either::Right(_) if self.until == Some(deadline) => Err(self.gate_is_over()),
+            Either::Right(_) => Err(Problem { applied, ..self.too_late() }),
+        }
     }
 
     /// What the call would give, where the action knows that without it. It has to hold what a real answer has to.
@@ -139,18 +176,27 @@ impl Attempt {
     /// What leaves a plugin is checked. Whoever writes or shows it cleans it of secrets.
     fn finish(&self, answer: Result<Outcome, Problem>) -> Result<Outcome, Problem> {
         let outcome = answer?;
-        if let Some((pointer, message)) = self.action.output_errors(&outcome.output).into_iter().next() {
-            let place = if pointer.is_empty() { String::new() } else { format!(" at {pointer}") };
-            let message = format!("{} gave an output that does not fit its schema{place}: {message}", self.name());
-            return Err(Problem { applied: self.applied(), ..Problem::not_applied("bad_output", message) });
-        }
+        self.output_fits(&outcome.output)?;
         Ok(outcome)
+    }
+
+    pub(super) fn output_fits(&self, output: &Value) -> Result<(), Problem> {
+        let Some((pointer, message)) = self.action.output_errors(output).into_iter().next() else { return Ok(()) };
+        let place = if pointer.is_empty() { String::new() } else { format!(" at {pointer}") };
+        let message = format!("{} gave an output that does not fit its schema{place}: {message}", self.name());
+        Err(Problem { applied: self.applied(), ..Problem::not_applied("bad_output", message) })
     }
 
     fn too_late(&self) -> Problem {
         let limit = format_duration(self.timeout);
         let message = format!("{} gave no answer within {limit} (`timeout` of the step)", self.name());
-        Problem { applied: self.applied(), ..Problem::not_applied("timeout", message).retryable() }
+        Problem::not_applied("timeout", message).retryable()
+    }
+
+    fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> Problem {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        let said = said.unwrap_or("it did not say why");
+        Problem::not_applied("panic", format!("{} broke down, which is a mistake in it: {said}", self.name()))
     }
 
     fn gate_is_over(&self) -> Problem {

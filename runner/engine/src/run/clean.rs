@@ -7,7 +7,7 @@ use sluice_plugin::{Preview, Problem};
 
 use super::Hosts;
 use super::plan::What;
-use crate::journal::{Event, Item};
+use crate::journal::{Event, Found, Item, Ruling};
 
 /// Bytes of a text: more than a screen.
 const LONGEST: usize = 4096;
@@ -25,6 +25,19 @@ pub(super) fn event(hosts: &dyn Hosts, event: &mut Event) {
             hosts.redact(seen);
         }
         Event::CancelAsked { why, .. } => text(hosts, why),
+        Event::Reconciled { verdict, evidence, .. } => {
+            if let Found::Done { output } = verdict {
+                hosts.redact(output);
+            }
+            hosts.redact(evidence);
+        }
+        Event::Settled { verdict, why, .. } => {
+            if let Ruling::Done { output } = verdict {
+                hosts.redact(output);
+            }
+            text(hosts, why);
+        }
+        Event::Intended { .. } | Event::Parked => {}
         Event::Claimed { .. }
         | Event::Entered { .. }
         | Event::Skipped { .. }
@@ -155,6 +168,12 @@ mod tests {
         check(Event::Failed { key: key(), attempt: Attempt(1), problem }, 4);
         check(Event::Judged { key: key(), verdict: Verdict::Fail, why: secret(), samples, seen: value() }, 3);
         check(Event::CancelAsked { how: CancelHow::Now, why: secret() }, 1);
+        let found = |verdict| Event::Reconciled { key: key(), attempt: Attempt(1), verdict, evidence: value() };
+        check(found(Found::Done { output: value() }), 4);
+        check(found(Found::CannotTell), 2);
+        let settled = |verdict| Event::Settled { key: key(), attempt: Attempt(1), verdict, why: secret() };
+        check(settled(Ruling::Done { output: value() }), 3);
+        check(settled(Ruling::NotDone), 1);
         check(Event::Opened { key: key(), items: vec![Item { key: "a".into(), value: value() }] }, 2);
     }
 

@@ -1,5 +1,6 @@
 //! The loop: ask what should be in flight, start what is new, cut what is gone, append what happened.
 
+mod acts;
 mod picking;
 mod sampling;
 
@@ -8,16 +9,19 @@ use std::time::Duration;
 
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use sluice_plugin::{Attempt as Number, Outcome, Problem, Timestamp};
+use serde_json::{Value, json};
+use sluice_plugin::{Attempt as Number, Outcome, Preview, Problem, Timestamp};
 
 use self::sampling::Sampling;
+use super::act::binding;
 use super::attempt::Attempt;
 use super::log::{Appended, Log};
 use super::{Ending, Engine, RunError, SessionRequest, Signal, Signals, Watched};
-use crate::journal::{CancelHow, Durability, Envelope, Epoch, Event, Key};
+use crate::journal::{CancelHow, Envelope, Epoch, Event, Found, Key};
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
-use crate::machine::{Command, InFlight, fill, is_act, next, who_needs};
+use crate::machine::state::Slot;
+use crate::machine::{Command, InFlight, Status, fill, is_act, next, who_needs};
 
 /// How long to wait for news of other processes before asking the store again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,16 +47,33 @@ struct Finished {
     task: Task,
     began: Timestamp,
     /// `None`: the task was cut.
-    answer: Option<Result<Outcome, Problem>>,
+    answer: Option<Answer>,
 }
 
 #[derive(Clone)]
 enum Task {
     Call(Path),
+    /// Asks what an act would do, before it is intended.
+    Preview(Path),
+    Act(Path),
+    /// Looks whether an act happened.
+    Look(Path),
     Sample(Path),
     Renew(Path),
     Pick(Path),
     Session,
+}
+
+enum Answer {
+    Outcome(Result<Outcome, Problem>),
+    Preview(Box<Attempt>, Result<Preview, Problem>),
+    Looked(Found, Value),
+}
+
+impl From<Result<Outcome, Problem>> for Answer {
+    fn from(answer: Result<Outcome, Problem>) -> Self {
+        Self::Outcome(answer)
+    }
 }
 
 enum Turn {
@@ -94,6 +115,9 @@ impl Drive {
         }
         if let Some((outcome, _)) = &self.log.state.ended {
             return Ok(Turn::Is(Ending::Ended(outcome.clone())));
+        }
+        if self.log.state.parked {
+            return Ok(Turn::Is(Ending::Parked));
         }
         let now = self.engine.clock.now();
         let commands = next(&self.log.runbook, &self.log.state, now, &self.flight);
@@ -142,9 +166,13 @@ impl Drive {
             Command::Renew { path } if !self.flight.paths.contains(&path) => self.call(path, true).await,
             Command::Judge { path, .. } if !self.flight.paths.contains(&path) => self.sample(path, now).await,
             Command::Pick { path } if !self.flight.picks.contains(&path) => self.pick(path).await,
+            Command::Reconcile { path, not_before } if !self.flight.paths.contains(&path) => {
+                self.look(path, not_before).await
+            }
             Command::Session if !self.flight.session => self.session().await,
             Command::Call { .. }
             | Command::Renew { .. }
+            | Command::Reconcile { .. }
             | Command::Judge { .. }
             | Command::Pick { .. }
             | Command::Session
@@ -156,15 +184,24 @@ impl Drive {
     /// Calls the action of a step. A failure to fill in its input is the step's failure.
     async fn call(&mut self, path: Path, renew: bool) -> Result<(), RunError> {
         let Some((step, _)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
-        let act = is_act(step);
-        let prepared = self.prepare(&path);
+        let (act, once) = (is_act(step), step.is_once());
+        let prepared = self.prepare(&path).and_then(|attempt| if act { attempt.checked() } else { Ok(attempt) });
         let key = path.key(&self.log.runbook, &self.log.state);
         self.engine.observer.began(&self.watched(), &key, step);
+        let began = self.engine.clock.now();
         match prepared {
+            Ok(attempt) if once && attempt.action.spec.abilities.preview => {
+                let work = async move { Answer::Preview(Box::new(attempt.clone()), attempt.preview().await) };
+                self.spawn(path.clone(), Task::Preview(path), work, true, began);
+                Ok(())
+            }
+            Ok(attempt) if act => {
+                let binding = binding(&attempt, None);
+                self.act(path, attempt, binding, renew).await
+            }
             Ok(attempt) => {
                 let task = if renew { Task::Renew(path.clone()) } else { Task::Call(path.clone()) };
-                self.flight.acts += usize::from(act);
-                self.spawn(path, task, attempt.run(), !act, self.engine.clock.now());
+                self.spawn(path, task, attempt.run(), true, began);
                 Ok(())
             }
             Err(problem) if renew => self.not_renewed(&path, problem).await,
@@ -181,7 +218,9 @@ impl Drive {
         self.session = Some(handle);
         let work = async move { sessions.run(request?).await.map(Outcome::plain) };
         let work = Abortable::new(work, registration);
-        self.tasks.push(async move { Finished { task: Task::Session, began, answer: work.await.ok() } }.boxed());
+        self.tasks.push(
+            async move { Finished { task: Task::Session, began, answer: work.await.ok().map(Into::into) } }.boxed(),
+        );
         Ok(())
     }
 
@@ -212,7 +251,7 @@ impl Drive {
         &mut self,
         path: Path,
         task: Task,
-        work: impl Future<Output = Result<Outcome, Problem>> + Send + 'static,
+        work: impl Future<Output = impl Into<Answer>> + Send + 'static,
         may_be_cut: bool,
         began: Timestamp,
     ) {
@@ -222,9 +261,9 @@ impl Drive {
             let (handle, registration) = AbortHandle::new_pair();
             self.handles.insert(path, handle);
             let work = Abortable::new(work, registration);
-            self.tasks.push(async move { Finished { task, began, answer: work.await.ok() } }.boxed());
+            self.tasks.push(async move { Finished { task, began, answer: work.await.ok().map(Into::into) } }.boxed());
         } else {
-            self.tasks.push(async move { Finished { task, began, answer: Some(work.await) } }.boxed());
+            self.tasks.push(async move { Finished { task, began, answer: Some(work.await.into()) } }.boxed());
         }
     }
 
@@ -284,7 +323,13 @@ impl Drive {
         let mut next = Some(first);
         while let Some(Finished { task, began, answer }) = next {
             match &task {
-                Task::Call(path) | Task::Renew(path) | Task::Sample(path) => self.landed(path),
+                // It goes on with the act, or ends, when its answer has been looked at.
+                Task::Preview(path) if answer.is_some() => drop(self.handles.remove(path)),
+                Task::Call(path) | Task::Preview(path) | Task::Look(path) | Task::Sample(path) => {
+                    self.landed(path, false);
+                }
+                Task::Act(path) => self.landed(path, true),
+                Task::Renew(path) => self.landed(path, self.is_act(path)),
                 Task::Pick(path) => {
                     self.flight.picks.remove(path);
                     self.handles.remove(path);
@@ -292,23 +337,35 @@ impl Drive {
                 Task::Session => self.flight.session = false,
             }
             match (task, answer) {
-                (_, None) => {}
-                (Task::Call(path), Some(answer)) => {
+                (Task::Call(path) | Task::Act(path), Some(Answer::Outcome(answer))) => {
                     let (key, attempt) = self.attempt(&path);
                     events.push(ended(key, attempt, answer));
                 }
-                (Task::Sample(path), Some(answer)) => {
+                (Task::Sample(path), Some(Answer::Outcome(answer))) => {
                     let (event, at) = self.sampled(&path, answer, began);
                     events.extend(event);
                     again.extend(at.map(|at| (path, at)));
                 }
-                (Task::Pick(path), Some(answer)) => events.push(self.picked(&path, answer)),
-                (Task::Session, Some(answer)) => events.push(ended(Key::session(), Number(1), answer)),
+                (Task::Pick(path), Some(Answer::Outcome(answer))) => events.push(self.picked(&path, answer)),
+                (Task::Session, Some(Answer::Outcome(answer))) => {
+                    events.push(ended(Key::session(), Number(1), answer));
+                }
                 // Whom its failure concerns follows from the state, with all that was before it.
-                (Task::Renew(path), Some(answer)) => {
+                (Task::Renew(path), Some(Answer::Outcome(answer))) => {
                     self.append(std::mem::take(&mut events)).await?;
                     self.renewed(&path, answer).await?;
                 }
+                (Task::Preview(path), Some(Answer::Preview(attempt, preview))) => {
+                    self.append(std::mem::take(&mut events)).await?;
+                    self.previewed(path, *attempt, preview).await?;
+                }
+                (Task::Look(path), Some(Answer::Looked(verdict, evidence))) => {
+                    let (key, attempt) = self.attempt(&path);
+                    events.push(Event::Reconciled { key, attempt, verdict, evidence });
+                }
+                // Cut.
+                (_, None) => {}
+                (_, Some(Answer::Outcome(_) | Answer::Preview(..) | Answer::Looked(..))) => {}
             }
             next = self.next_finished();
         }
@@ -319,10 +376,14 @@ impl Drive {
         Ok(())
     }
 
-    fn landed(&mut self, path: &Path) {
+    fn is_act(&self, path: &Path) -> bool {
+        path.find(&self.log.runbook, &self.log.state).is_some_and(|(step, _)| is_act(step))
+    }
+
+    fn landed(&mut self, path: &Path, act: bool) {
         self.flight.paths.remove(path);
+        self.flight.looks.remove(path);
         self.handles.remove(path);
-        let act = path.find(&self.log.runbook, &self.log.state).is_some_and(|(step, _)| is_act(step));
         self.flight.acts = self.flight.acts.saturating_sub(usize::from(act));
     }
 
@@ -353,8 +414,10 @@ impl Drive {
 
     async fn failed(&mut self, path: &Path, problem: Problem) -> Result<(), RunError> {
         self.gates.remove(path);
-        let (key, attempt) = self.attempt(path);
-        self.append(vec![Event::Failed { key, attempt, problem }]).await
+        let (key, _) = self.attempt(path);
+        let slot = path.find(&self.log.runbook, &self.log.state).map(|(_, slot)| slot);
+        let event = not_begun(key, slot, problem);
+        self.append(vec![event]).await
     }
 
     fn attempt(&self, path: &Path) -> (Key, Number) {
@@ -374,7 +437,8 @@ impl Drive {
     async fn append_as(&mut self, mut events: Vec<Event>, epoch: Option<Epoch>) -> Result<(), RunError> {
         while !events.is_empty() {
             let now = self.engine.clock.now();
-            match self.log.append(events, epoch, &self.engine.actor, now, Durability::Lazy).await? {
+            let durability = self.durability(&events);
+            match self.log.append(events, epoch, &self.engine.actor, now, durability).await? {
                 Appended::Yes(envelopes) => {
                     self.tell(&envelopes);
                     return Ok(());
@@ -408,6 +472,18 @@ impl Drive {
 pub(super) fn not_renewed(key: &Key, problem: Problem) -> Problem {
     let message = format!("step `{key}` has to be done again after the resume, and that failed: {problem}");
     Problem { message, ..problem }
+}
+
+/// A call that could not even begin, as an event. That nobody could look is no news about the act.
+pub(super) fn not_begun(key: Key, slot: Option<&Slot>, problem: Problem) -> Event {
+    let attempt = Number(slot.map_or(0, |slot| slot.attempts) + 1);
+    match slot.map(|slot| &slot.status) {
+        Some(Status::Unknown { .. }) => {
+            let evidence = json!({ "looks": [], "problem": problem });
+            Event::Reconciled { key, attempt, verdict: Found::CannotTell, evidence }
+        }
+        _ => Event::Failed { key, attempt, problem },
+    }
 }
 
 /// How a call ended, as an event.

@@ -10,7 +10,9 @@ use crate::ids::{RunId, Sha256};
 use crate::journal::chain::{
     Verified, blob_hash, blob_reference, body_of, encode, encode_elsewhere, may_refer, verify, version_of,
 };
-use crate::journal::{AppendError, Durability, Envelope, Epoch, Event, Record, Store, StoreError, Version};
+use crate::journal::{
+    AppendError, Durability, Envelope, Epoch, Event, Found, Record, Ruling, Store, StoreError, Version,
+};
 use crate::machine::{Illegal, State, apply};
 use crate::runbook::checked::Checked;
 
@@ -250,7 +252,11 @@ fn events_of(envelopes: Vec<Envelope>) -> Vec<Event> {
 /// The value of an event that is kept by itself when it is large.
 pub(crate) fn large_value(event: &mut Event) -> Option<&mut Value> {
     match event {
-        Event::Started { inputs: value, .. }
+        // Evidence beside an output goes with the whole event where it is large.
+        Event::Reconciled { verdict: Found::Done { output: value }, .. }
+        | Event::Settled { verdict: Ruling::Done { output: value }, .. }
+        | Event::Reconciled { evidence: value, .. }
+        | Event::Started { inputs: value, .. }
         | Event::Done { output: value, .. }
         | Event::Renewed { output: value, .. }
         | Event::Judged { seen: value, .. }
@@ -262,6 +268,9 @@ pub(crate) fn large_value(event: &mut Event) -> Option<&mut Value> {
         | Event::Skipped { .. }
         | Event::Waiting { .. }
         | Event::CancelAsked { .. }
+        | Event::Intended { .. }
+        | Event::Settled { .. }
+        | Event::Parked
         | Event::Interrupted
         | Event::Ended { .. } => None,
     }

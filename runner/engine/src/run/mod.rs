@@ -2,6 +2,7 @@
 //!
 //! Everything outside comes in through the traits here. Nothing in this folder decides what a state means.
 
+mod act;
 mod attempt;
 mod clean;
 mod drive;
@@ -53,6 +54,9 @@ pub struct Engine {
 #[async_trait]
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// Counts time in which the machine was suspended, and cannot be set. Only differences mean something.
+    fn since_boot(&self) -> Duration;
 
     /// Counts time in which the machine was suspended.
     async fn sleep_until(&self, at: Timestamp);
@@ -108,6 +112,9 @@ pub trait Observer: Send + Sync {
     /// A call begins.
     fn began(&self, _watched: &Watched<'_>, _key: &Key, _step: &Step) {}
 
+    /// It is not known whether an act happened, and not before this moment it is looked for.
+    fn looks(&self, _watched: &Watched<'_>, _key: &Key, _step: &Step, _not_before: Timestamp) {}
+
     /// A gate was sampled and goes on.
     fn sampled(&self, _watched: &Watched<'_>, _key: &Key, _sample: &Sample) {}
 }
@@ -148,6 +155,8 @@ pub type Signals = tokio::sync::mpsc::UnboundedReceiver<Signal>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     Ended(Outcome),
+    /// Nothing goes on before a person says what became of an act.
+    Parked,
     /// Another process owns the run by now.
     Lost,
 }
@@ -166,6 +175,3 @@ pub enum RunError {
     )]
     Rewritten { run: RunId, seen: u64, left: u64 },
 }
-
-/// For a step that names none.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);

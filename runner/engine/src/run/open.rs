@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use sluice_plugin::{ActionName, Timestamp};
+use sluice_plugin::{ActionName, Attempt, Timestamp};
 
 use super::drive::Drive;
 use super::log::{Appended, Log, understood};
@@ -12,10 +12,12 @@ use super::{Alive, Ending, Engine, RunError, Signals, Watched};
 use crate::ids::{RunId, Sha256};
 use crate::journal::chain::verify;
 use crate::journal::{
-    CancelHow, Durability, Envelope, Epoch, Event, IndexEntry, Outcome, Owner, Snapshot, StoreError, Trigger, Version,
+    CancelHow, Durability, Envelope, Epoch, Event, IndexEntry, Key, Outcome, Owner, Ruling, Snapshot, StoreError,
+    Trigger, Version,
 };
-use crate::machine::{SEMANTICS, State};
-use crate::runbook::checked::Checked;
+use crate::machine::path::locate;
+use crate::machine::{SEMANTICS, State, Status};
+use crate::runbook::checked::{Checked, Kind};
 
 /// A run to begin.
 pub struct Order {
@@ -47,6 +49,13 @@ pub enum OpenError {
     Over { run: RunId, outcome: Outcome },
     #[error("run {run} is being run by process {} on {}", owner.pid, owner.host)]
     Owned { run: RunId, owner: Owner },
+    #[error("run {run} has no step `{key}`")]
+    NoStep { run: RunId, key: Key },
+    /// Nobody asks what became of it.
+    #[error("step `{key}` of run {run} is {is}: there is nothing to settle")]
+    NotOpen { run: RunId, key: Key, is: &'static str },
+    #[error("the output does not fit {action}{place}: {why}")]
+    BadOutput { action: ActionName, place: String, why: String },
     /// The new binary's action is another one than the run was started with.
     #[error("the action `{action}` has changed since run {run} was started, and a step that is still to come uses it")]
     Changed { run: RunId, action: ActionName },
@@ -158,6 +167,63 @@ impl Engine {
         }
     }
 
+    /// Writes down what a person says about an act of which nobody knows whether it happened.
+    pub async fn settle(
+        &self,
+        run: &RunId,
+        key: &Key,
+        ruling: Ruling,
+        why: &str,
+        recheck: Recheck<'_>,
+    ) -> Result<State, OpenError> {
+        let (mut log, _, _) = self.open(run, recheck).await?;
+        let (ruling, mut why) = (self.output_fits(&log, key, ruling)?, why.to_owned());
+        self.hosts.redact_text(&mut why);
+        loop {
+            let attempt = self.open_attempt(&log, key)?;
+            let event = Event::Settled { key: key.clone(), attempt, verdict: ruling.clone(), why: why.clone() };
+            let now = self.clock.now();
+            match log.append(vec![event], None, &self.actor, now, Durability::Sync).await? {
+                Appended::Yes(_) => return Ok(log.state),
+                Appended::Moved(_) => {}
+                Appended::Refused(illegal, _) => {
+                    let ordinal = log.ordinal() + 1;
+                    return Err(RunError::Journal { run: run.clone(), ordinal, why: illegal.to_string() }.into());
+                }
+            }
+        }
+    }
+
+    /// The attempt that waits to be settled.
+    fn open_attempt(&self, log: &Log, key: &Key) -> Result<Attempt, OpenError> {
+        let no_step = || OpenError::NoStep { run: log.run.clone(), key: key.clone() };
+        let path = locate(key, &log.runbook, &log.state).ok_or_else(no_step)?;
+        let (_, slot) = path.find(&log.runbook, &log.state).ok_or_else(no_step)?;
+        if let Some((outcome, _)) = &log.state.ended {
+            return Err(OpenError::Over { run: log.run.clone(), outcome: outcome.clone() });
+        }
+        match slot.status {
+            Status::Unknown { .. } | Status::Stuck { .. } => Ok(Attempt(slot.attempts + 1)),
+            _ => Err(OpenError::NotOpen { run: log.run.clone(), key: key.clone(), is: slot.status.name() }),
+        }
+    }
+
+    fn output_fits(&self, log: &Log, key: &Key, ruling: Ruling) -> Result<Ruling, OpenError> {
+        let Ruling::Done { mut output } = ruling else { return Ok(ruling) };
+        let path = locate(key, &log.runbook, &log.state);
+        let step = path.as_ref().and_then(|path| path.find(&log.runbook, &log.state));
+        if let Some((step, _)) = step
+            && let Kind::Use(used) = &step.kind
+            && let Some(action) = self.registry.action(&used.action).filter(|_| !output.is_null())
+            && let Some((pointer, why)) = action.output_errors(&output).into_iter().next()
+        {
+            let place = if pointer.is_empty() { String::new() } else { format!(" at {pointer}") };
+            return Err(OpenError::BadOutput { action: used.action.clone(), place, why });
+        }
+        self.hosts.redact(&mut output);
+        Ok(Ruling::Done { output })
+    }
+
     /// Reads a run without touching it.
     pub async fn load(&self, run: &RunId, recheck: Recheck<'_>) -> Result<Loaded, OpenError> {
         let (log, snapshot, envelopes) = self.open(run, recheck).await?;
@@ -210,6 +276,7 @@ impl Engine {
             };
         }
         match &state.owner {
+            _ if state.parked => Ok(()),
             Some(owner) if self.owners.is_alive(owner) != Alive::No => {
                 Err(OpenError::Owned { run: run.clone(), owner: owner.clone() })
             }
@@ -266,7 +333,7 @@ pub fn index_entry(run: &RunId, state: &State, ordinal: u64) -> IndexEntry {
         runbook: started.map(|started| started.runbook.clone()).unwrap_or_default(),
         started: started.map_or(Timestamp(0), |started| started.at),
         ended: ended.map(|(_, at)| *at),
-        status: ended.map_or("running", |(outcome, _)| outcome.name()).to_owned(),
+        status: ended.map_or(if state.parked { "parked" } else { "running" }, |(outcome, _)| outcome.name()).to_owned(),
         exit: ended.map(|(outcome, _)| outcome.exit()),
         waiting_until: None,
         ordinal,

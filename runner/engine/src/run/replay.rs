@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sluice_plugin::{ActionName, Attempt as Number, Judgement, Outcome, Problem, Timestamp, Verdict};
 
+use super::act::binding;
 use super::attempt::Attempt;
 use super::judge::judge;
 use super::open::supported;
@@ -22,7 +23,7 @@ use crate::ids::RunId;
 use crate::journal::{Envelope, Event, Key, Samples, Snapshot, StoreError};
 use crate::machine::path::{Path, locate};
 use crate::machine::{Command, InFlight, State, Status, apply, is_act, next, who_needs};
-use crate::runbook::checked::{Checked, Gate, Hold, Kind};
+use crate::runbook::checked::{Checked, Gate, Hold, Kind, Step};
 
 /// More possible courses than any run has.
 const MOST_WORLDS: usize = 64;
@@ -127,6 +128,10 @@ struct Flight {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Task {
     Call,
+    /// It has been intended.
+    Act,
+    /// It looks whether an act happened.
+    Look,
     /// Its input does not fit the action: it can only fail.
     Misfit,
     Judge,
@@ -277,14 +282,20 @@ impl Replay<'_> {
             return world;
         }
         let wanted = |path: &Path| commands.iter().any(|command| command.path() == Some(path));
-        world.flight.tasks.retain(|path, _| wanted(path) || self.acts(path));
+        let before = world.flight.tasks.len();
+        world.flight.tasks.retain(|path, task| wanted(path) || self.acts(path, *task));
         world.flight.session = commands.contains(&Command::Session);
+        if commands.is_empty() && world.flight.tasks.len() < before {
+            // What was cut has come back: it asks again.
+            return self.turn(world, now);
+        }
         for command in commands {
             let (path, task) = match command {
                 Command::Call { path } => (path, Task::Call),
                 Command::Judge { path, .. } => (path, Task::Judge),
                 Command::Renew { path } => (path, Task::Renew),
                 Command::Pick { path } => (path, Task::Pick),
+                Command::Reconcile { path, .. } => (path, Task::Look),
                 Command::Session | Command::Emit(_) | Command::Wake(_) => continue,
             };
             if world.flight.tasks.contains_key(&path) {
@@ -307,7 +318,7 @@ impl Replay<'_> {
     fn prepared(&self, path: &Path, task: Task) -> Result<Task, Event> {
         let attempt = match task {
             Task::Pick => Attempt::to_pick(self.engine, self.run, self.runbook, &self.state, path),
-            Task::Call | Task::Misfit | Task::Judge | Task::Renew => {
+            Task::Call | Task::Act | Task::Look | Task::Misfit | Task::Judge | Task::Renew => {
                 Attempt::prepare(self.engine, self.run, self.runbook, &self.state, path)
             }
         };
@@ -329,23 +340,42 @@ impl Replay<'_> {
         let found =
             path.and_then(|path| Some((path.key(self.runbook, &self.state), path.find(self.runbook, &self.state)?.1)));
         match found {
-            Some((key, slot)) => Event::Failed { key, attempt: Number(slot.attempts + 1), problem },
+            Some((key, slot)) => super::drive::not_begun(key, Some(slot), problem),
             None => Event::Failed { key: Key::session(), attempt: Number(1), problem },
         }
     }
 
     fn in_flight(&self, flight: &Flight) -> InFlight {
-        let (picks, others): (Vec<_>, Vec<_>) = flight.tasks.iter().partition(|(_, task)| **task == Task::Pick);
+        // An act that is wanted and not yet intended is not under way.
+        let begun = flight.tasks.iter().filter(|(path, task)| !self.is_to_come(path, **task));
+        let (picks, others): (Vec<_>, Vec<_>) = begun.partition(|(_, task)| **task == Task::Pick);
         let paths = |tasks: Vec<(&Path, &Task)>| tasks.into_iter().map(|(path, _)| path.clone()).collect();
+        let looks = flight.tasks.iter().filter(|(_, task)| **task == Task::Look);
         InFlight {
+            looks: looks.map(|(path, _)| path.clone()).collect(),
             paths: paths(others),
             picks: paths(picks),
-            acts: flight.tasks.keys().filter(|path| self.acts(path)).count(),
+            acts: flight.tasks.iter().filter(|(path, task)| self.acts(path, **task)).count(),
             session: flight.session,
         }
     }
 
-    fn acts(&self, path: &Path) -> bool {
+    /// Is it doing something that must not be cut?
+    fn acts(&self, path: &Path, task: Task) -> bool {
+        match task {
+            Task::Act => true,
+            Task::Renew => self.is_act(path),
+            Task::Call | Task::Misfit => self.is_act(path) && self.state.semantics() < 2,
+            Task::Look | Task::Judge | Task::Pick => false,
+        }
+    }
+
+    fn is_to_come(&self, path: &Path, task: Task) -> bool {
+        // Earlier versions wrote no intents.
+        task == Task::Call && self.is_act(path) && self.state.semantics() >= 2
+    }
+
+    fn is_act(&self, path: &Path) -> bool {
         path.find(self.runbook, &self.state).is_some_and(|(step, _)| is_act(step))
     }
 
@@ -362,13 +392,23 @@ impl Replay<'_> {
         }
         let path = locate(key, self.runbook, &self.state)?;
         let task = world.flight.tasks.get(&path).copied();
+        let once = path.find(self.runbook, &self.state).is_some_and(|(step, _)| step.is_once());
         let lands = match (event, task) {
-            (Event::Done { .. }, Some(Task::Call))
+            (Event::Intended { .. }, Some(Task::Call)) if self.is_act(&path) => {
+                after.flight.tasks.insert(path, Task::Act);
+                return Some(after);
+            }
+            // An ephemeral step that is done again goes on in the same call.
+            (Event::Intended { .. }, Some(Task::Renew)) if self.is_act(&path) => return Some(after),
+            // Without an intent, an act was done already when it was asked what it would do.
+            (Event::Done { .. }, Some(Task::Call)) => once || !self.is_to_come(&path, Task::Call),
+            (Event::Done { .. } | Event::Failed { .. }, Some(Task::Act))
+            | (Event::Reconciled { .. }, Some(Task::Look))
             | (Event::Picked { .. }, Some(Task::Pick))
             | (Event::Failed { .. }, Some(Task::Call | Task::Misfit | Task::Judge | Task::Pick))
             | (Event::Judged { .. } | Event::Waiting { .. }, Some(Task::Judge))
             | (Event::Renewed { .. }, Some(Task::Renew)) => true,
-            (Event::Failed { .. }, None) => {
+            (Event::Failed { .. } | Event::Reconciled { .. }, None) => {
                 let renewing = self.renewal_failed(&after.flight, Some(&path), event)?;
                 after.flight.tasks.remove(&renewing);
                 return Some(after);
@@ -384,7 +424,7 @@ impl Replay<'_> {
 
     /// The call in flight whose failure makes `needy` fail; `None` stands for the session.
     fn renewal_failed(&self, flight: &Flight, needy: Option<&Path>, event: &Event) -> Option<Path> {
-        if !matches!(event, Event::Failed { .. }) {
+        if !matches!(event, Event::Failed { .. } | Event::Reconciled { .. }) {
             return None;
         }
         let renewing = flight.tasks.iter().filter(|(_, task)| **task == Task::Renew).map(|(path, _)| path);
@@ -402,7 +442,7 @@ impl Replay<'_> {
             return Ok(());
         };
         let Some((step, slot)) = path.find(self.runbook, &self.state) else { return Ok(()) };
-        let Kind::Gate(gate) = &step.kind else { return Ok(()) };
+        let Kind::Gate(gate) = &step.kind else { return self.intent_holds(&path, step, &envelope.event) };
         match &envelope.event {
             Event::Waiting { until, .. } if *until > envelope.at.plus(gate.passes.within) => {
                 Err("a gate may not wait longer than its `within`".to_owned())
@@ -415,6 +455,18 @@ impl Replay<'_> {
                 gate_holds(gate, *verdict, &again, samples, (envelope.at, until))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// An intent without a preview names exactly what the state gives the action.
+    fn intent_holds(&self, path: &Path, step: &Step, event: &Event) -> Result<(), String> {
+        let Event::Intended { binding: named, .. } = event else { return Ok(()) };
+        let attempt = Attempt::prepare(self.engine, self.run, self.runbook, &self.state, path);
+        match attempt {
+            Ok(attempt) if step.is_once() && attempt.action.spec.abilities.preview => Ok(()),
+            Ok(attempt) if binding(&attempt, None) == *named => Ok(()),
+            Ok(_) => Err("what was intended is not what the step says now".to_owned()),
+            Err(problem) => Err(problem.message),
         }
     }
 
@@ -450,6 +502,7 @@ fn add(worlds: &mut Vec<World>, world: World) {
 fn given(envelope: &Envelope) -> bool {
     match &envelope.event {
         Event::Started { .. } | Event::Claimed { .. } | Event::CancelAsked { .. } | Event::Interrupted => true,
+        Event::Settled { .. } => true,
         Event::Entered { .. }
         | Event::Opened { .. }
         | Event::Picked { .. }
@@ -459,6 +512,9 @@ fn given(envelope: &Envelope) -> bool {
         | Event::Renewed { .. }
         | Event::Failed { .. }
         | Event::Judged { .. }
+        | Event::Intended { .. }
+        | Event::Reconciled { .. }
+        | Event::Parked
         | Event::Ended { .. } => false,
     }
 }

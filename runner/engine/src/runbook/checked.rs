@@ -316,6 +316,16 @@ impl Checked {
     }
 }
 
+/// For a step that names none.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+
+impl Use {
+    /// What one attempt is given.
+    pub fn time(&self) -> Duration {
+        self.timeout.unwrap_or(DEFAULT_TIMEOUT)
+    }
+}
+
 impl Step {
     /// This step and every step inside it.
     pub fn walk(&self) -> impl Iterator<Item = &Step> {
@@ -332,6 +342,14 @@ impl Step {
         match &self.kind {
             Kind::Group(group) => &group.steps,
             Kind::Use(_) | Kind::Gate(_) => &[],
+        }
+    }
+
+    /// An act that may not simply be done again: what became of it has to be known.
+    pub fn is_once(&self) -> bool {
+        match &self.kind {
+            Kind::Use(step) => step.effect != Effect::Read && !step.idempotent,
+            Kind::Gate(_) | Kind::Group(_) => false,
         }
     }
 

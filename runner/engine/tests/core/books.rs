@@ -48,7 +48,7 @@ pub(crate) fn books() -> impl Strategy<Value = Book> {
 }
 
 fn drafts() -> impl Strategy<Value = Draft> {
-    let leaf = (0..10_u8).prop_map(Kind::Leaf);
+    let leaf = (0..14_u8).prop_map(Kind::Leaf);
     let kind = leaf.prop_recursive(3, 10, 3, |inner| {
         let some = prop::collection::vec(draft(inner), 1..4);
         (prop::bool::weighted(0.6), some).prop_map(|(parallel, steps)| match parallel {
@@ -231,7 +231,7 @@ impl Writer {
 
     fn leaf(&mut self, draft: &Draft, pick: usize, pad: &str) -> bool {
         // Reads and changes are the most frequent; `finally` has no gates.
-        let operation = OPERATIONS[[0, 1, 2, 4, 0, 1, 2, 3, 4, 1][pick]];
+        let operation = OPERATIONS[[0, 1, 2, 4, 0, 1, 2, 3, 4, 1, 5, 6, 6, 6][pick]];
         let gate = operation == "gate" && !self.finally;
         let word = if gate { "gate" } else { "uses" };
         writeln!(self.text, "{pad}  {word}: toy.{operation}").unwrap();
@@ -245,7 +245,7 @@ impl Writer {
             if draft.width % 2 == 1 {
                 writeln!(self.text, "{pad}  passes: {{ every: 1s, within: 1m }}").unwrap();
             }
-        } else if draft.retry > 0 {
+        } else if draft.retry > 0 && !matches!(operation, "once" | "send") {
             let backoff = if draft.retry.is_multiple_of(2) { ", backoff: double" } else { "" };
             let (attempts, delay) = (1 + draft.retry % 3, 1 + draft.retry % 4);
             writeln!(self.text, "{pad}  retry: {{ attempts: {attempts}, delay: {delay}s{backoff} }}").unwrap();

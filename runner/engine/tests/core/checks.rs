@@ -37,7 +37,7 @@ pub(super) fn commands_are_distinct(commands: &[Command]) -> Held {
 
 /// `Skipped` and `Entered` say what is true.
 pub(super) fn decision_is_true(sim: &Sim<'_>, event: &Event) -> Held {
-    let act = || sim.flight.keys().any(|path| sim.is_act(path));
+    let act = || sim.flight.keys().any(|path| sim.acts(path)) || sim.open.keys().any(|key| sim.is_once(key));
     match event {
         Event::Opened { key, .. } => {
             let path = locate(key, &sim.runbook, &sim.state).ok_or_else(|| format!("`{key}` is nowhere"))?;
@@ -77,7 +77,7 @@ pub(super) fn nothing_began_after_a_cancel(cancelled: &State, late: &[Envelope])
         let begins = match &envelope.event {
             Event::Entered { phase } => *phase == Phase::Session,
             Event::Opened { .. } | Event::Skipped { .. } | Event::Picked { .. } => cancelled.phase == Phase::Steps,
-            Event::Ended { outcome } => abandoned && *outcome != Outcome::Abandoned,
+            Event::Ended { outcome } => abandoned && !matches!(outcome, Outcome::Abandoned { .. }),
             _ => false,
         };
         hold(!begins, || format!("I7: {:?} was accepted after a cancel", envelope.event))?;
@@ -90,12 +90,23 @@ pub(super) fn may_start(sim: &Sim<'_>, path: &Path, task: Task) -> Held {
     let key = path.key(&sim.runbook, &sim.state);
     let levels = path.levels(&sim.runbook, &sim.state);
     let (step, slot) = path.find(&sim.runbook, &sim.state).ok_or_else(|| format!("{path:?} is nowhere"))?;
-    nothing_starts_after_a_cancel(sim, &key.to_string())?;
+    if task == Task::Look {
+        outputs_are_fresh(sim, path, &levels)?;
+        let unknown = matches!(slot.status, Status::Unknown { .. }) && sim.open.contains_key(&key);
+        return hold(unknown && step.is_once(), || format!("I3: `{key}` is looked for and is {:?}", slot.status));
+    }
+    // To look at what was begun before a cancel, something may have to be read again; nothing is done again.
+    let looking = task == Task::Renew && !sim.is_act(path) && sim.open.keys().any(|key| sim.is_once(key));
+    if !looking {
+        nothing_starts_after_a_cancel(sim, &key.to_string())?;
+    }
     if task == Task::Pick {
         named_is_fresh(sim, path, &["next_by"])?;
         return may_pick(sim, path);
     }
     outputs_are_fresh(sim, path, &levels)?;
+    let unknown = matches!(slot.status, Status::Unknown { .. } | Status::Stuck { .. });
+    hold(!unknown, || format!("I3: `{key}` starts, and nobody knows what became of it before"))?;
     if task == Task::Renew {
         let ephemeral = matches!(&step.kind, Kind::Use(used) if used.ephemeral);
         let stale = slot.stale && matches!(slot.status, Status::Done(_)) && sim.state.epoch.0 > 1;
@@ -390,7 +401,11 @@ pub(super) fn needs_it(sim: &Sim<'_>, needy: &Path, stale: &Path) -> Held {
 pub(super) fn widths_hold(sim: &Sim<'_>) -> Held {
     let mut lists: BTreeMap<(Root, Vec<_>), (BTreeSet<usize>, usize)> = BTreeMap::new();
     let mut loops: BTreeMap<(Root, Vec<_>), (BTreeSet<usize>, usize)> = BTreeMap::new();
-    for (path, _) in sim.flight.iter().filter(|(_, task)| !matches!(task, Task::Renew | Task::Pick)) {
+    // What nobody knows about may still be going on.
+    let open = sim.state.intents.iter().filter_map(|(path, intent)| intent.once.then_some(path));
+    let flying = sim.flight.iter().filter(|(_, task)| !matches!(task, Task::Renew | Task::Pick));
+    let busy: BTreeSet<&Path> = flying.map(|(path, _)| path).chain(open).collect();
+    for path in busy {
         let mut width = 1;
         let levels = path.levels(&sim.runbook, &sim.state);
         for (depth, level) in levels.iter().enumerate() {
@@ -498,8 +513,41 @@ fn slot_adds_up(step: &Step, slot: &Slot) -> Held {
     hold(fits, || format!("`{}` is {:?}, and what is in it says otherwise", step.id, slot.status))
 }
 
+/// The state knows of an open act when the journal does, and only then; and its status says so.
+pub(super) fn books_of_acts_agree(sim: &Sim<'_>) -> Held {
+    let keys: BTreeSet<_> = sim.state.intents.keys().map(|path| path.key(&sim.runbook, &sim.state)).collect();
+    let open: BTreeSet<_> = sim.open.keys().cloned().collect();
+    hold(keys == open, || format!("I2: {open:?} are open, and the state says {keys:?}"))?;
+    let wanted =
+        |_: &Step, slot: &Slot| matches!(slot.status, Status::Intended | Status::Unknown { .. } | Status::Stuck { .. });
+    let wrong = leaves(sim, wanted).into_iter().find(|path| !sim.state.intents.contains_key(path));
+    hold(wrong.is_none(), || format!("I2: {wrong:?} has an open status and no intent"))
+}
+
+/// After a claim nobody knows what became of the acts of earlier owners.
+pub(super) fn nobody_knows(sim: &Sim<'_>) -> Held {
+    let open =
+        leaves(sim, |step, slot| step.is_once() && matches!(slot.status, Status::Intended | Status::Stuck { .. }));
+    hold(open.is_empty(), || format!("I2: {open:?} are believed to be under way after a claim"))
+}
+
+/// Parked is what a person can end, and nothing else can.
+pub(super) fn parked_for_a_reason(sim: &Sim<'_>) -> Held {
+    hold(sim.next().is_empty(), || "I5: something is wanted of a parked run".into())?;
+    let stuck = leaves(sim, |_, slot| matches!(slot.status, Status::Stuck { .. }));
+    let unknown = leaves(sim, |_, slot| matches!(slot.status, Status::Unknown { .. }));
+    let flying = leaves(sim, |step, slot| step.is_once() && slot.status == Status::Intended);
+    let reason = !stuck.is_empty() || (sim.state.interrupted && !unknown.is_empty());
+    hold(reason && flying.is_empty(), || format!("I5: the run is parked over {unknown:?} and {flying:?}"))
+}
+
 fn most_attempts(step: &Step, slot: &Slot) -> Held {
-    let most = if let Kind::Use(used) = &step.kind { used.retry.attempts } else { 1 };
+    // Of an act that is done once, a person may say time and again that it was not done.
+    let most = match &step.kind {
+        _ if step.is_once() => u32::MAX,
+        Kind::Use(used) => used.retry.attempts,
+        Kind::Gate(_) | Kind::Group(_) => 1,
+    };
     hold(slot.attempts <= most, || format!("I3: `{}` was tried {} times of {most}", step.id, slot.attempts))
 }
 
@@ -527,7 +575,9 @@ fn leaves(sim: &Sim<'_>, wanted: impl Fn(&Step, &Slot) -> bool) -> BTreeSet<Path
 pub(super) fn goes_on(sim: &Sim<'_>, over: bool) -> Held {
     let state = &sim.state;
     let fresh = || state.phase == Phase::Steps && state.finally == List::new(&sim.runbook.finally);
-    hold(state.ended.is_none() && !state.interrupted && (!over || fresh()), || {
+    // On its way out it stays while an act in `finally` is open.
+    let out = state.phase == Phase::Finally && state.intents.values().any(|intent| intent.once);
+    hold(state.ended.is_none() && (!state.interrupted || out) && (!over || fresh()), || {
         "I5: a claimed run does not go on".into()
     })
 }

@@ -19,7 +19,8 @@ pub(super) fn most_turns(sim: &Sim<'_>) -> usize {
 /// Loops have at most four items here.
 fn turns(step: &Step) -> usize {
     let body = match &step.kind {
-        Kind::Use(used) => 3 + 2 * used.retry.attempts as usize,
+        Kind::Use(_) if step.is_once() => 24,
+        Kind::Use(used) => 4 + 3 * used.retry.attempts as usize,
         Kind::Gate(_) => 4,
         Kind::Group(group) => 1 + group.steps.iter().map(turns).sum::<usize>(),
     };
@@ -41,7 +42,11 @@ pub(super) fn outcome_follows(sim: &Sim<'_>, outcome: &Outcome) -> Held {
     let session = sim.runbook.session.is_none() || matches!(state.session.status, Status::Done(_));
     let plain = !sim.cut;
     let fits = match outcome {
-        Outcome::Abandoned => how == Some(CancelHow::Abandon),
+        Outcome::Abandoned { unknown } => {
+            how == Some(CancelHow::Abandon)
+                && unknown.len() == sim.open.len()
+                && unknown.iter().all(|key| sim.open.contains_key(key))
+        }
         Outcome::Cancelled => sim.cut && how.is_some_and(|how| how != CancelHow::Abandon),
         Outcome::Interrupted => sim.cut && how.is_none() && state.interrupted,
         Outcome::Done => plain && steps && session && finally,
@@ -73,7 +78,9 @@ pub(super) fn exit_is_documented(outcome: &Outcome) -> Held {
         "done" => 0,
         "failed" => 1,
         "stopped" => 3,
-        "cancelled" | "abandoned" => 5,
+        "cancelled" => 5,
+        "abandoned" if matches!(outcome, Outcome::Abandoned { unknown } if !unknown.is_empty()) => 6,
+        "abandoned" => 5,
         "interrupted" => 130,
         other => return Err(format!("there is no outcome `{other}`")),
     };
@@ -82,10 +89,13 @@ pub(super) fn exit_is_documented(outcome: &Outcome) -> Held {
 
 /// `finally` runs whatever happened, unless the run is abandoned; and no act is left behind.
 pub(super) fn finally_ran(sim: &Sim<'_>, outcome: &Outcome) -> Held {
-    if *outcome == Outcome::Abandoned {
+    if let Outcome::Abandoned { unknown } = outcome {
+        if !unknown.is_empty() {
+            sim.tally.count("abandoned with an act open");
+        }
         return Ok(());
     }
-    if sim.flight.keys().any(|path| sim.is_act(path)) {
+    if sim.flight.keys().any(|path| sim.acts(path)) || sim.open.keys().any(|key| sim.is_once(key)) {
         return Err("I3: the run ended before an act".into());
     }
     let entered = sim.log.iter().rev().find_map(|envelope| match envelope.event {
@@ -140,7 +150,7 @@ pub(super) fn a_cancel_commutes(sim: &Sim<'_>, answer: &Event, pick: u8) -> Held
     let hows = [CancelHow::AfterStep, CancelHow::Now, CancelHow::Abandon];
     let how = |pick: u8| hows[usize::from(pick / 4) % 3];
     let cancel = |how| (None, Event::CancelAsked { how, why: String::new() });
-    let own = (Some(sim.state.epoch), answer.clone());
+    let own = (if answer.is_outside() { None } else { Some(sim.state.epoch) }, answer.clone());
     let events = [own, cancel(how(pick)), cancel(how(pick / 3))];
     let orders = [[0, 1, 2], [1, 0, 2], [1, 2, 0], [2, 1, 0], [0, 2, 1]];
     let mut first = None;

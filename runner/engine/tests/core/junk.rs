@@ -2,12 +2,14 @@
 
 use serde_json::json;
 use sluice_engine::ids::Sha256;
-use sluice_engine::journal::{CancelHow, Envelope, Epoch, Event, Item, Key, Outcome, Owner, Phase, Samples, Trigger};
+use sluice_engine::journal::{
+    CancelHow, Envelope, Epoch, Event, Found, Item, Key, Outcome, Owner, Phase, Samples, Trigger,
+};
 use sluice_engine::machine::path::{Path, Root};
 use sluice_engine::machine::state::{Inside, List, Slot};
-use sluice_engine::machine::{Illegal, Status, apply};
+use sluice_engine::machine::{Illegal, Status, apply, is_act};
 use sluice_engine::runbook::checked::{Kind, Step};
-use sluice_plugin::{Attempt, Problem, Verdict};
+use sluice_plugin::{Applied, Attempt, Problem, Verdict};
 
 use super::checks::{breaks, left, out_of_turn};
 use super::ends::outcome_follows;
@@ -27,6 +29,7 @@ pub(super) fn stale(sim: &Sim<'_>, pick: u8) -> Held {
         Some((key, path)) => {
             let attempts = path.find(&sim.runbook, &sim.state).map_or(0, |(_, slot)| slot.attempts);
             match pick / 4 % 3 {
+                0 if pick.is_multiple_of(2) => intended(key, Attempt(attempts + 1)),
                 0 => Event::Done { key, attempt: Attempt(attempts + 1), output: json!(1) },
                 1 => Event::Renewed { key, output: json!(1) },
                 _ => judged(key),
@@ -79,6 +82,14 @@ fn cancel() -> Event {
     Event::CancelAsked { how: CancelHow::Now, why: "late".into() }
 }
 
+fn intended(key: Key, attempt: Attempt) -> Event {
+    Event::Intended { key, attempt, binding: Sha256::ZERO, act_by: sluice_plugin::Timestamp(1) }
+}
+
+fn found(key: Key, attempt: Attempt, verdict: Found) -> Event {
+    Event::Reconciled { key, attempt, verdict, evidence: json!(1) }
+}
+
 fn judged(key: Key) -> Event {
     let at = sluice_plugin::Timestamp(1);
     let samples = Samples { count: 1, flips: 0, first: at, last: at };
@@ -113,7 +124,7 @@ fn events(key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
     let outcomes = [
         Outcome::Done,
         Outcome::Cancelled,
-        Outcome::Abandoned,
+        Outcome::Abandoned { unknown: Vec::new() },
         Outcome::Interrupted,
         Outcome::Failed { key: key() },
         Outcome::Stopped { key: key() },
@@ -123,6 +134,11 @@ fn events(key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
         Event::Done { key: key(), attempt, output: json!(1) },
         Event::Failed { key: key(), attempt, problem },
         judged(key()),
+        intended(key(), attempt),
+        found(key(), attempt, Found::Done { output: json!(1) }),
+        found(key(), attempt, Found::CannotTell),
+        Event::Failed { key: key(), attempt, problem: Problem::maybe_applied("junk", "junk") },
+        Event::Parked,
         Event::Waiting { key: key(), until: sluice_plugin::Timestamp(1) },
         Event::Skipped { key: key() },
         Event::Opened { key: key(), items: vec![item("x")] },
@@ -140,6 +156,28 @@ fn events(key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
             semantics: 1,
         },
     ]
+}
+
+pub(super) fn slot_of<'a>(sim: &'a Sim<'_>, key: &Key) -> Option<&'a Slot> {
+    let path = keys(sim).into_iter().find(|(found, _)| found == key)?.1?;
+    slot_at(sim, &path)
+}
+
+fn slot_at<'a>(sim: &'a Sim<'_>, path: &Path) -> Option<&'a Slot> {
+    let mut list = if path.root == Root::Steps { &sim.state.steps } else { &sim.state.finally };
+    let mut found = None;
+    for hop in &path.hops {
+        let mut slot = list.slots.get(hop.at)?;
+        if let (Some(round), Inside::Rounds(rounds)) = (hop.round, &slot.inside) {
+            slot = &rounds.rounds.get(round)?.slot;
+        }
+        found = Some(slot);
+        match &slot.inside {
+            Inside::List(inner) => list = inner,
+            Inside::Leaf | Inside::Closed | Inside::Rounds(_) => break,
+        }
+    }
+    found
 }
 
 /// Every step and round there is, and some that there are not.
@@ -177,10 +215,12 @@ fn cannot_be(sim: &Sim<'_>, event: &Event, path: Option<&Path>) -> Option<&'stat
     let state = &sim.state;
     match event {
         Event::Started { .. } => Some("the run has started"),
+        // In the turn after which it is parked it would be; at any other time something goes on.
+        Event::Parked => (!sim.open.keys().any(|key| sim.is_once(key))).then_some("nothing is open"),
         Event::Entered { phase } => (!may_enter(sim, *phase)).then_some("this phase does not follow"),
         Event::Ended { outcome } => {
             let over = state.phase == Phase::Finally && state.finally.is_settled();
-            let fits = (over || *outcome == Outcome::Abandoned) && outcome_follows(sim, outcome).is_ok();
+            let fits = (over || matches!(outcome, Outcome::Abandoned { .. })) && outcome_follows(sim, outcome).is_ok();
             (!fits).then_some("the run does not end like this")
         }
         Event::Done { key, attempt, .. } | Event::Failed { key, attempt, .. } if *key == Key::session() => {
@@ -192,6 +232,8 @@ fn cannot_be(sim: &Sim<'_>, event: &Event, path: Option<&Path>) -> Option<&'stat
             let (step, slot) = path.find(&sim.runbook, state)?;
             match event {
                 Event::Renewed { .. } => (!slot.stale).then_some("it is not stale"),
+                // Renewals of acts are begun as well.
+                Event::Intended { .. } if slot.stale => None,
                 _ => out_of_place(sim, path, slot).or_else(|| misfit(sim, event, path, step, slot)),
             }
         }
@@ -201,6 +243,9 @@ fn cannot_be(sim: &Sim<'_>, event: &Event, path: Option<&Path>) -> Option<&'stat
 fn may_enter(sim: &Sim<'_>, phase: Phase) -> bool {
     let state = &sim.state;
     let ending = state.cancel.is_some() || state.interrupted;
+    if sim.open.keys().any(|key| sim.is_once(key)) {
+        return false;
+    }
     let broken = sim.runbook.steps.iter().zip(&state.steps.slots).any(|(step, slot)| breaks(step, slot));
     let complete = state.steps.slots.iter().all(|slot| slot.status.is_settled());
     let session = complete && !broken && sim.runbook.session.is_some();
@@ -238,10 +283,21 @@ fn misfit(sim: &Sim<'_>, event: &Event, path: &Path, step: &Step, slot: &Slot) -
     let ending = path.root == Root::Steps && (sim.state.cancel.is_some() || sim.state.interrupted);
     let pending = slot.status == Status::Pending;
     let right = |attempt: &Attempt| attempt.0 == slot.attempts + 1;
+    let unknown = matches!(slot.status, Status::Unknown { .. });
+    let open = unknown || matches!(slot.status, Status::Stuck { .. });
+    let began = slot.status == Status::Intended;
+    let mine = state_epoch(sim, path) == Some(sim.state.epoch);
     let wrong = match event {
-        Event::Done { attempt, .. } => !used || !right(attempt),
-        Event::Failed { attempt, .. } => !right(attempt) || (!leaf && !pending && !chooses(sim, path, step, slot)),
+        Event::Done { attempt, .. } => !used || !right(attempt) || open || (began && !mine),
+        Event::Failed { problem, .. } if problem.applied == Applied::Maybe && step.is_once() => !began,
+        Event::Failed { attempt, .. } => {
+            !right(attempt) || (!leaf && !pending && !chooses(sim, path, step, slot)) || open
+        }
         Event::Picked { item, .. } => ending || !chooses(sim, path, step, slot) || !left(sim, path).contains(item),
+        Event::Intended { attempt, .. } => {
+            !used || !right(attempt) || !is_act(step) || ending || open || (began && (mine || step.is_once()))
+        }
+        Event::Reconciled { attempt, .. } => !unknown || !right(attempt),
         Event::Judged { .. } => !gate,
         Event::Waiting { .. } => !gate || !pending,
         Event::Skipped { .. } => !pending || ending,
@@ -251,4 +307,9 @@ fn misfit(sim: &Sim<'_>, event: &Event, path: &Path, step: &Step, slot: &Slot) -
         _ => false,
     };
     wrong.then_some("it does not fit the step")
+}
+
+/// Which owner of the run began the act.
+fn state_epoch(sim: &Sim<'_>, path: &Path) -> Option<Epoch> {
+    sim.state.intents.get(path).map(|intent| intent.epoch)
 }

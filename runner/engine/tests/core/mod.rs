@@ -3,6 +3,7 @@
 //! By default 2,000 schedules. Many more: `SLUICE_LONG=1 cargo test -p sluice-engine --test main core::` (100,000), or
 //! any number with `PROPTEST_CASES`. What a run of these once found stands in `found.rs` as plain cases.
 
+mod acts;
 mod books;
 mod checks;
 mod ends;
@@ -19,6 +20,7 @@ use proptest::test_runner::{RngAlgorithm, TestCaseError, TestError, TestRunner};
 pub(crate) use books::{Book, books};
 use sim::Sim;
 use tape::{Move, tapes};
+pub(crate) use toys::OPERATIONS;
 
 /// What happened over all schedules: a promise that was never put to the test is none.
 #[derive(Default)]
@@ -33,32 +35,45 @@ impl Tally {
 /// Everything that must come up in a thousand schedules.
 const COMES_UP: &[&str] = &[
     "abandoned",
+    "abandoned with an act open",
     "an act in flight in a broken group",
+    "an open act in finally",
+    "cannot tell",
     "cancelled",
+    "cancelled just before an act",
     "cancelled too late",
     "cancelled while ended",
+    "could not even look",
     "crashed",
     "crashed in finally after an interrupt",
     "done",
+    "done already",
     "failed",
+    "found done",
+    "found not done",
     "finally goes on behind a failure",
     "interrupted",
     "junk refused",
     "lost a race to a cancel",
     "needs refused",
+    "not begun after all",
+    "parked",
     "picked",
     "picking failed",
     "picking tried again",
     "renewed",
     "renewing failed",
     "reopened",
+    "settled",
     "several rounds at once",
     "several steps at once",
     "stale writer refused",
     "stopped",
+    "stuck",
     "swapped with a cancel",
     "tried again",
     "under way when cancelled",
+    "unknown",
     "waiting",
 ];
 

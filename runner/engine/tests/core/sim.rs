@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use sluice_engine::ids::Sha256;
-use sluice_engine::journal::{CancelHow, Envelope, Epoch, Event, Key, Outcome, Owner, Phase, Samples, Trigger};
-use sluice_engine::machine::path::{Path, locate};
+use sluice_engine::journal::{CancelHow, Envelope, Epoch, Event, Found, Key, Outcome, Owner, Phase, Samples, Trigger};
+use sluice_engine::machine::path::{Path, Root, locate};
+use sluice_engine::machine::state::Intent;
 use sluice_engine::machine::{Command, InFlight, SEMANTICS, State, Status, apply, is_act, next, who_needs};
 use sluice_engine::runbook::checked::{Checked, Kind, Step};
-use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
+use sluice_plugin::{Applied, Attempt, Problem, Timestamp, Verdict};
 
 use super::tape::{Move, output};
 use super::{Tally, checks, ends, junk};
@@ -21,6 +22,9 @@ pub(super) type Held = Result<(), String>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
     Call,
+    Preview,
+    Act,
+    Look,
     Judge,
     Renew,
     Pick,
@@ -35,6 +39,8 @@ pub(super) struct Sim<'a> {
     pub(super) log: Vec<Envelope>,
     /// Outputs that died with the process that had them.
     pub(super) gone: BTreeSet<Path>,
+    /// Acts that may have happened, counted from the journal: of each, the epoch that began it last.
+    pub(super) open: BTreeMap<Key, Epoch>,
     /// Attempts that have ended, counted from the journal.
     tries: BTreeMap<Key, u32>,
     /// `finally` was entered before everything before it was over.
@@ -42,10 +48,10 @@ pub(super) struct Sim<'a> {
     /// The turns that loops gave to their items, from the journal.
     pub(super) turns: BTreeMap<Key, Vec<String>>,
     pub(super) tally: &'a Tally,
-    tape: std::iter::Peekable<std::slice::Iter<'a, Move>>,
-    race: Option<(CancelHow, u8)>,
+    pub(super) tape: std::iter::Peekable<std::slice::Iter<'a, Move>>,
+    pub(super) race: Option<(CancelHow, u8)>,
     /// Turns since the tape was over.
-    quiet: usize,
+    pub(super) quiet: usize,
 }
 
 impl<'a> Sim<'a> {
@@ -58,6 +64,7 @@ impl<'a> Sim<'a> {
             session: false,
             log: Vec::new(),
             gone: BTreeSet::new(),
+            open: BTreeMap::new(),
             tries: BTreeMap::new(),
             turns: BTreeMap::new(),
             cut: false,
@@ -79,7 +86,18 @@ impl<'a> Sim<'a> {
         };
         self.take(Some(Epoch(1)), started)?;
         self.claim()?;
-        while !self.turn()? {}
+        for turn in 0.. {
+            if self.turn()? {
+                break;
+            }
+            if turn > 2_000 {
+                return Err(format!(
+                    "I5: the run goes round: {:?} wanted with {:?} in flight",
+                    self.next(),
+                    self.flight
+                ));
+            }
+        }
         ends::journal_tells_the_same(&self)
     }
 
@@ -88,15 +106,27 @@ impl<'a> Sim<'a> {
         if self.state.ended.is_some() {
             return self.ended();
         }
+        if self.state.parked {
+            return self.parked().map(|()| false);
+        }
         let commands = self.next();
         checks::commands_are_distinct(&commands)?;
         let decisions: Vec<Event> = commands.iter().filter_map(Command::event).cloned().collect();
         if !decisions.is_empty() {
             return self.decide(decisions).map(|()| false);
         }
+        let flying = self.flight.len();
         self.cut(&commands);
+        if commands.is_empty() && self.flight.len() < flying {
+            // What was cut has come back: ask again.
+            return Ok(false);
+        }
+        let ordinal = self.state.ordinal;
         self.start(&commands)?;
         checks::widths_hold(self)?;
+        if self.state.ordinal != ordinal {
+            return Ok(false);
+        }
         ends::finally_goes_on(self);
         self.quiet += usize::from(self.tape.peek().is_none());
         let most = ends::most_turns(self);
@@ -119,7 +149,8 @@ impl<'a> Sim<'a> {
         InFlight {
             paths: of(false),
             picks: of(true),
-            acts: self.flight.keys().filter(|path| self.is_act(path)).count(),
+            looks: self.flight.iter().filter(|(_, task)| **task == Task::Look).map(|(path, _)| path.clone()).collect(),
+            acts: self.flight.keys().filter(|path| self.acts(path)).count(),
             session: self.session,
         }
     }
@@ -129,12 +160,26 @@ impl<'a> Sim<'a> {
         self.flight.get(path) != Some(&Task::Pick) && step.is_some_and(|(step, _)| is_act(step))
     }
 
+    /// Is it doing something right now?
+    pub(super) fn acts(&self, path: &Path) -> bool {
+        match self.flight.get(path) {
+            Some(Task::Act) => true,
+            Some(Task::Renew) => self.is_act(path),
+            Some(Task::Call | Task::Preview | Task::Look | Task::Judge | Task::Pick) | None => false,
+        }
+    }
+
+    pub(super) fn is_once(&self, key: &Key) -> bool {
+        let path = locate(key, &self.runbook, &self.state);
+        path.is_some_and(|path| path.find(&self.runbook, &self.state).is_some_and(|(step, _)| step.is_once()))
+    }
+
     pub(super) fn envelope(&self, epoch: Option<Epoch>, event: Event) -> Envelope {
         Envelope { ordinal: self.state.ordinal + 1, at: self.now, epoch, actor: "p@here".into(), event }
     }
 
     /// An event that must be legal.
-    fn take(&mut self, epoch: Option<Epoch>, event: Event) -> Held {
+    pub(super) fn take(&mut self, epoch: Option<Epoch>, event: Event) -> Held {
         let envelope = self.envelope(epoch, event);
         let before = self.state.clone();
         if let Err(illegal) = apply(&self.runbook, &mut self.state, &envelope) {
@@ -156,18 +201,26 @@ impl<'a> Sim<'a> {
 
     /// Keeps the books that the state is compared with.
     fn count(&mut self, event: &Event) -> Held {
+        self.count_acts(event)?;
         if let Event::Picked { key, item, .. } = event {
             self.tally.count("picked");
             self.turns.entry(key.clone()).or_default().push(item.clone());
         }
         let key = match event {
+            Event::Reconciled { verdict: Found::CannotTell, .. } => return Ok(()),
+            Event::Failed { key, .. } if self.open.contains_key(key) => return Ok(()),
+            Event::Reconciled { key, .. } | Event::Settled { key, .. } => key,
             Event::Done { key, .. } | Event::Failed { key, .. } | Event::Renewed { key, .. } => key,
             _ => return Ok(()),
         };
         if let Some(path) = locate(key, &self.runbook, &self.state) {
             self.gone.remove(&path);
         }
-        if let Event::Done { attempt, .. } | Event::Failed { attempt, .. } = event {
+        if let Event::Done { attempt, .. }
+        | Event::Failed { attempt, .. }
+        | Event::Reconciled { attempt, .. }
+        | Event::Settled { attempt, .. } = event
+        {
             let tries = self.tries.entry(key.clone()).or_default();
             *tries += 1;
             if attempt.0 != *tries {
@@ -177,7 +230,7 @@ impl<'a> Sim<'a> {
         Ok(())
     }
 
-    fn own(&mut self, event: Event) -> Held {
+    pub(super) fn own(&mut self, event: Event) -> Held {
         self.take(Some(self.state.epoch), event)
     }
 
@@ -237,7 +290,10 @@ impl<'a> Sim<'a> {
     /// What is gone from the desired set is cut, unless it is an act.
     fn cut(&mut self, commands: &[Command]) {
         let wanted = |path: &Path| commands.iter().any(|command| command.path() == Some(path));
-        let gone: Vec<Path> = self.flight.keys().filter(|path| !wanted(path) && !self.is_act(path)).cloned().collect();
+        let gone: Vec<Path> = self.flight.keys().filter(|path| !wanted(path) && !self.acts(path)).cloned().collect();
+        if gone.iter().any(|path| self.flight[path] == Task::Preview) {
+            self.tally.count("not begun after all");
+        }
         self.flight.retain(|path, _| !gone.contains(path));
         self.session &= commands.contains(&Command::Session);
         if self.state.cancel.is_some() && self.state.phase == Phase::Steps && !self.flight.is_empty() {
@@ -248,7 +304,8 @@ impl<'a> Sim<'a> {
     fn start(&mut self, commands: &[Command]) -> Held {
         for command in commands {
             let (path, task) = match command {
-                Command::Call { path } => (path, Task::Call),
+                Command::Call { path } => (path, self.task(path)),
+                Command::Reconcile { path, .. } => (path, Task::Look),
                 Command::Judge { path, .. } => (path, Task::Judge),
                 Command::Renew { path } => (path, Task::Renew),
                 Command::Pick { path } => (path, Task::Pick),
@@ -263,9 +320,14 @@ impl<'a> Sim<'a> {
             };
             match self.flight.get(path) {
                 Some(is) if *is == task => {}
+                // Intended meanwhile.
+                Some(Task::Act | Task::Preview) if matches!(task, Task::Act | Task::Preview) => {}
                 Some(is) => return Err(format!("I3: {path:?} is in flight as {is:?} and wanted as {task:?}")),
                 None => {
                     checks::may_start(self, path, task)?;
+                    if task == Task::Act || (task == Task::Renew && self.is_act(path)) {
+                        return self.act(&path.clone(), task);
+                    }
                     self.flight.insert(path.clone(), task);
                 }
             }
@@ -289,6 +351,7 @@ impl<'a> Sim<'a> {
                 Ok(())
             }
             Some(Move::Interrupt) => self.own(Event::Interrupted),
+            Some(Move::Settle(which, what)) => self.settle(which, what),
             Some(Move::Stale(pick)) => junk::stale(self, pick),
             Some(Move::Junk(pick)) => junk::junk(self, pick),
         }
@@ -320,8 +383,10 @@ impl<'a> Sim<'a> {
         let patient = !within.is_zero() && slot.status == Status::Pending;
         match task {
             Task::Renew => return self.finish_renew(path, key, how, what),
+            Task::Preview => return self.finish_preview(path, key, how, what),
+            Task::Look => return self.finish_look(path, key, how, what),
             Task::Pick => return self.finish_pick(path, key, (how, attempt), what),
-            Task::Call | Task::Judge => {}
+            Task::Call | Task::Act | Task::Judge => {}
         }
         let problem = Problem::not_applied("toy", "it was told to fail");
         let event = match (task, how % 8) {
@@ -338,6 +403,9 @@ impl<'a> Sim<'a> {
                 };
                 let samples = Samples { count: 1, flips: 0, first: self.now, last: self.now };
                 Event::Judged { key, verdict, why: "as told".into(), samples, seen: output(what) }
+            }
+            (Task::Act, 6) => {
+                Event::Failed { key, attempt, problem: Problem { applied: Applied::Maybe, ..problem }.retryable() }
             }
             (_, 5) => Event::Failed { key, attempt, problem: problem.retryable() },
             _ => Event::Done { key, attempt, output: output(what) },
@@ -382,6 +450,14 @@ impl<'a> Sim<'a> {
         match needy {
             Some(needy) => {
                 checks::needs_it(self, &needy, path)?;
+                let status = needy.find(&self.runbook, &self.state).map(|(_, slot)| &slot.status);
+                if matches!(status, Some(Status::Unknown { .. })) {
+                    self.tally.count("could not even look");
+                    let attempt = Attempt(self.state.intents[&needy].attempt);
+                    let key = needy.key(&self.runbook, &self.state);
+                    let (verdict, evidence) = (Found::CannotTell, json!({ "looks": [] }));
+                    return self.own(Event::Reconciled { key, attempt, verdict, evidence });
+                }
                 let attempts = needy.find(&self.runbook, &self.state).map_or(0, |(_, slot)| slot.attempts);
                 let key = needy.key(&self.runbook, &self.state);
                 self.own(Event::Failed { key, attempt: Attempt(attempts + 1), problem })
@@ -415,12 +491,17 @@ impl<'a> Sim<'a> {
         self.claim()
     }
 
-    fn claim(&mut self) -> Held {
+    pub(super) fn claim(&mut self) -> Held {
         self.flight.clear();
         self.session = false;
         let before = self.state.clone();
         let again = matches!(before.ended, Some((Outcome::Interrupted, _)));
-        let over = again || (before.interrupted && before.cancel.is_none());
+        let finally_open = |(path, intent): (&Path, &Intent)| intent.once && path.root == Root::Finally;
+        let held = before.intents.iter().any(finally_open);
+        if held {
+            self.tally.count("an open act in finally");
+        }
+        let over = !held && (again || (before.interrupted && before.cancel.is_none()));
         if over {
             self.cut = false;
             let finally: Vec<&str> = self.runbook.finally.iter().flat_map(Step::walk).map(|s| s.id.as_str()).collect();
@@ -428,12 +509,17 @@ impl<'a> Sim<'a> {
                 let first = key.as_str().split(['/', '[']).next().unwrap_or_default();
                 *key != Key::session() && !finally.contains(&first)
             });
+            self.open.retain(|key, _| {
+                let first = key.as_str().split(['/', '[']).next().unwrap_or_default();
+                !finally.contains(&first)
+            });
             self.turns.retain(|key, _| !finally.contains(&key.as_str().split(['/', '[']).next().unwrap_or_default()));
         }
         self.gone = checks::ephemeral(self, !over);
         let epoch = Epoch(self.state.epoch.0 + 1);
         let owner = Owner { host: "here".into(), pid: epoch.0, started: "boot/1".into() };
         self.take(Some(epoch), Event::Claimed { epoch, owner })?;
+        checks::nobody_knows(self)?;
         checks::goes_on(self, over)
     }
 

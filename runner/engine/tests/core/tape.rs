@@ -18,6 +18,8 @@ pub(super) enum Move {
     /// Somebody cancels between a decision and its append; so many decisions are let pass before.
     Race(CancelHow, u8),
     Interrupt,
+    /// A person says what became of an act: which, and what.
+    Settle(u8, u8),
     /// An event as an older owner, or one that claims out of turn, would write it.
     Stale(u8),
     /// Events that cannot be.
@@ -36,6 +38,7 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => hows().prop_map(Move::Cancel),
         2 => (hows(), 0..4_u8).prop_map(|(how, after)| Move::Race(how, after)),
         3 => Just(Move::Interrupt),
+        6 => (any::<u8>(), any::<u8>()).prop_map(|(which, what)| Move::Settle(which, what)),
         8 => any::<u8>().prop_map(Move::Stale),
         16 => any::<u16>().prop_map(Move::Junk),
     ]

@@ -12,8 +12,9 @@ use sluice_plugin::{
     PluginSpec, Problem,
 };
 
-/// `toy.read`, `toy.change`, `toy.token` and `toy.lease` (both ephemeral, the second an act), `toy.gate`.
-pub(super) const OPERATIONS: [&str; 5] = ["read", "change", "token", "lease", "gate"];
+/// `toy.read`, `toy.change`, `toy.token` and `toy.lease` (both ephemeral, the second an act), `toy.gate`; `toy.once` and
+/// `toy.send`, which may not be done twice: the second can be previewed and looked for.
+pub(crate) const OPERATIONS: [&str; 7] = ["read", "change", "token", "lease", "gate", "once", "send"];
 
 struct Toy(&'static str);
 
@@ -28,13 +29,13 @@ impl Action for Toy {
         ActionSpec {
             name: ActionName::parse(&format!("toy.{}", self.0)).unwrap(),
             summary: "Do nothing".into(),
-            effect: if matches!(self.0, "change" | "lease") { Effect::Change } else { Effect::Read },
-            idempotent: true,
+            effect: if matches!(self.0, "change" | "lease" | "once" | "send") { Effect::Change } else { Effect::Read },
+            idempotent: !matches!(self.0, "once" | "send"),
             gate: (self.0 == "gate").then_some(GateClass::Data),
             ephemeral: matches!(self.0, "token" | "lease"),
             input: json!({ "type": "object", "additionalProperties": false, "properties": { "value": {} } }),
             output,
-            abilities: Abilities::default(),
+            abilities: Abilities { check: false, preview: self.0 == "send", reconcile: self.0 == "send" },
             permissions: Vec::new(),
             examples: Vec::new(),
             revision: 1,

@@ -298,6 +298,39 @@ pub(super) const CASES: &[Case] = &[
         ends: "a done, b done",
     },
     Case {
+        name: "acts that are done once",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { value: 1 } }
+              - { id: b, uses: toy.send, with: { value: '{{ steps.a.value + 1 }}' }, timeout: 30s }
+              - { id: l, for_each: [x, y], uses: toy.send, with: { value: '{{ item }}' } }
+              - id: p
+                parallel:
+                  - { id: c, uses: toy.send, with: { value: '{{ steps.b.value }}', takes: 1s } }
+                  - { id: d, uses: toy.read, with: { value: 3 } }
+                  - { id: e, uses: toy.change, with: { value: 4 } }
+            outputs: { c: '{{ steps.p.c.value }}' }
+            finally:
+              - { id: f, uses: toy.send, with: { value: 9 } }",
+        outcome: "done",
+        ends: "a done, b done, l done, l[x] done, l[y] done, p done, p/c done, p/d done, p/e done, f done",
+    },
+    Case {
+        name: "an answer that was lost",
+        steps: "
+            steps:
+              - { id: a, uses: toy.send, with: { value: 1, answers: maybe } }
+              - { id: b, uses: toy.send, with: { value: 2, answers: lost } }
+              - { id: c, uses: toy.send, with: { value: 3, answers: bad } }
+              - { id: d, uses: toy.send, with: { value: 4, answers: hang }, timeout: 30s }
+              - { id: e, uses: toy.send, with: { value: 5, answers: panic } }
+              - { id: f, uses: toy.send, with: { value: 6, answers: no }, on_error: continue }
+              - { id: g, uses: toy.send, with: { value: 7, previews: already } }
+              - { id: h, uses: toy.send, with: { value: 8, previews: refused } }",
+        outcome: "failed",
+        ends: "a done, b done, c done, d done, e done, f failed, g done, h failed",
+    },
+    Case {
         name: "a secret",
         steps: "
             steps:

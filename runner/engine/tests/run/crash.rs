@@ -11,7 +11,7 @@ use super::world::World;
 use super::{begin, comes_out_the_same, end_of, resume};
 
 /// Runs the case in a process that dies, then in new ones until it has ended. `None` when nobody died.
-async fn crashed(case: &Case, at: usize, when: When) -> Option<(String, Vec<String>)> {
+async fn crashed(case: &Case, at: usize, when: When) -> Option<(String, World)> {
     let inner = Arc::new(MemoryStore::default());
     let world = World::new(inner.clone());
     let mut first = world.process(1);
@@ -26,7 +26,7 @@ async fn crashed(case: &Case, at: usize, when: When) -> Option<(String, Vec<Stri
     if nothing_written {
         let (run, began) = begin(&second, case).await;
         began.unwrap();
-        return Some((end_of(&second, &run).await, world.diary.changes()));
+        return Some((end_of(&second, &run).await, world));
     }
     match resume(&second, &run).await {
         // It died after its last word.
@@ -34,7 +34,7 @@ async fn crashed(case: &Case, at: usize, when: When) -> Option<(String, Vec<Stri
         Err(other) => panic!("{}, {when:?} append {at}: {other}", case.name),
     }
     comes_out_the_same(&second, &run).await;
-    Some((end_of(&second, &run).await, world.diary.changes()))
+    Some((end_of(&second, &run).await, world))
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,11 +50,16 @@ async fn a_crash_at_any_event_changes_nothing() {
         changes.sort();
         for when in [When::Before, When::After] {
             for at in 1.. {
-                let Some((end, mut done)) = crashed(case, at, when).await else { break };
+                let Some((end, crashed)) = crashed(case, at, when).await else { break };
                 points += 1;
+                let mut done = crashed.diary.changes();
                 assert_eq!(end, expect, "{}, {when:?} append {at}", case.name);
                 // An idempotent change may be repeated, once, by the one crash; none may be missing.
                 done.sort();
+                // What may not be repeated never is.
+                let mut sends = crashed.diary.sends();
+                sends.sort();
+                assert!(sends.windows(2).all(|two| two[0] != two[1]), "{}, {when:?} append {at}: {sends:?}", case.name);
                 let extra = done.len() - changes.len();
                 done.dedup();
                 let mut once = changes.clone();

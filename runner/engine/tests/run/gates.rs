@@ -139,6 +139,10 @@ impl Clock for Jumping {
         Timestamp(self.steady.now().0 + self.jumped.load(Ordering::SeqCst))
     }
 
+    fn since_boot(&self) -> Duration {
+        self.steady.since_boot()
+    }
+
     /// Wakes a little late from a jump, as the real one does.
     async fn sleep_until(&self, at: Timestamp) {
         while self.now() < at {

@@ -1,5 +1,6 @@
 //! The loop with the pure core, over toy runbooks: plain, crashed at every event, raced.
 
+mod acts;
 mod cases;
 mod crash;
 mod evidence;

@@ -55,12 +55,12 @@ async fn each_turn_is_chosen_by_how_things_stand_then() {
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_was_written_down_is_not_given_again() {
-    // 1 begins, 2 opens the loop, 3 is the first turn, 4 its end, 5 the second turn.
+    // 1 begins, 2 opens the loop, 3 is the first turn, 4 its intent, 5 its end, 6 the second turn.
     for (at, when, expect) in [
         (3, When::Before, ["two>one", "three>two", "three>three"]),
         (3, When::After, ["one>two", "two>one", "three>three"]),
-        (5, When::Before, ["one>two", "three>one", "three>three"]),
-        (5, When::After, ["one>two", "two>one", "three>three"]),
+        (6, When::Before, ["one>two", "three>one", "three>three"]),
+        (6, When::After, ["one>two", "two>one", "three>three"]),
     ] {
         let inner = Arc::new(MemoryStore::default());
         let world = World::new(inner.clone());

@@ -39,7 +39,7 @@ struct Toys {
 struct Toy(&'static str, Toys);
 
 /// `read`, `change` (tells beforehand), `lease` (an act that does not), `token` (ephemeral, writes a private file) and
-/// `gate`, all as the runbooks of `core::books` use them.
+/// `gate`, `once` and `send` (acts that may not be done twice), all as the runbooks of `core::books` use them.
 #[async_trait]
 impl Action for Toy {
     fn spec(&self) -> ActionSpec {
@@ -52,12 +52,12 @@ impl Action for Toy {
             name: ActionName::parse(&format!("toy.{}", self.0)).unwrap(),
             summary: "Do as the world says".into(),
             effect: if self.acts() { Effect::Change } else { Effect::Read },
-            idempotent: true,
+            idempotent: !matches!(self.0, "once" | "send"),
             gate: (self.0 == "gate").then_some(GateClass::Data),
             ephemeral: matches!(self.0, "token" | "lease"),
             input: json!({ "type": "object", "additionalProperties": false, "properties": { "value": {} } }),
             output,
-            abilities: Abilities { preview: self.0 == "change", ..Abilities::default() },
+            abilities: Abilities { preview: matches!(self.0, "change" | "send"), ..Abilities::default() },
             permissions: Vec::new(),
             examples: Vec::new(),
             revision: self.1.revision,
@@ -97,7 +97,7 @@ impl Action for Toy {
 
 impl Toy {
     fn acts(&self) -> bool {
-        matches!(self.0, "change" | "lease")
+        matches!(self.0, "change" | "lease" | "once" | "send")
     }
 
     /// Of an act by its step alone, so that a run in another state can be compared.
@@ -124,7 +124,7 @@ impl Toys {
                 powers: Vec::new(),
                 actions: Vec::new(),
             };
-            Arc::new(NativePlugin::new(spec, ["read", "change", "token", "lease", "gate"].map(toy).into()))
+            Arc::new(NativePlugin::new(spec, crate::core::OPERATIONS.map(toy).into()))
         };
         registry.add(name, make).unwrap();
         registry

@@ -1,6 +1,6 @@
 //! Stores that misbehave on purpose around a good one.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,6 +50,44 @@ impl Journal for Dying {
         }
         let version = self.inner.append(run, expected, records, durability).await?;
         if dies { death() } else { Ok(version) }
+    }
+
+    async fn read(&self, run: &RunId, after: u64) -> Result<Vec<Record>, StoreError> {
+        self.inner.read(run, after).await
+    }
+
+    async fn changed(&self, run: &RunId, after: u64, patience: Duration) -> Result<bool, StoreError> {
+        self.inner.changed(run, after, patience).await
+    }
+}
+
+/// A store whose safe appends take their time; and what comes to be true meanwhile.
+pub(super) struct Slow {
+    pub(super) inner: Arc<dyn Store>,
+    pub(super) time: Duration,
+    pub(super) during: Option<Arc<AtomicBool>>,
+}
+
+impl Slow {
+    fn now(&self) -> Arc<dyn Store> {
+        self.inner.clone()
+    }
+}
+
+#[async_trait]
+impl Journal for Slow {
+    async fn append(
+        &self,
+        run: &RunId,
+        expected: Version,
+        records: &[Record],
+        durability: Durability,
+    ) -> Result<Version, AppendError> {
+        if durability == Durability::Sync {
+            tokio::time::sleep(self.time).await;
+            self.during.iter().for_each(|during| during.store(true, Ordering::SeqCst));
+        }
+        self.inner.append(run, expected, records, durability).await
     }
 
     async fn read(&self, run: &RunId, after: u64) -> Result<Vec<Record>, StoreError> {
@@ -300,4 +338,4 @@ macro_rules! forward {
     };
 }
 
-forward!(Dying, Turns, Troubled, Powered, Restored);
+forward!(Dying, Slow, Turns, Troubled, Powered, Restored);

@@ -13,19 +13,35 @@ use sluice_engine::registry::Registry;
 use sluice_engine::run::{Alive, Clock, Engine, Hosts, Observer, Owners, SessionRequest, Sessions};
 use sluice_plugin::{
     Abilities, Action, ActionName, ActionSpec, Call, Effect, GateClass, Host, HttpRequest, HttpResponse, Level,
-    NativePlugin, Outcome, PluginName, PluginSpec, Problem, Progress, Secret, SecretRef, Timestamp, Verdict,
+    NativePlugin, Outcome, PluginName, PluginSpec, Preview, Problem, Progress, Purpose, Reconciled, Secret, SecretRef,
+    Timestamp, Verdict,
 };
 
 /// What the toy plugin was called for, in order, over all processes of a test.
 #[derive(Clone, Default)]
-pub(crate) struct Diary(Arc<Mutex<Vec<(String, Value)>>>);
+pub(crate) struct Diary(Arc<Mutex<Vec<(String, Value)>>>, Arc<Mutex<Vec<(String, Purpose)>>>);
 
 impl Diary {
     /// Calls that change something, as `step value`.
     pub(crate) fn changes(&self) -> Vec<String> {
         let entries = self.0.lock().unwrap();
-        let changes = entries.iter().filter(|(_, with)| with["is"] == "change");
+        let changes = entries.iter().filter(|(_, with)| with["is"] == "change" || with["is"] == "send");
         changes.map(|(step, with)| format!("{step} {}", with["value"])).collect()
+    }
+
+    /// Calls that must not come twice, as the step's address.
+    pub(super) fn sends(&self) -> Vec<String> {
+        let entries = self.0.lock().unwrap();
+        entries.iter().filter(|(_, with)| with["is"] == "send").map(|(step, _)| step.clone()).collect()
+    }
+
+    /// What each call of the toys was for.
+    pub(super) fn purposes(&self, step: &str) -> Vec<Purpose> {
+        self.1.lock().unwrap().iter().filter(|(written, _)| written == step).map(|(_, purpose)| *purpose).collect()
+    }
+
+    fn called(&self, call: &Call) {
+        self.1.lock().unwrap().push((call.step.clone(), call.purpose));
     }
 
     /// Something else that happened.
@@ -44,7 +60,8 @@ impl Diary {
 }
 
 /// `toy.read`, `toy.change`, `toy.gate`, `toy.secret`, `toy.take`, `toy.destroy`, `toy.echo` (its output is its input),
-/// `toy.token` (ephemeral: its output tells how often it was called).
+/// `toy.token` (ephemeral: its output tells how often it was called), `toy.send` and `toy.once` (may not be done twice; the
+/// first can be previewed and looked for).
 struct Toy {
     operation: &'static str,
     diary: Diary,
@@ -62,6 +79,9 @@ impl Action for Toy {
                 "takes": { "type": "string" },
                 "fails": { "type": "integer" },
                 "verdicts": { "type": "string" },
+                "answers": { "enum": ["ok", "no", "maybe", "lost", "hang", "panic", "bad"] },
+                "previews": { "enum": ["ready", "already", "refused", "slow"] },
+                "looks": { "enum": ["look", "cannot", "error", "flip", "panic"] },
                 "values": { "type": "array" },
                 "secret": { "type": "string", "x-secret": true },
             },
@@ -82,11 +102,11 @@ impl Action for Toy {
             name: ActionName::parse(&format!("toy.{}", self.operation)).unwrap(),
             summary: "Do as told".into(),
             effect: match self.operation {
-                "change" => Effect::Change,
+                "change" | "send" | "once" => Effect::Change,
                 "destroy" => Effect::Destroy,
                 _ => Effect::Read,
             },
-            idempotent: self.operation != "destroy",
+            idempotent: !matches!(self.operation, "destroy" | "send" | "once"),
             gate: (self.operation == "gate").then_some(GateClass::Data),
             ephemeral: matches!(self.operation, "secret" | "token"),
             input,
@@ -95,7 +115,11 @@ impl Action for Toy {
                 "gate" | "echo" => open,
                 _ => any,
             },
-            abilities: Abilities::default(),
+            abilities: Abilities {
+                check: false,
+                preview: self.operation == "send",
+                reconcile: self.operation == "send",
+            },
             permissions: Vec::new(),
             examples: Vec::new(),
             revision: 1,
@@ -105,6 +129,10 @@ impl Action for Toy {
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         if let Some(time) = call.with.get("takes").and_then(Value::as_str) {
             host.sleep(sluice_plugin::parse_duration(time).unwrap()).await;
+        }
+        self.diary.called(call);
+        if matches!(self.operation, "send" | "once") {
+            return self.act(call).await;
         }
         self.diary.write(call, self.operation);
         let fails = call.with.get("fails").and_then(Value::as_u64).unwrap_or(0);
@@ -139,6 +167,55 @@ impl Action for Toy {
             _ => Ok(Outcome::plain(json!({ "value": value }))),
         }
     }
+
+    async fn preview(&self, host: &dyn Host, call: &Call) -> Result<Preview, Problem> {
+        self.diary.called(call);
+        let output = json!({ "value": call.with["value"] });
+        match call.with["previews"].as_str().unwrap_or("ready") {
+            "already" => Ok(Preview::Already { output }),
+            "refused" => Ok(Preview::Refused { why: "the toy was told to refuse".into() }),
+            "slow" => {
+                host.sleep(Duration::from_secs(60)).await;
+                Ok(Preview::Ready { binding: output, facts: json!({}) })
+            }
+            _ => Ok(Preview::Ready { binding: output, facts: json!({}) }),
+        }
+    }
+
+    async fn reconcile(&self, _: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {
+        let looks = self.diary.purposes(&call.step).iter().filter(|purpose| **purpose == Purpose::Reconcile).count();
+        self.diary.called(call);
+        let evidence = json!({ "diary": self.diary.times(&call.step) });
+        let done = self.diary.times(&call.step) > 0;
+        match call.with["looks"].as_str().unwrap_or("look") {
+            "cannot" => Ok(Reconciled::CannotTell { evidence }),
+            "error" => Err(Problem::not_applied("toy", "it cannot look just now")),
+            "panic" => panic!("the toy breaks down while it looks"),
+            "flip" if looks.is_multiple_of(2) => Ok(Reconciled::NotDone { evidence }),
+            _ if done => Ok(Reconciled::Done { output: json!({ "value": call.with["value"] }), evidence }),
+            _ => Ok(Reconciled::NotDone { evidence }),
+        }
+    }
+}
+
+impl Toy {
+    /// An act that answers as it is told to, whether it did anything or not.
+    async fn act(&self, call: &Call) -> Result<Outcome, Problem> {
+        let answers = call.with["answers"].as_str().unwrap_or("ok");
+        // Told to lose its answer, it loses the first.
+        let answers = if call.attempt.0 > 1 && answers != "no" { "ok" } else { answers };
+        if !matches!(answers, "no" | "lost") {
+            self.diary.write(call, "send");
+        }
+        match answers {
+            "no" => Err(Problem::not_applied("toy", "it was told to refuse")),
+            "maybe" | "lost" => Err(Problem::maybe_applied("toy", "the answer was lost")),
+            "hang" => std::future::pending().await,
+            "panic" => panic!("the toy breaks down"),
+            "bad" => Ok(Outcome::plain(json!({ "nonsense": true }))),
+            _ => Ok(Outcome::plain(json!({ "value": call.with["value"] }))),
+        }
+    }
 }
 
 pub(crate) fn registry(diary: &Diary) -> Registry {
@@ -154,7 +231,7 @@ pub(crate) fn registry(diary: &Diary) -> Registry {
     };
     let make = move || -> Arc<dyn sluice_plugin::Plugin> {
         let toy = |operation| -> Box<dyn Action> { Box::new(Toy { operation, diary: diary.clone() }) };
-        let toys = ["read", "change", "gate", "secret", "take", "destroy", "echo", "token"].map(toy);
+        let toys = ["read", "change", "gate", "secret", "take", "destroy", "echo", "token", "send", "once"].map(toy);
         Arc::new(NativePlugin::new(spec.clone(), toys.into()))
     };
     registry.add(name, make).unwrap();
@@ -176,6 +253,10 @@ const EPOCH: i64 = 1_790_000_000_000;
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp(EPOCH).plus(self.0.elapsed())
+    }
+
+    fn since_boot(&self) -> Duration {
+        self.0.elapsed()
     }
 
     async fn sleep_until(&self, at: Timestamp) {

@@ -42,8 +42,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
             tell(&loaded, told, &view);
             told = loaded.state.ordinal;
             let alive = super::show::alive(&loaded);
-            let outcome = loaded.state.ended.as_ref().map(|(outcome, _)| outcome);
-            if status(outcome, alive) != RunStatus::Running {
+            if status(&loaded.state, alive) != RunStatus::Running {
                 view.clear();
                 return crate::error::Result::Ok((loaded, alive));
             }

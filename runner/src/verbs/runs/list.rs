@@ -24,7 +24,7 @@ use crate::views::{self, text};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(crate) struct Args {
-    /// Only those that are running or can be resumed
+    /// Only those that are running, wait for somebody or can be resumed
     #[arg(long)]
     open: bool,
 
@@ -89,7 +89,7 @@ async fn rows(context: &Context, store: &Arc<dyn Store>, args: &Args) -> Result<
         skip += take;
         for entry in page {
             let row = row(if entry.ended.is_some() { entry } else { looked_at(context, store, &entry.run).await? });
-            let open = matches!(row.status.as_str(), "running" | "interrupted");
+            let open = matches!(row.status.as_str(), "running" | "interrupted" | "parked");
             if open || !args.open {
                 rows.push(row);
             }
@@ -124,8 +124,7 @@ async fn looked_at(context: &Context, store: &Arc<dyn Store>, run: &RunId) -> Re
             return Ok(IndexEntry { status: "unreadable".to_owned(), ..known.unwrap_or_else(|| nothing(run)) });
         }
     };
-    let outcome = loaded.state.ended.as_ref().map(|(outcome, _)| outcome);
-    let status = status(outcome, super::show::alive(&loaded));
+    let status = status(&loaded.state, super::show::alive(&loaded));
     Ok(IndexEntry { status: status.name().to_owned(), ..index_entry(run, &loaded.state, loaded.state.ordinal) })
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sluice_engine::diagnostic::visible;
-use sluice_engine::journal::{CancelHow, Envelope, Event, Item, Key, Phase};
+use sluice_engine::journal::{CancelHow, Envelope, Event, Found, Item, Key, Phase, Ruling};
 use sluice_engine::machine::Status;
 use sluice_engine::machine::path::locate;
 use sluice_engine::machine::state::Inside;
@@ -122,7 +122,7 @@ impl Course {
             self.width = self.width.max((text::width(key) + longest + 2).min(WIDEST));
         }
         let (sign, text) = said(watched, envelope)?;
-        let stays = matches!(sign, Sign::Again | Sign::Running);
+        let stays = matches!(sign, Sign::Again | Sign::Running | Sign::Unknown);
         let took = match stays {
             true => None,
             false => self.open.remove(key).map(|open| now.saturating_duration_since(open.began)),
@@ -148,7 +148,7 @@ impl Course {
     /// `✓ greet     hello, world  0.3 s`
     pub(super) fn show(&self, line: &Line, stream: &Stream) -> String {
         let text = match line.sign {
-            Sign::Failed | Sign::Stopped | Sign::Again | Sign::Skipped | Sign::Note => {
+            Sign::Failed | Sign::Stopped | Sign::Again | Sign::Skipped | Sign::Unknown | Sign::Note => {
                 stream.paint(line.sign.tone(), &line.text)
             }
             Sign::Done | Sign::Running | Sign::Pending => line.text.clone(),
@@ -198,6 +198,26 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
         Event::Done { output, .. } => (Sign::Done, important::line(output)),
         Event::Renewed { .. } => (Sign::Done, "fetched again".to_owned()),
         Event::Skipped { .. } => (Sign::Skipped, "skipped: its condition does not hold".to_owned()),
+        Event::Failed { key, problem, .. } if is_unknown(watched, key) => {
+            (Sign::Unknown, format!("it is not known whether it happened: {}", visible(&problem.message)))
+        }
+        Event::Reconciled { verdict: Found::Done { output }, .. } => {
+            (Sign::Done, format!("looked: it happened  {}", important::line(output)).trim_end().to_owned())
+        }
+        Event::Reconciled { key, verdict: Found::NotDone, .. } => match failed(watched, key) {
+            Some(problem) => (Sign::Failed, failure(&problem)),
+            None => (Sign::Again, "looked: it did not happen".to_owned()),
+        },
+        Event::Reconciled { verdict: Found::CannotTell, .. } => {
+            (Sign::Unknown, "looked: whether it happened cannot be told".to_owned())
+        }
+        Event::Settled { verdict, why, .. } => {
+            let (sign, what) = match verdict {
+                Ruling::Done { .. } => (Sign::Done, "it happened"),
+                Ruling::NotDone => (Sign::Again, "it did not happen"),
+            };
+            (sign, format!("{} says that {what}: {}", visible(&envelope.actor), visible(why)))
+        }
         Event::Failed { key, problem, .. } => match again(key) {
             Some((attempts, wait)) => {
                 let wait = text::duration(wait);
@@ -230,6 +250,8 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
         | Event::Claimed { .. }
         | Event::Entered { .. }
         | Event::Waiting { .. }
+        | Event::Intended { .. }
+        | Event::Parked
         | Event::Interrupted
         | Event::Ended { .. } => return None,
     })
@@ -237,6 +259,22 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
 
 fn failure(problem: &Problem) -> String {
     visible(&problem.message).into_owned()
+}
+
+fn is_unknown(watched: &Watched<'_>, key: &Key) -> bool {
+    matches!(status(watched, key), Some(Status::Unknown { .. }))
+}
+
+fn failed(watched: &Watched<'_>, key: &Key) -> Option<Problem> {
+    match status(watched, key)? {
+        Status::Failed(problem) => Some(problem),
+        _ => None,
+    }
+}
+
+fn status(watched: &Watched<'_>, key: &Key) -> Option<Status> {
+    let path = locate(key, watched.runbook, watched.state)?;
+    path.find(watched.runbook, watched.state).map(|(_, slot)| slot.status.clone())
 }
 
 /// How often a step was tried that will be tried again, and when that is.

@@ -15,8 +15,9 @@ use sluice_engine::journal::{Envelope, Key};
 use sluice_engine::run::{Observer, Sample, Watched};
 use sluice_engine::runbook::checked::Step;
 use sluice_host::Sink;
-use sluice_plugin::{Level, Progress};
+use sluice_plugin::{Level, Progress, Timestamp};
 
+use crate::report::time;
 use crate::screen::{Screen, Stream};
 
 pub(crate) use ndjson::{EventLine, line as event_line};
@@ -84,6 +85,13 @@ impl Observer for Watcher {
 
     fn began(&self, _watched: &Watched<'_>, key: &Key, step: &Step) {
         self.0.began(key, step);
+    }
+
+    fn looks(&self, _watched: &Watched<'_>, key: &Key, step: &Step, not_before: Timestamp) {
+        self.0.began(key, step);
+        let at = time(not_before);
+        let note = format!("it is not known whether it happened; looks when its time is over, at {at}");
+        self.0.progress(key.as_str(), &Progress { note, done: 0, total: None });
     }
 
     fn sampled(&self, _watched: &Watched<'_>, key: &Key, sample: &Sample) {

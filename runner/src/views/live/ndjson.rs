@@ -43,12 +43,13 @@ pub(crate) struct EventLine {
     ordinal: u64,
     /// RFC 3339, UTC.
     at: String,
-    /// Raised each time another process takes the run over; null for what came from outside (`cancel_asked`).
+    /// Raised each time another process takes the run over; null for what came from outside (`cancel_asked`,
+    /// `settled`).
     epoch: Option<u32>,
     /// Who: `ana@laptop`. The machine's word, no proof of identity.
     actor: String,
     /// `started`, `claimed`, `entered`, `opened`, `picked`, `skipped`, `waiting`, `done`, `renewed`, `failed`, `judged`,
-    /// `cancel_asked`, `interrupted` or `ended`.
+    /// `intended`, `reconciled`, `settled`, `parked`, `cancel_asked`, `interrupted` or `ended`.
     kind: String,
     /// What belongs to this kind; null when nothing does. Most have the step's address as `key`.
     body: Value,

@@ -65,7 +65,11 @@ impl Drive {
         self.tasks.push(
             async move {
                 let done = work.await.ok();
-                Finished { task, began: done.as_ref().map_or(at, |(began, _)| *began), answer: done.map(|(_, a)| a) }
+                Finished {
+                    task,
+                    began: done.as_ref().map_or(at, |(began, _)| *began),
+                    answer: done.map(|(_, a)| a.into()),
+                }
             }
             .boxed(),
         );

@@ -285,10 +285,13 @@ impl Check<'_> {
     fn not_yet_allowed(&mut self, effect: Effect, span: Span, spec: &ActionSpec) {
         match effect {
             Effect::Read => {}
-            Effect::Change if spec.idempotent => {}
+            Effect::Change if spec.idempotent || !spec.ephemeral => {}
             Effect::Change => {
-                let message = format!("`{}` changes things and is not idempotent", spec.name);
-                let help = "this version carries out only changes that may be done twice";
+                let message = format!(
+                    "`{}` changes things, is not idempotent, and what it gives is gone with the process",
+                    spec.name
+                );
+                let help = "a run that is resumed would have to do it a second time";
                 self.findings.helped(Code::ChangeNotIdempotent, span, message, help);
             }
             Effect::Destroy => {
