@@ -41,16 +41,17 @@ impl Found {
 
 /// The inventory named by the flag or by SLUICE_INVENTORY, else the nearest one from the current folder upwards.
 pub(crate) fn find(named: Option<&Path>) -> Result<Option<Found>> {
-    match named {
-        Some(path) => {
-            let path = path.canonicalize().map_err(|error| {
-                CommandError::usage(format!("there is no inventory {}: {error}", path.display()))
-                    .hint("it was named by --inventory or SLUICE_INVENTORY")
-            })?;
-            read(path).map(Some)
-        }
-        None => nearest().map(read).transpose(),
-    }
+    place(named)?.map(read).transpose()
+}
+
+/// Where that is, valid or not.
+pub(crate) fn place(named: Option<&Path>) -> Result<Option<PathBuf>> {
+    let Some(path) = named else { return Ok(nearest()) };
+    let found = path.canonicalize().map_err(|error| {
+        CommandError::usage(format!("there is no inventory {}: {error}", path.display()))
+            .hint("it was named by --inventory or SLUICE_INVENTORY")
+    })?;
+    Ok(Some(found))
 }
 
 fn nearest() -> Option<PathBuf> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sluice_engine::ids::RunId;
 use sluice_engine::inventory::Inventory;
 use sluice_engine::journal::chain::version_of;
-use sluice_engine::journal::{Store, Trigger};
+use sluice_engine::journal::{CancelHow, Store, Trigger};
 use sluice_engine::machine::State;
 use sluice_engine::run::{Alive, Clock as _, Ending, Engine, Order, Plan, Signals, Sources};
 use sluice_engine::runbook::Checked;
@@ -124,7 +124,10 @@ impl<'a> Launch<'a> {
     pub(crate) async fn resume(self, run: RunId) -> Result<Exit> {
         let recheck = recheck(&self.engine.registry);
         let loaded = self.engine.load(&run, &recheck).await?;
-        self.secrets(&run, &loaded.runbook, loaded.state.inputs()).await?;
+        // Of an abandoned run nothing more happens, so nothing needs a secret.
+        if loaded.state.cancel.as_ref().is_none_or(|cancel| cancel.how != CancelHow::Abandon) {
+            self.secrets(&run, &loaded.runbook, loaded.state.inputs()).await?;
+        }
         let mut signals = self.listen(&run)?;
         let driven = self.ticking(self.engine.resume(&run, &recheck, &mut signals)).await;
         self.tidy();

@@ -16,6 +16,9 @@ pub(crate) const IDENTITY: &str = "aws.caller_identity";
 /// The action that reads secrets of the inventory from the parameter store.
 pub(crate) const PARAMETERS: &str = "aws.parameters";
 
+/// The action that connects with credentials and says whose they are.
+pub(crate) const WHOAMI: &str = "nats.whoami";
+
 type Make = fn() -> Arc<dyn Plugin>;
 
 /// Name and maker. A plugin is made when the first of its actions is named.

@@ -140,6 +140,9 @@ impl Running {
 
     /// A shell that is asked first keeps its history and ends its jobs. It does not listen to SIGTERM, but to SIGHUP.
     fn end(&mut self, process: SessionProcess) {
+        if !self.lives(process) {
+            return;
+        }
         process.tell(Signal::SIGHUP);
         process.tell(Signal::SIGTERM);
         let started = Instant::now();
@@ -213,4 +216,23 @@ fn cannot_start(argv: &[String], error: &io::Error) -> Problem {
         _ => format!("`{program}` cannot be started: {error}"),
     };
     Problem::not_applied("session_not_started", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its number may be somebody else's by now.
+    #[tokio::test]
+    async fn a_process_that_has_ended_is_told_nothing() {
+        let mut over = tokio::process::Command::new("true").spawn().unwrap();
+        over.wait().await.unwrap();
+        let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let process = SessionProcess::OnTerminal(Pid::from_raw(other.id().try_into().unwrap()));
+        drop(Running { child: over, process: Some(process), over: false, foreground: Arc::default() });
+        let killed = other.try_wait().unwrap();
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert_eq!(killed, None);
+    }
 }

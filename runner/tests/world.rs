@@ -32,8 +32,9 @@ impl World {
     pub(crate) fn run(&self, line: &str) -> String {
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_sluice"));
         let path = format!("{}:/usr/bin:/bin", binary.parent().unwrap().display());
-        let output = Command::new("/bin/sh")
-            .args(["-c", line])
+        // What waits for something that never comes has failed.
+        let output = Command::new("timeout")
+            .args(["100", "/bin/sh", "-c", line])
             .current_dir(self.work())
             .env_clear()
             .env("PATH", path)
@@ -75,6 +76,7 @@ static SAME: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(?m)  N s$", ""),
         (r"\b[\d,]+ ms\b", "N ms"),
         (r"\bhead(:?)( +)[0-9a-f]{64}", "head${1}${2}HASH"),
+        (r"\bblob [0-9a-f]{64}", "blob HASH"),
         (r#""hash": "[0-9a-f]{64}""#, r#""hash": "HASH""#),
         (r#""pid": \d+"#, r#""pid": PID"#),
         (r#""host": "[^"]*""#, r#""host": "HOST""#),

@@ -6,6 +6,7 @@
 mod common;
 mod connect;
 mod crash;
+mod doctor;
 mod health;
 mod house;
 mod secrets;

@@ -1,6 +1,7 @@
 //! Clusters and nodes as actions get them: the inventory's entry with every default filled in.
 //!
-//! A runbook passes `{{ inputs.cluster }}` or `{{ inputs.node }}` on whole; no action rebuilds a name by hand.
+//! A runbook passes `{{ inputs.cluster }}` or `{{ inputs.node }}` on whole; no action rebuilds a name by hand. In a
+//! schema these types are marked `x-inventory`: there the checker refuses an object written out in the runbook.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// One cluster. Everything here is inventory or a marked default; nothing was looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-inventory" = "cluster"))]
 pub struct Cluster {
     pub name: String,
     pub labels: BTreeMap<String, String>,
@@ -26,6 +28,7 @@ pub struct Cluster {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-inventory" = "node"))]
 pub struct Node {
     /// Counts from 1.
     pub number: u32,
@@ -53,6 +56,7 @@ pub struct Ports {
 /// Where a cluster's AWS things live. Never taken from the environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-inventory" = "aws"))]
 pub struct Aws {
     /// Twelve digits. When it is there, every client checks that it talks to this account before anything else.
     pub account: Option<String>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sluice_engine::runbook::Actions;
-use sluice_plugin::inventory::{Cluster, Node};
+use sluice_plugin::inventory::{Aws, Cluster, Node};
 use sluice_plugin::{Abilities, ActionName, ActionSpec, Effect, GateClass, Problem, schema};
 
 pub(crate) struct Fake(BTreeMap<ActionName, ActionSpec>);
@@ -40,6 +40,7 @@ pub(crate) fn fake() -> Fake {
         spec("base.look_up", Effect::Read, true, None, look_up_input(), look_up_output()),
         spec("nats.creds", Effect::Read, true, None, cluster_input(), creds_output()),
         spec("nats.connect", Effect::Read, true, None, connect_input(), empty()),
+        spec("aws.whoami", Effect::Read, true, None, aws_input(), empty()),
         spec("aws.terminate_instance", Effect::Destroy, false, None, instance_input(), empty()),
     ];
     Fake(specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect())
@@ -112,6 +113,10 @@ fn cluster_input() -> Value {
 
 fn node_input() -> Value {
     closed(json!({ "node": schema::of::<Node>() }), &["node"])
+}
+
+fn aws_input() -> Value {
+    closed(json!({ "aws": { "anyOf": [schema::of::<Aws>(), { "type": "null" }] } }), &["aws"])
 }
 
 fn health_output() -> Value {

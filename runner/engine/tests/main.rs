@@ -8,6 +8,7 @@ mod cases;
 mod checked;
 mod clock;
 mod core;
+mod corpus;
 mod hostile;
 mod inputs;
 mod inventory;

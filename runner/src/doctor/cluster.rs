@@ -1,4 +1,4 @@
-//! One cluster, as seen from this machine: names, ports, clocks, and whom AWS takes us for.
+//! One cluster, as seen from this machine: names, ports, clocks, whom AWS takes us for, and what that one may do.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::Tried;
+use super::{Tried, rights};
 use crate::clock::WallClock;
 use crate::context::Context;
 use crate::error::{CommandError, Result};
@@ -22,11 +22,11 @@ use crate::views::text;
 
 const PATIENCE: Duration = Duration::from_secs(4);
 /// AWS has its own, slower way of giving up.
-const AWS_PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const AWS_PATIENCE: Duration = Duration::from_secs(20);
 /// A token is good or not by the second; requests to AWS are refused at five minutes.
 const SKEW: Duration = Duration::from_secs(10);
 
-const NETWORK: &str = "is the VPN (Cloudflare WARP) connected, and is this the right cluster?";
+pub(super) const NETWORK: &str = "is the VPN (Cloudflare WARP) connected, and is this the right cluster?";
 
 pub(super) async fn examine(context: &Context, entry: &Entry) -> Vec<Tried> {
     let engine = match engine(context) {
@@ -41,10 +41,16 @@ pub(super) async fn examine(context: &Context, entry: &Entry) -> Vec<Tried> {
     let mut tried = nodes.join_all().await;
     tried.sort_by_key(|(number, _)| *number);
     let mut tried: Vec<Tried> = tried.into_iter().flat_map(|(_, tried)| tried).collect();
-    tried.push(match &entry.cluster.aws {
-        Some(aws) => identity(&engine, aws).await,
-        None => Tried::well("AWS", "the cluster names no account; only its nodes can be looked at"),
-    });
+    let Some(aws) = &entry.cluster.aws else {
+        tried.push(Tried::well("AWS", "the cluster names no account; only its nodes can be looked at"));
+        return tried;
+    };
+    let identity = identity(&engine, aws).await;
+    let known = identity.well;
+    tried.push(identity);
+    if known {
+        tried.extend(rights::examine(&engine, &entry.cluster, aws).await);
+    }
     tried
 }
 
@@ -123,7 +129,7 @@ async fn date(engine: &Engine, node: &Node) -> std::result::Result<Option<Timest
 
 async fn identity(engine: &Engine, aws: &Aws) -> Tried {
     let wanted = aws.account.as_ref().map_or_else(|| "any account".to_owned(), |account| format!("account {account}"));
-    match timeout(AWS_PATIENCE, ask_identity(engine, aws)).await {
+    match timeout(AWS_PATIENCE, ask(engine, plugins::IDENTITY, json!({ "aws": aws }))).await {
         Ok(Ok(output)) => {
             let text = |name: &str| output.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
             Tried::well("AWS", format!("{} in account {} ({})", text("arn"), text("account"), aws.region))
@@ -136,11 +142,12 @@ async fn identity(engine: &Engine, aws: &Aws) -> Tried {
     }
 }
 
-async fn ask_identity(engine: &Engine, aws: &Aws) -> Result<Value> {
+/// What an action answers, called as a runbook would.
+pub(super) async fn ask(engine: &Engine, action: &str, with: Value) -> Result<Value> {
     let failed = |error: String| CommandError::failed(error);
-    let name = ActionName::parse(plugins::IDENTITY).map_err(|error| failed(error.to_string()))?;
+    let name = ActionName::parse(action).map_err(|error| failed(error.to_string()))?;
     let action = engine.registry.action(&name).ok_or_else(|| failed(format!("this Sluice has no action `{name}`")))?;
-    let call = call(json!({ "aws": aws }));
+    let call = call(with);
     let host = engine.hosts.host(&action.plugin.describe().name, &call);
     let answer = action.plugin.run(name.operation(), &*host, &call).await;
     answer.map(|outcome| outcome.output).map_err(|problem| failed(problem.message))

@@ -1,8 +1,10 @@
 //! What runs will need, tried one after the other: this machine's own things, then a cluster's.
 //!
-//! Each answer says what was tried, what was seen and what mends it. Nothing is changed and nothing is journaled.
+//! Each answer says what was tried, what was seen and what mends it. Nothing outside is changed and nothing is journaled;
+//! on this machine the store is made where there is none, as every run would.
 
 mod cluster;
+mod rights;
 
 use serde::Serialize;
 use sluice_engine::ids::RunId;

@@ -112,7 +112,8 @@ fn page(spec: &ActionSpec, plugins: &[&PluginSpec], out: &Stream) -> String {
     shown.push_str(&schema::show(&spec.output, out, 2));
     for example in &spec.examples {
         shown.push_str(&title(&format!("example: {}", example.summary)));
-        shown.push_str(&example_step(&spec.name, spec.gate.is_some(), &example.with));
+        let with = of_inventory(&spec.input, &example.with);
+        shown.push_str(&example_step(&spec.name, spec.gate.is_some(), &with));
     }
     if !spec.permissions.is_empty() {
         shown.push_str(&title("needs"));
@@ -159,6 +160,28 @@ fn example_step(name: &ActionName, gate: bool, with: &Value) -> String {
         shown.push_str(&format!("    with:\n{}", yaml(with, 6)));
     }
     shown
+}
+
+/// What the inventory says stands in a runbook as an expression, never written out.
+fn of_inventory(schema: &Value, value: &Value) -> Value {
+    let schema = schema::without_null(schema);
+    match (schema.get("x-inventory").and_then(Value::as_str), value) {
+        (_, Value::Null) => Value::Null,
+        (Some("aws"), _) => Value::from("{{ inputs.cluster.aws }}"),
+        (Some(thing), _) => Value::from(format!("{{{{ inputs.{thing} }}}}")),
+        (None, Value::Object(fields)) => {
+            let inner = |name: &str| schema.get("properties").and_then(|all| all.get(name)).unwrap_or(&Value::Null);
+            fields.iter().map(|(name, field)| (name.clone(), of_inventory(inner(name), field))).collect()
+        }
+        (None, Value::Array(items)) => {
+            let item = schema.get("items").unwrap_or(&Value::Null);
+            match item.get("x-inventory") {
+                Some(_) => Value::from("{{ inputs.cluster.nodes }}"),
+                None => items.iter().map(|value| of_inventory(item, value)).collect(),
+            }
+        }
+        (None, other) => other.clone(),
+    }
 }
 
 /// Block style for mappings, JSON (which is YAML) for what is inside lists and for text.

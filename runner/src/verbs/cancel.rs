@@ -1,14 +1,17 @@
 //! `sluice cancel`
 
 use sluice_engine::ids::RunId;
-use sluice_engine::journal::CancelHow;
+use sluice_engine::journal::{CancelHow, Outcome};
+use sluice_engine::machine::State;
 use sluice_engine::run::{Alive, Owners as _};
+use sluice_engine::runbook::Checked;
 
 use crate::context::Context;
 use crate::error::{Exit, Result};
 use crate::known::recheck;
 use crate::launch::Launch;
 use crate::owners::Processes;
+use crate::prepare::may_resume;
 use crate::report::{RunStatus, status};
 use crate::verbs::which;
 
@@ -56,17 +59,40 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         let run = which::run(&*store, &args.run).await?;
         let launch = Launch::new(context, store, &run, None, Vec::new())?;
         let recheck = recheck(&launch.engine.registry);
+        let loaded = launch.engine.load(&run, &recheck).await?;
+        let over = |state: &State| state.ended.as_ref().is_some_and(|(outcome, _)| *outcome != Outcome::Interrupted);
+        let runs_here = |state: &State| how != CancelHow::Abandon && is_running(state).is_none() && !over(state);
+        // Before anything is journaled: what could not be tidied up is not asked for either.
+        if runs_here(&loaded.state) {
+            may_tidy(context, &loaded.runbook, &run)?;
+        }
         let state = launch.engine.ask_cancel(&run, how, &args.because, &recheck).await?;
-        let alive = state.owner.as_ref().map_or(Alive::No, |owner| Processes::new().is_alive(owner));
-        if status(&state, alive) == RunStatus::Running {
+        if let Some(alive) = is_running(&state) {
             asked(context, &run, alive);
             return Ok(Exit::DONE);
+        }
+        // Its process may have died in between.
+        if runs_here(&state) {
+            may_tidy(context, &loaded.runbook, &run)?;
         }
         // Nobody is there who could do it, so it is done here.
         let exit = launch.resume(run).await?;
         // It cannot end before somebody says what became of an act.
         Ok(if exit == Exit::PARKED { exit } else { Exit::DONE })
     })?
+}
+
+/// What is known of the process that has the run, as long as it may still live.
+fn is_running(state: &State) -> Option<Alive> {
+    let alive = state.owner.as_ref().map_or(Alive::No, |owner| Processes::new().is_alive(owner));
+    (status(state, alive) == RunStatus::Running).then_some(alive)
+}
+
+/// `finally` has the inventory's secrets and grants, so it needs its trust as every other step.
+fn may_tidy(context: &Context, runbook: &Checked, run: &RunId) -> Result<()> {
+    may_resume(context, runbook).map_err(|error| {
+        error.hint(format!("or end it as it stands, without `finally`: sluice cancel {run} --abandon --because '...'"))
+    })
 }
 
 fn asked(context: &Context, run: &RunId, alive: Alive) {

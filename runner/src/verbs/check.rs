@@ -1,13 +1,16 @@
 //! `sluice check`
 
+use std::path::Path;
+
 use serde::Serialize;
-use sluice_engine::diagnostic::{Diagnostic, render, visible};
+use sluice_engine::diagnostic::{Code, Diagnostic, render, visible};
 use sluice_engine::inventory::{Basis, Inventory};
 use sluice_engine::runbook::load;
 
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Kind, Result};
 use crate::find;
+use crate::inventory;
 use crate::screen::Tone;
 use crate::views;
 use crate::views::table::Table;
@@ -78,16 +81,17 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     let known = context.registry()?;
     let mut checked: Vec<String> = inventory.iter().map(|found| found.shown()).collect();
+    // One that is not valid stands where it stands: its mistakes must not hide the runbooks beside it.
+    let place = inventory::place(context.global.inventory.as_deref())?;
     for wanted in &args.runbooks {
-        let found = match find::runbook(wanted, inventory.map(|found| found.folder())) {
-            Err(error) if error.kind == Kind::Invalid => {
-                findings.extend(error.diagnostics);
-                continue;
+        match find::runbook(wanted, place.as_deref().and_then(Path::parent)) {
+            Ok(found) => {
+                checked.push(found.source.name().to_owned());
+                findings.extend(load(&found.source, &*known).map_or_else(|found| found, |loaded| loaded.warnings));
             }
-            found => found?,
-        };
-        checked.push(found.source.name().to_owned());
-        findings.extend(load(&found.source, &*known).map_or_else(|found| found, |loaded| loaded.warnings));
+            Err(error) if error.kind == Kind::Invalid => findings.extend(error.diagnostics),
+            Err(error) => findings.push(not_found(&error)),
+        }
     }
     let assumptions = args.assumptions.then(|| inventory.map(|found| assumed(&found.inventory)).unwrap_or_default());
     let valid = !findings.iter().any(Diagnostic::is_error);
@@ -156,6 +160,12 @@ fn assumed(inventory: &Inventory) -> Vec<Assumed> {
             why: one.why,
         };
     inventory.assumptions().map(one).collect()
+}
+
+/// A runbook that is not there, or cannot be read.
+fn not_found(error: &CommandError) -> Diagnostic {
+    let found = Diagnostic::error(Code::NoRunbook, error.message.clone());
+    if error.hints.is_empty() { found } else { found.help(error.hints.join("; ")) }
 }
 
 fn finding(found: &Diagnostic) -> Finding {

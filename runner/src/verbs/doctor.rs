@@ -12,7 +12,9 @@ use crate::views::sign::Sign;
 use crate::views::text;
 
 const AFTER: &str = "\
-Looks only, and changes nothing. Exit code 0: all is well; 1: something has to be mended.
+Changes nothing on the cluster and in the account: it looks, reads the credentials of the cluster's users
+and connects with them once. On this machine it makes the store where there is none, and removes what
+killed runs left behind, as every command does. Exit code 0: all is well; 1: something has to be mended.
 
 Examples:
   sluice doctor                             the program's own: inventory, trust, store

@@ -9,6 +9,7 @@ mod explain;
 mod export;
 mod new;
 mod plan;
+mod replay;
 mod resume;
 mod run;
 mod runs;
@@ -83,6 +84,7 @@ verbs! {
     Settle(settle),
     Export(export),
     Verify(verify),
+    Replay(replay),
     Doctor(doctor),
     Trust(trust),
     Actions(actions),

@@ -25,9 +25,9 @@ pub(crate) fn show(output: &Value, stream: &Stream) -> Option<String> {
     let findings = object.get("findings")?.as_array()?;
     let mut shown = String::new();
     if let Some(summary) = object.get("summary").and_then(Value::as_str) {
-        let tone = findings.iter().map(|one| tone(severity(one))).max_by_key(|tone| *tone as u8).unwrap_or(Tone::Good);
+        let tone = worst(findings);
         text::wrap(&visible(summary), stream.width).iter().for_each(|line| {
-            shown.push_str(&format!("{}\n", stream.paint(tone_of_verdict(tone, findings), line)));
+            shown.push_str(&format!("{}\n", stream.paint(tone, line)));
         });
     }
     if let Some(table) = object.get("nodes").and_then(Value::as_array).and_then(|rows| rows_table(rows, stream)) {
@@ -41,8 +41,10 @@ pub(crate) fn show(output: &Value, stream: &Stream) -> Option<String> {
     Some(shown)
 }
 
-fn tone_of_verdict(worst: Tone, findings: &[Value]) -> Tone {
-    if findings.is_empty() { Tone::Good } else { worst }
+/// That of the gravest finding; without any all is well.
+fn worst(findings: &[Value]) -> Tone {
+    let tones: Vec<Tone> = findings.iter().map(|one| tone(severity(one))).collect();
+    [Tone::Bad, Tone::Warn, Tone::Accent].into_iter().find(|tone| tones.contains(tone)).unwrap_or(Tone::Good)
 }
 
 fn severity(finding: &Value) -> &str {
@@ -175,6 +177,20 @@ mod tests {
                 "          do        look whether it runs\n",
             )
         );
+    }
+
+    #[test]
+    fn the_gravest_finding_gives_the_colour() {
+        let check = |severities: &[&str], expect: Tone| {
+            let findings: Vec<Value> = severities.iter().map(|word| json!({ "severity": word })).collect();
+            assert_eq!(worst(&findings), expect, "{severities:?}");
+        };
+        check(&[], Tone::Good);
+        check(&["hint"], Tone::Accent);
+        check(&["warning", "hint"], Tone::Warn);
+        check(&["critical", "unknown"], Tone::Bad);
+        check(&["unknown", "critical", "warning"], Tone::Bad);
+        check(&["warning", "error"], Tone::Bad);
     }
 
     #[test]

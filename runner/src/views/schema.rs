@@ -53,6 +53,14 @@ fn object(
     }
 }
 
+/// The schema itself, or the one beside null where there is exactly one.
+pub(crate) fn without_null(schema: &Value) -> &Value {
+    match variants(schema).as_slice() {
+        [only] => only,
+        _ => schema,
+    }
+}
+
 /// The schema of the items, or the one that is not `null`.
 fn inside(schema: &Value) -> &Value {
     if let Some(items) = schema.get("items") {

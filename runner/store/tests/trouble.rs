@@ -234,3 +234,56 @@ async fn folders_that_cannot_be_written() {
         assert!(text.contains("denied") && text.contains("give this user the right"), "{text}");
     }
 }
+
+/// Copies the files of a store in use, as a backup or a crash of the machine leaves them.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        // The index of the log is rebuilt; it lived in memory.
+        if !file.file_name().to_string_lossy().ends_with("-shm") {
+            fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    }
+}
+
+/// The log cut or spoilt anywhere: what is left are the first appends, each whole.
+#[tokio::test]
+async fn a_torn_log_loses_whole_appends_from_its_end() {
+    const BATCH: u64 = 3;
+    let folder = TempDir::new().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let mut end = Version::START;
+    let mut sizes = Vec::new();
+    let log = folder.path().join("sluice.sqlite-wal");
+    for _ in 0..12 {
+        let batch: Vec<_> = (1..=BATCH).map(|at| record(end.ordinal + at, &[b'x'; 900])).collect();
+        end = store.append(&run(), end, &batch, Durability::Sync).await.unwrap();
+        sizes.push((fs::metadata(&log).unwrap().len(), end.ordinal));
+    }
+    let whole = fs::read(&log).unwrap();
+    let first = sizes[0].0 as usize;
+    let mut seen = std::collections::BTreeSet::new();
+    for spoil in [false, true] {
+        for at in (first - 100..whole.len()).step_by(1511) {
+            let torn = TempDir::new().unwrap();
+            copy(folder.path(), torn.path());
+            let mut bytes = whole.clone();
+            if spoil {
+                bytes[at] ^= 0x10
+            } else {
+                bytes.truncate(at)
+            }
+            fs::write(torn.path().join("sluice.sqlite-wal"), bytes).unwrap();
+            let store = SqliteStore::open(torn.path()).unwrap();
+            let left = crate::crash::end(&store).await;
+            // Every append that lies before the place is there, and nothing of the one it hit.
+            let kept = sizes.iter().rev().find(|(size, _)| *size as usize <= at).map_or(0, |(_, ordinal)| *ordinal);
+            assert_eq!(left.ordinal, kept, "{at} of {}, spoilt: {spoil}", whole.len());
+            let next = [record(left.ordinal + 1, b"goes on")];
+            store.append(&run(), left, &next, Durability::Sync).await.unwrap();
+            seen.insert(left.ordinal);
+        }
+    }
+    assert!(seen.len() > 10, "{seen:?}");
+}

@@ -15,6 +15,7 @@ mod random;
 mod serve;
 mod setup;
 mod state;
+pub mod toy;
 mod truth;
 mod world;
 

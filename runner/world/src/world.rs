@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use sluice_plugin::Call;
+
 use crate::clock::SimClock;
 use crate::fault::{Fault, When};
 use crate::random::Random;
 use crate::setup::{Setup, millis};
-use crate::state::State;
+use crate::state::{Deed, State};
 use crate::truth::{Said, Truth};
 
 /// A handle; all handles of a world are the same world.
@@ -69,6 +71,22 @@ impl World {
         self.lock().calls.clone()
     }
 
+    /// Steps whose toy act was done, in order; one that was done twice stands there twice.
+    pub fn deeds(&self) -> Vec<String> {
+        let mut inner = self.lock();
+        inner.settle(&self.clock);
+        let now = inner.state.now;
+        let done = inner.state.deeds.iter().filter(|deed| deed.at <= now);
+        let mut done: Vec<(u64, String)> = done.map(|deed| (deed.at, deed.step.clone())).collect();
+        done.sort();
+        done.into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// Things that toy acts left there.
+    pub fn things(&self) -> Vec<String> {
+        self.lock().state.things.iter().cloned().collect()
+    }
+
     /// How things really are.
     pub fn truth(&self) -> Truth {
         let mut inner = self.lock();
@@ -119,6 +137,26 @@ impl World {
         let answered = answer(&mut inner.state);
         inner.fall(&self.clock, |when| when == When::After { call });
         answered
+    }
+
+    /// A deed that will be done after this time, whatever becomes of whoever asked for it.
+    pub(crate) async fn deed(&self, call: &Call, takes: Duration) {
+        self.call(format!("change for {}", call.step), |state| {
+            let at = state.later(takes);
+            state.deeds.push(Deed::of(call, at));
+        })
+        .await;
+    }
+
+    /// Whether it is done by now.
+    pub(crate) async fn did(&self, call: &Call) -> bool {
+        let wanted = Deed::of(call, 0);
+        let done = |state: &mut State| {
+            let same = |deed: &&Deed| deed.run == wanted.run && deed.step == wanted.step;
+            let done = state.deeds.iter().filter(same).filter(|deed| deed.attempt == wanted.attempt);
+            done.into_iter().any(|deed| deed.at <= state.now)
+        };
+        self.call(format!("look for the change of {}", call.step), done).await
     }
 
     /// Goes on to the next moment at which somebody waits or a fault falls. False when there is none.

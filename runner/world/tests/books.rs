@@ -15,7 +15,7 @@ use sluice_plugin::inventory::Cluster;
 use sluice_plugin::{Plugin, PluginName};
 use sluice_world::aws::SimAws;
 use sluice_world::harness::{MortalPlugin, Ward};
-use sluice_world::{Setup, World};
+use sluice_world::{Setup, World, toy};
 
 use crate::users::Minted;
 use crate::wire::SimWire;
@@ -32,7 +32,7 @@ fn inventory() -> Inventory {
     inventory::parse(&Source::new("sluice.yaml", INVENTORY)).unwrap()
 }
 
-fn cluster() -> Cluster {
+pub(crate) fn cluster() -> Cluster {
     inventory().clusters[0].cluster.clone()
 }
 
@@ -86,10 +86,11 @@ impl Bench {
 /// All of them may be killed.
 fn registry(world: &World, ward: &Ward) -> Registry {
     let mut registry = Registry::default();
-    let plugins: [Arc<dyn Plugin>; 3] = [
+    let plugins: [Arc<dyn Plugin>; 4] = [
         Arc::new(sluice_base::plugin()),
         Arc::new(sluice_nats::plugin_over(Arc::new(SimWire(world.clone())))),
         Arc::new(SimAws::new(world.clone()).unwrap()),
+        Arc::new(toy::plugin(world).unwrap()),
     ];
     for plugin in plugins {
         let name: PluginName = plugin.describe().name.clone();

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod books;
+mod cloud;
 mod crash;
 mod health;
+mod toys;
 mod users;
 mod wire;

@@ -17,15 +17,17 @@ use crate::daemon::{Daemon, Ending};
 use crate::error::{Context, Error, Result};
 use crate::http;
 use crate::plan::Options;
-use crate::process::Proc;
+use crate::process::{Proc, ignores};
 use crate::programs;
 use crate::registry::{self, Found};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static BESIDE: Mutex<Option<Proc>> = Mutex::new(None);
 const READY: &str = "ready";
 const FAILED: &str = "failed: ";
 
-/// Starts a lab in the background; returns when it is ready. Ctrl-C meanwhile ends it again.
+/// Starts a lab in the background; returns when it is ready. Ctrl-C and the like end it again, as long as this process
+/// lives.
 pub(crate) fn start(name: &str, options: &Options, progress: &Progress) -> Result<()> {
     programs::ensure(progress)?;
     for orphan in registry::sweep()? {
@@ -40,7 +42,7 @@ pub(crate) fn start(name: &str, options: &Options, progress: &Progress) -> Resul
         .spawn()
         .context("starting the lab's daemon")?;
     let out = child.stdout.take().context("the daemon's output")?;
-    end_on_interrupt(Proc::of(child.id()));
+    end_on_signals(Proc::of(child.id()));
     for line in BufReader::new(out).lines().map_while(std::io::Result::ok) {
         if line == READY {
             return Ok(());
@@ -51,27 +53,59 @@ pub(crate) fn start(name: &str, options: &Options, progress: &Progress) -> Resul
             None => progress(&line),
         }
     }
-    if INTERRUPTED.load(Ordering::Relaxed) {
-        std::process::exit(130);
-    }
+    end_if_told();
     Err(Error::new(format!("the lab's daemon ended before it was ready; see {}", log.display())))
 }
 
-/// The daemon has a session of its own and hears no Ctrl-C, so it is told.
-fn end_on_interrupt(daemon: Option<Proc>) {
+/// The daemon has a session of its own and hears nothing of what this process is told, so it is told too, and so is the
+/// program that runs beside it.
+fn end_on_signals(daemon: Option<Proc>) {
     let wait = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(tokio::signal::ctrl_c())?;
+        let number = runtime.block_on(told())?;
         INTERRUPTED.store(true, Ordering::Relaxed);
+        let beside = BESIDE.lock().ok().and_then(|beside| *beside);
+        beside.into_iter().for_each(|program| program.signal(number));
         if let Some(daemon) = daemon {
             daemon.signal(Signal::SIGTERM);
             daemon.gone_within(Duration::from_secs(10));
         }
-        std::process::exit(130);
+        std::process::exit(128 + number as i32);
         #[allow(unreachable_code)]
         Ok::<(), std::io::Error>(())
     };
     std::thread::spawn(wait);
+}
+
+/// Waits for Ctrl-C, the end of a service, the end of a terminal (unless that is ignored, as `nohup` asks).
+async fn told() -> std::io::Result<Signal> {
+    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hangup = if ignores(Signal::SIGHUP) { None } else { Some(signal(SignalKind::hangup())?) };
+    let hung_up = async {
+        match &mut hangup {
+            Some(hangup) => hangup.recv().await,
+            None => std::future::pending().await,
+        }
+    };
+    Ok(tokio::select! {
+        _ = int.recv() => Signal::SIGINT,
+        _ = term.recv() => Signal::SIGTERM,
+        _ = hung_up => Signal::SIGHUP,
+    })
+}
+
+/// Does not return once this process was told to end: the thread that was told ends it.
+pub(crate) fn end_if_told() {
+    while INTERRUPTED.load(Ordering::Relaxed) {
+        std::thread::park();
+    }
+}
+
+/// Says which program is run on the lab now, and ends with it when this process is told to.
+pub(crate) fn beside(program: Option<Proc>) {
+    if let Ok(mut beside) = BESIDE.lock() {
+        *beside = program;
+    }
 }
 
 /// The background process: brings the lab up, reports on stdout until it is ready, runs until it is told to end.

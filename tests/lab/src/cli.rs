@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::background;
 use crate::bench;
-use crate::demo;
+use crate::demo::{self, Demo};
 use crate::error::{Context, Result};
 use crate::faults::Fault;
 use crate::inventory;
@@ -73,11 +73,7 @@ enum Verb {
     /// List the referee's verdicts
     Verdicts,
     /// Build the product, bring a lab up, and walk through the first runbooks
-    Demo {
-        /// Leave the lab up
-        #[arg(long)]
-        keep: bool,
-    },
+    Demo(Demo),
     /// Run the whole test suite, installing first what it needs
     Test {
         /// Passed on to cargo test
@@ -100,7 +96,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            say!("error: {error}");
             ExitCode::FAILURE
         }
     }
@@ -134,7 +130,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 print!("{}", view::verdict(&verdict));
             }
         }
-        Verb::Demo { keep } => return demo::run(keep),
+        Verb::Demo(demo) => {
+            // A shell that works on another lab does not mean that one.
+            let own = name.filter(|name| std::env::var("SLUICE_LAB").as_deref() != Ok(*name));
+            return demo::run(own.unwrap_or(demo::NAME), demo);
+        }
         Verb::Test { arguments } => return suite::run(&arguments),
         Verb::Bench { arguments } => return bench::run(&arguments),
         Verb::Daemon { lab, options } => background::daemon(&lab, &options)?,
@@ -145,7 +145,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
 /// Lines on stderr with the time since the start, the same with and without a terminal.
 pub(crate) fn teller() -> impl Fn(&str) + Send + Sync {
     let start = Instant::now();
-    move |text: &str| eprintln!("[{:>5.1} s] {text}", start.elapsed().as_secs_f64())
+    move |text: &str| say!("[{:>5.1} s] {text}", start.elapsed().as_secs_f64())
 }
 
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -157,15 +157,15 @@ fn up(name: &str, options: &Options) -> Result<()> {
     background::start(name, options, &tell)?;
     let plan: Plan = registry::pick(Some(name))?.plan;
     tell(&format!("lab '{name}' is ready: nodes {}.1-3, AWS http://{}", plan.net_text(), plan.aws()));
-    eprintln!("next:  eval \"$(cargo lab env --name {name})\"   or   cargo lab exec --name {name} -- COMMAND");
-    eprintln!("end:   cargo lab down --name {name}");
+    say!("next:  eval \"$(cargo lab env --name {name})\"   or   cargo lab exec --name {name} -- COMMAND");
+    say!("end:   cargo lab down --name {name}");
     Ok(())
 }
 
 fn down(name: Option<&str>, keep: bool, all: bool) -> Result<()> {
     let swept = registry::sweep()?;
     for orphan in &swept {
-        eprintln!("swept what was left of lab '{orphan}'");
+        say!("swept what was left of lab '{orphan}'");
     }
     let labs = match (all, registry::pick(name)) {
         (true, _) => registry::running()?,
@@ -175,7 +175,7 @@ fn down(name: Option<&str>, keep: bool, all: bool) -> Result<()> {
     };
     for lab in labs {
         background::stop(&lab, keep)?;
-        eprintln!("lab '{}' is down", lab.plan.name);
+        say!("lab '{}' is down", lab.plan.name);
     }
     Ok(())
 }

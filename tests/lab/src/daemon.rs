@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::error::{Context, Error, Result};
 use crate::inventory;
 use crate::load::Ledger;
 use crate::mint::Keys;
-use crate::plan::{AdminSys, NODES, Options, Plan, SERVICES};
+use crate::plan::{AdminSys, NODES, Options, Plan, SERVICES, STREAM};
 use crate::programs::Programs;
 use crate::ready;
 use crate::referee::Verdict;
@@ -35,6 +36,8 @@ pub(crate) struct World {
     nodes: [Mutex<Node>; 3],
     pub(crate) ledger: Ledger,
     verdicts: StdMutex<VecDeque<Verdict>>,
+    /// The stream was deleted, and by the lab.
+    deleted: AtomicBool,
     stop: watch::Sender<Option<Ending>>,
 }
 
@@ -69,6 +72,15 @@ impl World {
             verdicts.pop_front();
         }
         verdicts.push_back(verdict);
+    }
+
+    /// The streams that the cluster was given and that nobody took away.
+    pub(crate) fn streams(&self) -> &'static [&'static str] {
+        if self.deleted.load(Ordering::Relaxed) { &[] } else { &[STREAM] }
+    }
+
+    pub(crate) fn deleted(&self, stream: &str) {
+        self.deleted.fetch_or(stream == STREAM, Ordering::Relaxed);
     }
 
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
@@ -146,8 +158,16 @@ async fn start_claimed(claim: Claim, programs: Programs, progress: &Progress) ->
     inventory::write(&plan)?;
     let (stop, stopped) = watch::channel(None);
     let nodes = NODES.map(|n| Mutex::new(Node::new(&plan, n)));
-    let world =
-        Arc::new(World { plan, keys, programs, nodes, ledger: Ledger::default(), verdicts: StdMutex::default(), stop });
+    let world = Arc::new(World {
+        plan,
+        keys,
+        programs,
+        nodes,
+        ledger: Ledger::default(),
+        verdicts: StdMutex::default(),
+        deleted: AtomicBool::new(false),
+        stop,
+    });
     claim.control.set_nonblocking(true).context("control API")?;
     let control = tokio::net::TcpListener::from_std(claim.control).context("control API")?;
     let mut tasks = vec![tokio::spawn(control::serve(control, world.clone()))];

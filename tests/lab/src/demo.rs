@@ -10,9 +10,11 @@ use crate::cli::teller;
 use crate::error::{Context, Error, Result};
 use crate::inventory;
 use crate::plan::{Options, Plan};
-use crate::registry;
+use crate::process::Proc;
+use crate::registry::{self, Found};
 
-const NAME: &str = "demo";
+/// The lab's name, unless another is given.
+pub(crate) const NAME: &str = "demo";
 
 /// What is run; `SLUICE` stands for the product.
 const STEPS: [&[&str]; 3] = [
@@ -21,23 +23,58 @@ const STEPS: [&[&str]; 3] = [
     &["run", "connect", "-i", "cluster=nats-staging", "--", "sh", "-c", "echo connected with $NATS_URL"],
 ];
 
-/// Builds, brings up, runs, says the verdict, takes down (unless `keep`).
-pub(crate) fn run(keep: bool) -> Result<ExitCode> {
+/// How it is done.
+#[derive(clap::Args)]
+pub(crate) struct Demo {
+    /// Leave the lab up
+    #[arg(long)]
+    keep: bool,
+    /// Show this program instead of building it
+    #[arg(long, value_name = "PATH")]
+    product: Option<PathBuf>,
+}
+
+/// Builds, brings up, runs, says the verdict, takes down (unless asked to keep the lab).
+pub(crate) fn run(name: &str, demo: Demo) -> Result<ExitCode> {
     let start = Instant::now();
-    let product = build()?;
-    background::start(NAME, &Options::default(), &teller())?;
-    let lab = registry::pick(Some(NAME))?;
-    let outcome = walk(&product, &lab.plan);
-    if !keep {
-        background::stop(&lab, false)?;
+    let product = demo.product.map_or_else(build, Ok)?;
+    background::start(name, &Options::default(), &teller())?;
+    let up = Up(Some(registry::pick(Some(name))?));
+    let failed = up.walk(&product)?;
+    if demo.keep {
+        up.leave();
+    } else {
+        drop(up);
     }
-    let failed = outcome?;
-    verdict(&failed, keep, start);
+    verdict(&failed, start);
+    say!("go on:");
+    next(name, demo.keep).iter().for_each(|line| say!("  {line}"));
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The lab while the demo runs. Whatever happens to the demo, it is taken down.
+struct Up(Option<Found>);
+
+impl Up {
+    fn walk(&self, product: &Path) -> Result<Vec<String>> {
+        self.0.as_ref().map_or_else(|| Ok(Vec::new()), |lab| walk(product, &lab.plan))
+    }
+
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.0.take().map(|lab| background::stop(&lab, false)) {
+            say!("error: the lab is not taken down: {error}");
+        }
+    }
+}
+
 fn build() -> Result<PathBuf> {
-    eprintln!("$ cargo build --locked -p sluice");
+    say!("$ cargo build --locked -p sluice");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo).args(["build", "--locked", "-p", "sluice"]).status().context("cargo")?;
     if !status.success() {
@@ -53,7 +90,11 @@ fn walk(product: &Path, plan: &Plan) -> Result<Vec<String>> {
     let mut failed = Vec::new();
     for step in STEPS {
         show(step);
-        let status = command(product, plan).args(step).status().context(product.display())?;
+        let mut child = command(product, plan).args(step).spawn().context(product.display())?;
+        background::beside(Proc::of(child.id()));
+        let status = child.wait().context(product.display())?;
+        background::beside(None);
+        background::end_if_told();
         if !status.success() {
             failed.push(format!("sluice {}: {status}", step.join(" ")));
         }
@@ -80,6 +121,8 @@ fn trust(product: &Path, plan: &Plan) -> Result<()> {
 fn command(product: &Path, plan: &Plan) -> Command {
     let mut command = Command::new(product);
     command.envs(inventory::environment(plan));
+    // What is trusted here is gone with the lab; the user's own trust is for what they looked at.
+    command.env("XDG_STATE_HOME", plan.folder.join("user-state"));
     for name in inventory::foreign(plan) {
         command.env_remove(name);
     }
@@ -88,24 +131,42 @@ fn command(product: &Path, plan: &Plan) -> Command {
 
 fn show(arguments: &[&str]) {
     let word = |word: &&str| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() };
-    eprintln!("\n$ sluice {}", arguments.iter().map(word).collect::<Vec<_>>().join(" "));
+    say!("\n$ sluice {}", arguments.iter().map(word).collect::<Vec<_>>().join(" "));
 }
 
-fn verdict(failed: &[String], keep: bool, start: Instant) {
+fn verdict(failed: &[String], start: Instant) {
     let seconds = start.elapsed().as_secs_f64();
     match failed {
-        [] => {
-            eprintln!("\nall {} runbooks did what they should; {seconds:.1} s in all, building included", STEPS.len())
+        [] => say!("\nall {} runbooks did what they should; {seconds:.1} s in all, building included", STEPS.len()),
+        failed => say!("\nFAILED after {seconds:.1} s:\n  {}", failed.join("\n  ")),
+    }
+}
+
+/// What to type next. Each lab has its own addresses, so its inventory is a new one that nobody has looked at.
+fn next(name: &str, up: bool) -> Vec<String> {
+    let start = (!up).then(|| format!("cargo lab up --name {name}"));
+    let then = [
+        format!("eval \"$(cargo lab env --name {name})\"               # this shell now works on the lab"),
+        "cargo run --locked -p sluice -- trust             # look at its inventory, and trust it".to_owned(),
+        "cargo run --locked -p sluice -- run health-check -i cluster=nats-staging".to_owned(),
+        "cargo lab fault freeze 2                          # and look again; then: cargo lab fault thaw 2".to_owned(),
+        format!("cargo lab down --name {name}"),
+    ];
+    start.into_iter().chain(then).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_next_is_trusted_before_it_is_run() {
+        for up in [false, true] {
+            let lines = next("a", up);
+            let at = |part: &str| lines.iter().position(|line| line.contains(part));
+            let (env, trust, run) = (at("cargo lab env --name a"), at("-- trust"), at("-- run health-check"));
+            assert!(env < trust && trust < run && env.is_some(), "{lines:#?}");
+            assert_eq!(at("cargo lab up").is_none(), up, "{lines:#?}");
         }
-        failed => eprintln!("\nFAILED after {seconds:.1} s:\n  {}", failed.join("\n  ")),
     }
-    eprintln!("go on:");
-    if keep {
-        eprintln!("  eval \"$(cargo lab env --name {NAME})\"      # this shell now works on the lab");
-    } else {
-        eprintln!("  cargo lab up --name {NAME} && eval \"$(cargo lab env --name {NAME})\"");
-    }
-    eprintln!("  cargo run --locked -p sluice -- run health-check -i cluster=nats-staging");
-    eprintln!("  cargo lab fault freeze 2                  # and look again; then: cargo lab fault thaw 2");
-    eprintln!("  cargo lab down --name {NAME}");
 }

@@ -94,6 +94,7 @@ pub(crate) async fn apply(world: &Arc<World>, fault: Fault) -> Result<Value> {
         Fault::DeleteStream { name } => {
             let context = jetstream::new(ready::connect(plan, world.keys.user("admin")?).await?);
             ready::api(&context, &format!("STREAM.DELETE.{name}"), &json!({})).await?;
+            world.deleted(&name);
         }
         Fault::AwsDown => drop(cloud::tell(plan, "/down", json!({})).await?),
         Fault::AwsUp => drop(cloud::tell(plan, "/up", json!({})).await?),
@@ -134,7 +135,7 @@ async fn replace(world: &Arc<World>, n: u8, how: Replacement) -> Result<Value> {
 /// The referee's verdict on losing the node now, kept.
 pub(crate) async fn judge(world: &World, n: u8, cause: &str) -> Result<()> {
     let instance = world.node(n)?.lock().await.instance.clone();
-    let verdict = referee::judge(&world.plan, n, &instance, cause).await;
+    let verdict = referee::judge(&world.plan, world.streams(), n, &instance, cause).await;
     world.record(verdict);
     Ok(())
 }

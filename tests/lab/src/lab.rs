@@ -154,7 +154,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            eprintln!("lab {}: {error}", self.plan.name);
+            say!("lab {}: {error}", self.plan.name);
         }
     }
 }

@@ -2,6 +2,16 @@
 //! faults, a referee that says whether losing a node was safe, and a ledger of acknowledged messages.
 //! Tests use [`Lab`]; people use `cargo lab`. It knows the product only by its command line and its inventory.
 
+#![deny(clippy::print_stderr)]
+
+/// A line for the person at the terminal. Nobody may be there to read it: then it is lost, and what is done goes on.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($part)*);
+    }};
+}
+
 mod background;
 mod bench;
 pub mod cli;

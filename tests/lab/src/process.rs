@@ -101,6 +101,14 @@ impl Proc {
     }
 }
 
+/// Whether this process ignores the signal, by the word of the system.
+pub(crate) fn ignores(signal: Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal as i32 - 1)) != 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,14 +31,15 @@ struct Finding {
 }
 
 /// Judges losing node `target` now. Leaders are read first, then every store on its own, so traffic in between can
-/// only make the stores look fuller, never emptier.
-pub(crate) async fn judge(plan: &Plan, target: u8, instance: &str, cause: &str) -> Verdict {
+/// only make the stores look fuller, never emptier. `streams` are there, whether or not a node says so: those that could
+/// may be the ones that do not answer.
+pub(crate) async fn judge(plan: &Plan, streams: &[&str], target: u8, instance: &str, cause: &str) -> Verdict {
     let first = jsz::of_all(plan).await;
     let second = jsz::of_all(plan).await;
     let mut findings = vec![meta(&first, &second, target)];
-    findings.extend(groups(&first, &second, target));
+    findings.extend(groups(&first, &second, streams, target));
     if findings.len() == 1 {
-        findings.push(Finding { safe: true, text: "no stream anywhere".into() });
+        findings.push(Finding { safe: true, text: "no stream anywhere: the lab has deleted it".into() });
     }
     findings.sort_by_key(|finding| finding.safe);
     Verdict {
@@ -68,10 +69,16 @@ fn meta(first: &Answers, second: &Answers, target: u8) -> Finding {
 }
 
 /// Streams and consumers, as their leaders name them.
-fn groups(first: &Answers, second: &Answers, target: u8) -> Vec<Finding> {
+fn groups(first: &Answers, second: &Answers, known: &[&str], target: u8) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for stream in names(first) {
+    let mut streams = names(first);
+    streams.extend(known.iter().map(|name| (*name).to_owned()));
+    for stream in streams {
         let views = || first.iter().flatten().filter_map(|answer| answer.stream(&stream));
+        if views().next().is_none() {
+            findings.push(Finding { safe: false, text: format!("stream {stream}: no node that answers has it") });
+            continue;
+        }
         let Some(leader) = views().find(|view| led(view.cluster.as_ref())) else {
             findings.push(Finding { safe: false, text: format!("stream {stream}: no leader") });
             continue;
@@ -142,7 +149,22 @@ mod tests {
     }
 
     fn safe(answers: &Answers, target: u8) -> bool {
-        meta(answers, answers, target).safe && groups(answers, answers, target).iter().all(|finding| finding.safe)
+        safe_with(answers, &["s"], target)
+    }
+
+    fn safe_with(answers: &Answers, known: &[&str], target: u8) -> bool {
+        let groups = groups(answers, answers, known, target);
+        meta(answers, answers, target).safe && groups.iter().all(|finding| finding.safe)
+    }
+
+    #[test]
+    fn a_stream_that_nobody_speaks_of_is_not_safe() {
+        let silent = || [answer("a", None, ["b", "c"]), answer("a", None, ["a", "c"]), Err(Error::new("dead"))];
+        assert!(!safe_with(&silent(), &["s"], 3), "the only ones with a replica do not answer");
+        assert!(safe_with(&silent(), &[], 3), "deleted by the lab");
+        let other =
+            [answer("a", Some(9), ["b", "c"]), answer("a", Some(9), ["a", "c"]), answer("a", Some(9), ["a", "b"])];
+        assert!(!safe_with(&other, &["s", "t"], 1), "one of two streams is missing");
     }
 
     #[test]

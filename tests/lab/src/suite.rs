@@ -59,15 +59,12 @@ impl Tally {
 
     fn show(&self, seconds: f64, good: bool) {
         let word = if good { "passed" } else { "FAILED" };
-        eprintln!(
-            "\n{word}: {} passed, {} failed, {} ignored in {seconds:.0} s",
-            self.passed, self.failed, self.ignored
-        );
+        say!("\n{word}: {} passed, {} failed, {} ignored in {seconds:.0} s", self.passed, self.failed, self.ignored);
         for name in &self.names {
-            eprintln!("  failed: {name}");
+            say!("  failed: {name}");
         }
         if !good && self.names.is_empty() {
-            eprintln!("  no test failed by name: something did not build or ended early; see above");
+            say!("  no test failed by name: something did not build or ended early; see above");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sluice_lab::{AdminSys, Fault, Lab, Options};
+use sluice_lab::{AdminSys, Fault, Lab, NODES, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{lab, node, until};
@@ -92,16 +92,27 @@ async fn a_termination_takes_its_time_and_is_judged() {
     assert!(verdicts[0].safe && verdicts[0].instance == old, "{:?}", verdicts[0]);
 }
 
-/// How many servers answer a user's question to the system account.
+/// How many servers answer a user's question to the system account: all three, or none, which the server that was asked
+/// says itself.
 async fn servers_seen_by(lab: &Lab, user: &str) -> usize {
     use futures::StreamExt;
     let options = async_nats::ConnectOptions::with_credentials(&lab.creds(user).await.unwrap()).unwrap();
     let client = options.connect(lab.plan().client(1).to_string()).await.unwrap();
     let inbox = client.new_inbox();
-    let answers = client.subscribe(inbox.clone()).await.unwrap();
+    let mut answers = client.subscribe(inbox.clone()).await.unwrap();
     client.publish_with_reply("$SYS.REQ.SERVER.PING.JSZ", inbox, "".into()).await.unwrap();
-    let quiet = answers.take_until(tokio::time::sleep(Duration::from_millis(700)));
-    quiet.filter(|message| std::future::ready(message.status.is_none())).count().await
+    let mut seen = 0;
+    while seen < NODES.len() {
+        // Neither an answer nor the word that there are no more is a failure.
+        let answer = tokio::time::timeout(Duration::from_secs(30), answers.next()).await;
+        let message = answer.unwrap().unwrap();
+        if message.status.is_some() {
+            assert_eq!(message.status, Some(async_nats::StatusCode::NO_RESPONDERS), "{user}");
+            return seen;
+        }
+        seen += 1;
+    }
+    seen
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod aws;
 mod background;
+mod demo;
 mod faults;
 mod ledger;
 mod life;

@@ -54,6 +54,7 @@ codes! {
     UndefinedName = "undefined-name",
     UnknownAction = "unknown-action",
     UnknownGate = "unknown-gate",
+    NoRunbook = "no-runbook",
     UnknownSecret = "unknown-secret",
     UngrantedSecret = "ungranted-secret",
     // Expressions and the values they give.
@@ -68,6 +69,7 @@ codes! {
     UnknownField = "unknown-field",
     MissingField = "missing-field",
     BadField = "bad-field",
+    InventoryWrittenOut = "inventory-written-out",
     // What a runbook may ask for.
     GateWithoutVerdict = "gate-without-verdict",
     GateMustRead = "gate-must-read",

@@ -83,7 +83,7 @@ impl Engine {
         let hash = self.store.put_blob(&bytes).await?;
         let mut log = Log::new(order.run.clone(), order.runbook.clone(), self.store.clone(), self.hosts.clone());
         let epoch = Epoch(1);
-        let events = vec![
+        let mut events = vec![
             Event::Started {
                 run: Some(order.run.clone()),
                 runbook: order.runbook.name.to_string(),
@@ -94,15 +94,21 @@ impl Engine {
             },
             Event::Claimed { epoch, owner: self.owners.me() },
         ];
-        let now = self.clock.now();
-        match log.append(events, Some(epoch), &self.actor, now, Durability::Lazy).await? {
-            Appended::Yes(envelopes) => self.tell(&log, &envelopes),
-            Appended::Moved(_) | Appended::Refused(..) => {
-                let why = "a run with this id exists already".to_owned();
-                return Err(RunError::Journal { run: order.run, ordinal: 1, why });
+        loop {
+            let now = self.clock.now();
+            match log.append(events, Some(epoch), &self.actor, now, Durability::Lazy).await? {
+                Appended::Yes(envelopes) => {
+                    self.tell(&log, &envelopes);
+                    return self.drive(log, epoch, signals).await;
+                }
+                // The store was not sure, and there is still no such run.
+                Appended::Moved(back) if log.ordinal() == 0 => events = back,
+                Appended::Moved(_) | Appended::Refused(..) => {
+                    let why = "a run with this id exists already".to_owned();
+                    return Err(RunError::Journal { run: order.run, ordinal: 1, why });
+                }
             }
         }
-        self.drive(log, epoch, signals).await
     }
 
     /// Opens a run whose owner is gone, and drives it to its end.

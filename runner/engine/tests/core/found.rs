@@ -181,3 +181,50 @@ steps:
         &[DONE, DONE, Move::Crash, Move::Finish(1, 7, 0)],
     );
 }
+
+#[test]
+fn nothing_is_decided_on_what_died_with_another_process() {
+    for decided in [
+        "when: 'steps.t.yes'",
+        "for_each: 'steps.t.items'",
+        "for_each: [x, y]\n    next_by: 'steps.t.yes == (index == 0)'",
+    ] {
+        let steps = format!(
+            "
+steps:
+  - {{ id: t, uses: toy.token }}
+  - {{ id: a, uses: toy.read }}
+  - id: b
+    {decided}
+    uses: toy.change
+"
+        );
+        check(&steps, &[DONE, Move::Crash, DONE]);
+        check(&steps, &[DONE, Move::Crash, DONE, Move::Crash, Move::Finish(0, 7, 0)]);
+    }
+}
+
+#[test]
+fn a_loop_chooses_one_after_the_other() {
+    let steps = "
+steps:
+  - id: a
+    for_each: [x, y, z]
+    next_by: { uses: toy.read, retry: { attempts: 2, delay: 2s }, by: 'seen.yes' }
+    max_parallel: 2
+    on_error: continue
+    uses: toy.change
+";
+    for pick in 0..40 {
+        let moves =
+            [Move::Finish(0, 5, 0), Move::Time(3), Move::Finish(0, 0, 2), Move::Junk(pick), Move::Finish(1, 7, 1)];
+        check(steps, &moves);
+        check(
+            steps,
+            &[&moves[..], &[Move::Crash, Move::Junk(pick), Move::Finish(0, 0, 1), Move::Cancel(CancelHow::Now)]]
+                .concat(),
+        );
+    }
+    // Twice it could not look: the loop has failed, and the act that is on ends all the same.
+    check(steps, &[Move::Finish(0, 0, 0), Move::Finish(0, 6, 0), Move::Time(3), Move::Finish(0, 6, 0)]);
+}

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use sluice_engine::evidence::{About, Exporter, File, Noted, Verdict, export, verify};
+use sluice_engine::evidence::{About, File, Noted, Verdict, verify};
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::chain::{decode, encode};
 use sluice_engine::journal::{Event, Version};
-use sluice_plugin::Timestamp;
 use sluice_store::MemoryStore;
 
-use super::begin;
 use super::cases::{CASES, Case};
 use super::stores::{Dying, When};
 use super::world::World;
+use super::{begin, file_of};
 
 /// Has an output that is kept as a blob, and ends well.
 fn case() -> &'static Case {
@@ -23,12 +22,7 @@ async fn exported(case: &Case) -> (RunId, File) {
     let world = World::new(Arc::new(MemoryStore::default()));
     let (run, ended) = begin(&world.process(1), case).await;
     ended.unwrap();
-    (run.clone(), file_of(&world, &run).await)
-}
-
-async fn file_of(world: &World, run: &RunId) -> File {
-    let by = Exporter { program: "sluice test".into(), actor: "ana@laptop".into(), at: Timestamp(7) };
-    export(&*world.store, run, &by).await.unwrap()
+    (run.clone(), file_of(&*world.store, &run).await)
 }
 
 fn what(verdict: &Verdict, about: About) -> String {
@@ -218,10 +212,10 @@ async fn an_older_copy_is_told_by_a_later_head() {
     first.store = Arc::new(Dying::new(world.store.clone(), 3, When::After));
     let (run, died) = begin(&first, case).await;
     assert!(died.is_err());
-    let yesterday = file_of(&world, &run).await;
+    let yesterday = file_of(&*world.store, &run).await;
     world.dead.lock().unwrap().push(1);
     super::resume(&world.process(2), &run).await.unwrap();
-    let today = file_of(&world, &run).await;
+    let today = file_of(&*world.store, &run).await;
     let verdict = verify(&yesterday.text(), None, None);
     assert!(verdict.intact && !verdict.complete);
     let verdict = verify(&yesterday.text(), None, Some(&today.header.head.hash));

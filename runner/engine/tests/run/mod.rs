@@ -9,17 +9,20 @@ mod picks;
 mod plans;
 mod race;
 mod replay;
-mod stores;
+pub(super) mod stores;
+mod trouble;
 mod ways;
-mod world;
+pub(super) mod world;
 mod written;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
-use sluice_engine::evidence::{Exporter, Replayed, export, verify};
+use sluice_engine::evidence::{Exporter, File, Replayed, export, verify};
 use sluice_engine::ids::RunId;
-use sluice_engine::journal::{Snapshot, Trigger};
+use sluice_engine::journal::{Durability, Snapshot, Store, Trigger, Version};
 use sluice_engine::machine::State;
 use sluice_engine::machine::state::{Inside, List};
 use sluice_engine::run::{Ending, Engine, OpenError, Order, RunError};
@@ -32,7 +35,20 @@ use sluice_store::MemoryStore;
 use cases::{CASES, Case};
 use world::World;
 
+/// Each text is checked once: most tests run the same few a thousand times.
 fn check_text(text: &str) -> Checked {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<String, Checked>> = RefCell::default();
+    }
+    if let Some(known) = KNOWN.with_borrow(|known| known.get(text).cloned()) {
+        return known;
+    }
+    let checked = checked_anew(text);
+    KNOWN.with_borrow_mut(|known| known.insert(text.to_owned(), checked.clone()));
+    checked
+}
+
+fn checked_anew(text: &str) -> Checked {
     let diary = world::Diary::default();
     let source = Source::new("toy.yaml", text);
     match load(&source, &world::registry(&diary)) {
@@ -48,7 +64,7 @@ fn text_of(case: &Case) -> String {
     format!("runbook: toy\nsummary: A toy.\n{body}")
 }
 
-fn run_id() -> RunId {
+pub(super) fn run_id() -> RunId {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
@@ -86,10 +102,26 @@ fn recheck(snapshot: &Snapshot) -> Result<Checked, String> {
     Ok(check_text(&snapshot.runbook))
 }
 
+async fn file_of(store: &dyn Store, run: &RunId) -> File {
+    let by = Exporter { program: "a test".into(), actor: "p@here".into(), at: Timestamp(0) };
+    export(store, run, &by).await.unwrap()
+}
+
+/// A copy of a run as it was after so many events.
+async fn copy_until(store: &dyn Store, run: &RunId, events: usize) -> Arc<MemoryStore> {
+    let file = file_of(store, run).await;
+    let copy = Arc::new(MemoryStore::default());
+    let store: &dyn Store = &*copy;
+    store.append(run, Version::START, &file.records[..events], Durability::Sync).await.unwrap();
+    for blob in &file.blobs {
+        store.put_blob(&blob.bytes).await.unwrap();
+    }
+    copy
+}
+
 /// Whatever became of a run: its journal verifies, and it is decided in the same way again.
 async fn comes_out_the_same(engine: &Engine, run: &RunId) -> Replayed {
-    let by = Exporter { program: "a test".into(), actor: "p@here".into(), at: Timestamp(0) };
-    let file = export(&*engine.store, run, &by).await.unwrap();
+    let file = file_of(&*engine.store, run).await;
     let verdict = verify(&file.text(), Some(run), None);
     assert!(verdict.intact, "{:?}", verdict.findings);
     let replayed = engine.replay(&file, &recheck).unwrap();
@@ -110,7 +142,7 @@ async fn end_of(engine: &Engine, run: &RunId) -> String {
     text
 }
 
-fn ends(runbook: &Checked, state: &State) -> String {
+pub(super) fn ends(runbook: &Checked, state: &State) -> String {
     let mut lines = Vec::new();
     list_ends(&runbook.steps, &state.steps, "", &mut lines);
     list_ends(&runbook.finally, &state.finally, "", &mut lines);

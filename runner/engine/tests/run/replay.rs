@@ -4,24 +4,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_engine::evidence::{Difference, Exporter, File, Replayed, export, verify};
+use sluice_engine::evidence::{Difference, File, Replayed, verify};
 use sluice_engine::journal::chain::{decode, encode, version_of};
 use sluice_engine::journal::{CancelHow, Envelope, Event, Outcome, Phase, Version};
 use sluice_engine::run::Signal;
-use sluice_plugin::{Timestamp, Verdict};
+use sluice_plugin::Verdict;
 use sluice_store::MemoryStore;
 
 use super::cases::{CASES, Case};
 use super::world::World;
-use super::{begin, comes_out_the_same, recheck};
+use super::{begin, comes_out_the_same, file_of, recheck};
 
 async fn recorded(case: &Case) -> (World, File) {
     let world = World::new(Arc::new(MemoryStore::default()));
     let engine = world.process(1);
     let (run, ended) = begin(&engine, case).await;
     ended.unwrap();
-    let by = Exporter { program: "a test".into(), actor: "p@here".into(), at: Timestamp(0) };
-    let file = export(&*world.store, &run, &by).await.unwrap();
+    let file = file_of(&*world.store, &run).await;
     (world, file)
 }
 

@@ -12,16 +12,16 @@ use tokio::sync::Semaphore;
 
 /// Where around an append the process dies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum When {
+pub(crate) enum When {
     Before,
     After,
 }
 
 /// A store whose process dies around its n-th append.
-pub(super) struct Dying {
-    pub(super) inner: Arc<dyn Store>,
-    pub(super) left: AtomicUsize,
-    pub(super) when: When,
+pub(crate) struct Dying {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) left: AtomicUsize,
+    pub(crate) when: When,
 }
 
 impl Dying {
@@ -29,7 +29,7 @@ impl Dying {
         self.inner.clone()
     }
 
-    pub(super) fn new(inner: Arc<dyn Store>, at: usize, when: When) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Store>, at: usize, when: When) -> Self {
         Self { inner, left: AtomicUsize::new(at), when }
     }
 }
@@ -100,9 +100,9 @@ impl Journal for Slow {
 }
 
 /// A store that waits for its turn before each read and append of a journal.
-pub(super) struct Turns {
-    pub(super) inner: Arc<dyn Store>,
-    pub(super) turns: Arc<Semaphore>,
+pub(crate) struct Turns {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) turns: Arc<Semaphore>,
 }
 
 impl Turns {
@@ -138,22 +138,141 @@ impl Journal for Turns {
     }
 }
 
+/// What a store answers to one append, and to all after it where that lasts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Trouble {
+    Full,
+    ReadOnly,
+    /// Nobody knows whether it was written; `true`: it was. The next append is answered as ever.
+    Unsure(bool),
+    NeverSure,
+}
+
+/// A store that is in trouble from its n-th append on.
+pub(crate) struct Troubled {
+    inner: Arc<dyn Store>,
+    appends: AtomicUsize,
+    at: usize,
+    trouble: Trouble,
+}
+
+impl Troubled {
+    pub(crate) fn new(inner: Arc<dyn Store>, at: usize, trouble: Trouble) -> Self {
+        Self { inner, appends: AtomicUsize::new(0), at, trouble }
+    }
+
+    /// Whether it came that far.
+    pub(crate) fn was_troubled(&self) -> bool {
+        self.appends.load(Ordering::SeqCst) >= self.at
+    }
+
+    fn now(&self) -> Arc<dyn Store> {
+        self.inner.clone()
+    }
+}
+
+#[async_trait]
+impl Journal for Troubled {
+    async fn append(
+        &self,
+        run: &RunId,
+        expected: Version,
+        records: &[Record],
+        durability: Durability,
+    ) -> Result<Version, AppendError> {
+        let append = self.appends.fetch_add(1, Ordering::SeqCst) + 1;
+        let error = match self.trouble {
+            Trouble::Full if append >= self.at => AppendError::Store(StoreError::Full("no room".into())),
+            Trouble::ReadOnly if append >= self.at => AppendError::Store(StoreError::ReadOnly("no right".into())),
+            Trouble::Unsure(written) if append == self.at => {
+                if written {
+                    self.inner.append(run, expected, records, durability).await?;
+                }
+                AppendError::Ambiguous("it took too long".into())
+            }
+            Trouble::NeverSure if append >= self.at => AppendError::Ambiguous("it took too long".into()),
+            Trouble::Full | Trouble::ReadOnly | Trouble::Unsure(_) | Trouble::NeverSure => {
+                return self.inner.append(run, expected, records, durability).await;
+            }
+        };
+        Err(error)
+    }
+
+    async fn read(&self, run: &RunId, after: u64) -> Result<Vec<Record>, StoreError> {
+        self.inner.read(run, after).await
+    }
+
+    async fn changed(&self, run: &RunId, after: u64, patience: Duration) -> Result<bool, StoreError> {
+        self.inner.changed(run, after, patience).await
+    }
+}
+
+/// A store whose machine loses its power after the n-th append: what was not synced may be gone.
+pub(crate) struct Powered {
+    inner: Arc<dyn Store>,
+    left: AtomicUsize,
+    /// How many events are on disk for sure.
+    synced: AtomicUsize,
+}
+
+impl Powered {
+    pub(crate) fn new(inner: Arc<dyn Store>, at: usize) -> Self {
+        Self { inner, left: AtomicUsize::new(at), synced: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn synced(&self) -> usize {
+        self.synced.load(Ordering::SeqCst)
+    }
+
+    fn now(&self) -> Arc<dyn Store> {
+        self.inner.clone()
+    }
+}
+
+#[async_trait]
+impl Journal for Powered {
+    async fn append(
+        &self,
+        run: &RunId,
+        expected: Version,
+        records: &[Record],
+        durability: Durability,
+    ) -> Result<Version, AppendError> {
+        let version = self.inner.append(run, expected, records, durability).await?;
+        if durability == Durability::Sync {
+            self.synced.store(usize::try_from(version.ordinal).unwrap(), Ordering::SeqCst);
+        }
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            return Err(AppendError::Store(StoreError::Unreachable("the power is gone".into())));
+        }
+        Ok(version)
+    }
+
+    async fn read(&self, run: &RunId, after: u64) -> Result<Vec<Record>, StoreError> {
+        self.inner.read(run, after).await
+    }
+
+    async fn changed(&self, run: &RunId, after: u64, patience: Duration) -> Result<bool, StoreError> {
+        self.inner.changed(run, after, patience).await
+    }
+}
+
 /// A store that is replaced by another while it is in use, as when a backup is put back.
-pub(super) struct Restored {
+pub(crate) struct Restored {
     inner: Mutex<Arc<dyn Store>>,
 }
 
 impl Restored {
-    pub(super) fn new(inner: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
         Self { inner: Mutex::new(inner) }
     }
 
-    pub(super) fn restore(&self, other: Arc<dyn Store>) {
+    pub(crate) fn restore(&self, other: Arc<dyn Store>) {
         *self.inner.lock().unwrap() = other;
     }
 
     /// How many events it has of a run.
-    pub(super) async fn read_now(&self, run: &RunId) -> usize {
+    pub(crate) async fn read_now(&self, run: &RunId) -> usize {
         self.now().read(run, 0).await.unwrap().len()
     }
 
@@ -219,4 +338,4 @@ macro_rules! forward {
     };
 }
 
-forward!(Dying, Slow, Turns, Restored);
+forward!(Dying, Slow, Turns, Troubled, Powered, Restored);

@@ -19,11 +19,11 @@ use sluice_plugin::{
 
 /// What the toy plugin was called for, in order, over all processes of a test.
 #[derive(Clone, Default)]
-pub(super) struct Diary(Arc<Mutex<Vec<(String, Value)>>>, Arc<Mutex<Vec<(String, Purpose)>>>);
+pub(crate) struct Diary(Arc<Mutex<Vec<(String, Value)>>>, Arc<Mutex<Vec<(String, Purpose)>>>);
 
 impl Diary {
     /// Calls that change something, as `step value`.
-    pub(super) fn changes(&self) -> Vec<String> {
+    pub(crate) fn changes(&self) -> Vec<String> {
         let entries = self.0.lock().unwrap();
         let changes = entries.iter().filter(|(_, with)| with["is"] == "change" || with["is"] == "send");
         changes.map(|(step, with)| format!("{step} {}", with["value"])).collect()
@@ -45,7 +45,7 @@ impl Diary {
     }
 
     /// Something else that happened.
-    pub(super) fn note(&self, what: &str) {
+    pub(crate) fn note(&self, what: &str) {
         self.0.lock().unwrap().push((what.to_owned(), json!({ "is": "change", "value": null })));
     }
 
@@ -218,7 +218,7 @@ impl Toy {
     }
 }
 
-pub(super) fn registry(diary: &Diary) -> Registry {
+pub(crate) fn registry(diary: &Diary) -> Registry {
     let mut registry = Registry::default();
     let diary = diary.clone();
     let name = PluginName::parse("toy").unwrap();
@@ -239,7 +239,7 @@ pub(super) fn registry(diary: &Diary) -> Registry {
 }
 
 /// tokio's time, which a test pauses: it moves when everything waits.
-pub(super) struct TestClock(tokio::time::Instant);
+pub(crate) struct TestClock(tokio::time::Instant);
 
 impl Default for TestClock {
     fn default() -> Self {
@@ -266,14 +266,14 @@ impl Clock for TestClock {
 
 /// Hosts of one process: what it sealed is gone with it.
 #[derive(Clone, Default)]
-pub(super) struct TestHosts {
+pub(crate) struct TestHosts {
     secrets: Arc<Mutex<BTreeMap<String, Secret>>>,
     files: bool,
 }
 
 impl TestHosts {
     /// Whether private files can be written: those of a run, or those of a plan.
-    pub(super) fn with_files(files: bool) -> Self {
+    pub(crate) fn with_files(files: bool) -> Self {
         Self { files, ..Self::default() }
     }
 }
@@ -333,9 +333,9 @@ impl Host for TestHost {
 
 /// Processes by number; those in the list are dead.
 #[derive(Clone)]
-pub(super) struct TestOwners {
-    pub(super) me: u32,
-    pub(super) dead: Arc<Mutex<Vec<u32>>>,
+pub(crate) struct TestOwners {
+    pub(crate) me: u32,
+    pub(crate) dead: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Owners for TestOwners {
@@ -348,7 +348,7 @@ impl Owners for TestOwners {
     }
 }
 
-pub(super) struct NoSession;
+pub(crate) struct NoSession;
 
 #[async_trait]
 impl Sessions for NoSession {
@@ -357,26 +357,26 @@ impl Sessions for NoSession {
     }
 }
 
-pub(super) struct Silent;
+pub(crate) struct Silent;
 
 impl Observer for Silent {}
 
 /// All that outlives a process of a test.
 #[derive(Clone)]
-pub(super) struct World {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) diary: Diary,
-    pub(super) clock: Arc<TestClock>,
-    pub(super) dead: Arc<Mutex<Vec<u32>>>,
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) diary: Diary,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) dead: Arc<Mutex<Vec<u32>>>,
 }
 
 impl World {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self { store, diary: Diary::default(), clock: Arc::default(), dead: Arc::default() }
     }
 
     /// A process of its own: nothing but the store and the outside world is shared with others.
-    pub(super) fn process(&self, pid: u32) -> Engine {
+    pub(crate) fn process(&self, pid: u32) -> Engine {
         Engine {
             registry: Arc::new(registry(&self.diary)),
             store: self.store.clone(),

@@ -6,22 +6,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sluice_engine::evidence::{Exporter, File, export};
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::chain::{decode, encode, version_of};
-use sluice_engine::journal::{
-    CancelHow, Durability, Envelope, Event, Outcome, Record, Store, StoreError, Trigger, Version,
-};
+use sluice_engine::journal::{CancelHow, Durability, Envelope, Event, Outcome, Record, StoreError, Trigger, Version};
 use sluice_engine::run::{
     Ending, Engine, Hosts, Observer, OpenError, Order, RunError, SessionRequest, Sessions, Watched,
 };
-use sluice_plugin::{Call, Host, PluginName, Problem, Timestamp};
+use sluice_plugin::{Call, Host, PluginName, Problem};
 use sluice_store::MemoryStore;
 
 use super::cases::CASES;
 use super::stores::{Dying, When};
 use super::world::{TestHosts, World};
-use super::{check_text, recheck, resume, run_id};
+use super::{check_text, copy_until, file_of, recheck, resume, run_id};
 
 const SECRET: &str = "hunter22";
 
@@ -58,26 +55,6 @@ impl Sessions for Failing {
 
 fn order(text: &str, inputs: Value) -> Order {
     Order { run: run_id(), runbook: Arc::new(check_text(text)), origin: "a test".into(), inputs, trigger: Trigger::Cli }
-}
-
-fn exporter() -> Exporter {
-    Exporter { program: "a test".into(), actor: "p@here".into(), at: Timestamp(0) }
-}
-
-async fn file_of(store: &dyn Store, run: &RunId) -> File {
-    export(store, run, &exporter()).await.unwrap()
-}
-
-/// A copy of a run as it was after so many events.
-async fn copy_until(store: &dyn Store, run: &RunId, events: usize) -> Arc<MemoryStore> {
-    let file = file_of(store, run).await;
-    let copy = Arc::new(MemoryStore::default());
-    let store: &dyn Store = &*copy;
-    store.append(run, Version::START, &file.records[..events], Durability::Sync).await.unwrap();
-    for blob in &file.blobs {
-        store.put_blob(&blob.bytes).await.unwrap();
-    }
-    copy
 }
 
 const TELLING: &str = "

@@ -31,6 +31,10 @@ pub struct Crashed {
     pub point: String,
     pub end: Result<End, String>,
     pub acts: Vec<String>,
+    /// What was really done by `world.change`, as steps in order.
+    pub deeds: Vec<String>,
+    /// Things of the toy acts that were left in the world.
+    pub things: Vec<String>,
 }
 
 /// A run of which one step was made to fail.
@@ -41,6 +45,10 @@ pub struct Failed {
     /// The step that the outcome names.
     pub named: Option<String>,
     pub acts: Vec<String>,
+    /// What was really done by `world.change`, as steps in order.
+    pub deeds: Vec<String>,
+    /// Things of the toy acts that were left in the world.
+    pub things: Vec<String>,
 }
 
 impl Trial<'_> {
@@ -92,7 +100,9 @@ impl Trial<'_> {
         first.died();
         let second = self.process(&processes, 2, Arc::default());
         let end = self.taken_up(&processes, &second, &run).await;
-        Some(Crashed { point: life.passed().pop().unwrap_or_default(), end, acts: self.ward.acts() })
+        let point = life.passed().pop().unwrap_or_default();
+        let (deeds, things) = (self.world.deeds(), self.world.things());
+        Some(Crashed { point, end, acts: self.ward.acts(), deeds, things })
     }
 
     /// Another process takes the run up, or begins it when not a word of it was written.
@@ -124,7 +134,8 @@ impl Trial<'_> {
             Err(error) => Err(error),
         };
         let named = self.named(&process, &run).await;
-        Failed { step, end, named, acts: self.ward.acts() }
+        let (deeds, things) = (self.world.deeds(), self.world.things());
+        Failed { step, end, named, acts: self.ward.acts(), deeds, things }
     }
 
     fn begin(&self) -> (Processes, Order) {

@@ -1,6 +1,6 @@
 //! A healthy cluster at the moment the world begins: everything runs, every replica holds everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_plugin::inventory::Node;
 
@@ -37,6 +37,8 @@ impl State {
             account,
             silent: BTreeMap::new(),
             aws: Vec::new(),
+            deeds: Vec::new(),
+            things: BTreeSet::new(),
             timers: BTreeMap::new(),
             next_timer: 0,
         }

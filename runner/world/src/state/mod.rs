@@ -9,7 +9,9 @@ pub(crate) mod raft;
 pub(crate) mod scaling;
 pub(crate) mod stream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use sluice_plugin::Call;
 
 use crate::fault::AwsFault;
 use crate::random::Random;
@@ -39,8 +41,24 @@ pub(crate) struct State {
     /// By server name: since when nobody hears from it.
     pub(crate) silent: BTreeMap<String, u64>,
     pub(crate) aws: Vec<AwsFault>,
+    pub(crate) deeds: Vec<Deed>,
+    pub(crate) things: BTreeSet<String>,
     timers: BTreeMap<(u64, u64), Timer>,
     next_timer: u64,
+}
+
+/// What a toy act does, and when. Run, step and attempt tell it from all others, also to whoever looks for it later.
+pub(crate) struct Deed {
+    pub(crate) run: String,
+    pub(crate) step: String,
+    pub(crate) attempt: u32,
+    pub(crate) at: u64,
+}
+
+impl Deed {
+    pub(crate) fn of(call: &Call, at: u64) -> Self {
+        Self { run: call.run.clone(), step: call.step.clone(), attempt: call.attempt.0, at }
+    }
 }
 
 /// What happens by itself, later.

@@ -113,6 +113,9 @@ impl Fields<'_> {
 fn value(node: &Node, schema: &Value, path: &str, names: &dyn TypeScope, findings: &mut Findings) -> Option<Tree> {
     let schema = without_null(schema);
     let what = format!("`{path}`");
+    if let (Kind::Map(_), Some(thing)) = (&node.kind, schema.get("x-inventory").and_then(Value::as_str)) {
+        return written_out(node, &what, thing, findings);
+    }
     match (&node.kind, schema.as_object()) {
         (Kind::Map(map), Some(keywords)) if is(keywords, "object") => {
             Fields { schema: keywords, path: path.to_owned(), span: node.span }.check(map, names, findings)
@@ -149,6 +152,18 @@ fn fitting(
         leaf::fits(node, what, ty, &Ty::from_schema(schema), findings)?;
     }
     Some(tree)
+}
+
+/// Accounts, regions and hosts are the inventory's to say, which a person has looked at, and never the runbook's.
+fn written_out(node: &Node, what: &str, thing: &str, findings: &mut Findings) -> Option<Tree> {
+    let meant = match thing {
+        "aws" => "{{ inputs.cluster.aws }}".to_owned(),
+        other => format!("{{{{ inputs.{other} }}}}"),
+    };
+    let message = format!("{what} is the inventory's to say, and is written out here");
+    let help = format!("take an input of the type cluster or node, and pass on what it gives, such as `{meant}`");
+    findings.helped(Code::InventoryWrittenOut, node.span, message, help);
+    None
 }
 
 fn plain_secret(node: &Node, what: &str, findings: &mut Findings) {
