@@ -16,7 +16,7 @@ use crate::views;
 use crate::views::table::Table;
 
 const AFTER: &str = "\
-Nothing is run and nothing outside is asked. All errors are shown at once; `sluice explain CODE` tells
+Nothing is run and nothing outside is asked. All errors are shown at once; `sluice explain CODE` tells \
 more about each. The inventory is checked too, when there is one. Exit code 0: all good, 2: errors.
 
 Examples:

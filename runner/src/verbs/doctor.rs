@@ -12,8 +12,8 @@ use crate::views::sign::Sign;
 use crate::views::text;
 
 const AFTER: &str = "\
-Changes nothing on the cluster and in the account: it looks, reads the credentials of the cluster's users
-and connects with them once. On this machine it makes the store where there is none, and removes what
+Changes nothing on the cluster and in the account: it looks, reads the credentials of the cluster's users \
+and connects with them once. On this machine it makes the store where there is none, and removes what \
 killed runs left behind, as every command does. Exit code 0: all is well; 1: something has to be mended.
 
 Examples:

@@ -16,8 +16,8 @@ use crate::verbs::which;
 use crate::views::{self, text};
 
 const AFTER: &str = "\
-The file holds the events byte for byte as they were stored, with their hashes, and everything they name.
-`sluice verify FILE` says what it shows, `sluice replay FILE` decides everything again. Nobody signs it.
+The file holds the events byte for byte as they were stored, with their hashes, and everything they name. \
+`sluice verify FILE` says what it shows, `sluice replay FILE` decides everything again. Nobody signs it. \
 The format is described in schemas/evidence.md.
 
 Examples:

@@ -12,7 +12,7 @@ use crate::error::{CommandError, Exit, Result};
 use crate::{builtin, paths, views};
 
 const AFTER: &str = "\
-Writes runbooks/NAME.yaml beside the inventory, or below the current folder where there is none. It never
+Writes runbooks/NAME.yaml beside the inventory, or below the current folder where there is none. It never \
 overwrites a file.
 
 Examples:

@@ -11,7 +11,7 @@ use crate::views;
 use crate::views::{by_hand, changes, plan};
 
 const AFTER: &str = "\
-Reads are done for real, each gate is sampled once, and nothing is changed, journaled or written. What can
+Reads are done for real, each gate is sampled once, and nothing is changed, journaled or written. What can \
 only be known in the run says so. `digest` covers what the acts are bound to, never what was seen.
 
 Exit codes:

@@ -18,10 +18,10 @@ use crate::views::live::Json;
 use crate::views::{self, text};
 
 const AFTER: &str = "\
-Nothing is called and nothing is written. What actions and people answered is taken from the recording, at
-the times it happened; what Sluice itself decided is decided again by this version and compared: which step
-came next, what was skipped, what a loop went over, whether a gate's conditions held for what it saw last,
-how the run ended. Gates keep only their last sample: how those before it were judged is not seen again.
+Nothing is called and nothing is written. What actions and people answered is taken from the recording, at \
+the times it happened; what Sluice itself decided is decided again by this version and compared: which step \
+came next, what was skipped, what a loop went over, whether a gate's conditions held for what it saw last, \
+how the run ended. Gates keep only their last sample: how those before it were judged is not seen again. \
 Exit code 0: everything comes out the same, 1: not.
 
 Examples:

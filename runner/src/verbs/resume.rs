@@ -9,7 +9,7 @@ use crate::verbs::which;
 use crate::views::live::Json;
 
 const AFTER: &str = "\
-A run can be resumed when it was interrupted or its process died. What was done is not done again; what
+A run can be resumed when it was interrupted or its process died. What was done is not done again; what \
 was waiting waits on, with the deadlines it had. Exit codes are those of `sluice run`.
 
 Examples:

@@ -15,8 +15,8 @@ use crate::report::{RunStatus, status};
 use crate::verbs::which;
 
 const AFTER: &str = "\
-A run is parked when nobody knows whether an act happened: its process died over it, or its answer was
-lost, and looking did not tell. Look yourself, then say what is so; the run goes on with it. An act that
+A run is parked when nobody knows whether an act happened: its process died over it, or its answer was \
+lost, and looking did not tell. Look yourself, then say what is so; the run goes on with it. An act that \
 did not happen is begun again. Exit codes are those of `sluice run`.
 
 Examples:

@@ -19,8 +19,8 @@ use crate::views::text;
 use crate::{paths, views};
 
 const AFTER: &str = "\
-An inventory says where secrets are fetched, what plugins may reach and which account is acted in. It is
-used only once somebody has looked at it; when it changes, it has to be looked at again. What is trusted
+An inventory says where secrets are fetched, what plugins may reach and which account is acted in. It is \
+used only once somebody has looked at it; when it changes, it has to be looked at again. What is trusted \
 is this file's exact content, for this user on this machine.
 
 Examples:

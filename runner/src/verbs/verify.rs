@@ -15,9 +15,9 @@ use crate::screen::{Stream, Tone};
 use crate::views::{self, text};
 
 const AFTER: &str = "\
-Intact: every hash is right and every event follows the one before. Complete: from `started` to `ended`,
-with everything the events name. Neither says who wrote it; a head noted earlier says since when nothing
-was changed. `sluice runs show RUN` and the end of a run that acts print it.
+Intact: every hash is right and every event follows the one before. Complete: from `started` to `ended`, \
+with everything the events name. Neither says who wrote it; a head noted earlier says since when nothing \
+was changed. `sluice runs show RUN` and the end of a run that acts print it. \
 Exit code 0: intact and complete, 1: not.
 
 Examples:

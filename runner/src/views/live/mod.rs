@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use sluice_engine::journal::{Envelope, Key};
-use sluice_engine::run::{Observer, Sample, Watched};
+use sluice_engine::run::{Clock as _, Observer, Sample, Watched};
 use sluice_engine::runbook::checked::Step;
 use sluice_host::Sink;
 use sluice_plugin::{Level, Progress, Timestamp};
 
-use crate::report::time;
+use crate::clock::WallClock;
 use crate::screen::{Screen, Stream};
+use crate::views::text::whole;
 
 pub(crate) use ndjson::{EventLine, line as event_line};
 
@@ -89,8 +90,9 @@ impl Observer for Watcher {
 
     fn looks(&self, _watched: &Watched<'_>, key: &Key, step: &Step, not_before: Timestamp) {
         self.0.began(key, step);
-        let at = time(not_before);
-        let note = format!("it is not known whether it happened; looks when its time is over, at {at}");
+        // Beside it the screen counts the seconds since now.
+        let left = whole(not_before.since(WallClock.now()));
+        let note = format!("not known whether it happened; looks after {left}");
         self.0.progress(key.as_str(), &Progress { note, done: 0, total: None });
     }
 
