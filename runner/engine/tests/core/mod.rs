@@ -43,7 +43,6 @@ const COMES_UP: &[&str] = &[
     "cancelled just before an act",
     "cancelled too late",
     "cancelled while ended",
-    "could not even look",
     "crashed",
     "crashed in finally after an interrupt",
     "done",
@@ -77,6 +76,9 @@ const COMES_UP: &[&str] = &[
     "waiting",
 ];
 
+/// Too rare for a few thousand cases; every long run has them.
+const RARE: &[&str] = &["could not even look"];
+
 fn config() -> ProptestConfig {
     let long = std::env::var_os("SLUICE_LONG").is_some();
     let cases = match std::env::var_os("PROPTEST_CASES") {
@@ -102,7 +104,7 @@ fn play(book: &Book, tape: &[Move], tally: &Tally) -> Result<(), String> {
 #[test]
 fn any_schedule_of_any_runbook_keeps_the_promises() {
     let config = config();
-    let enough = config.cases >= 1_000;
+    let (enough, many) = (config.cases >= 1_000, config.cases >= 50_000);
     let tally = Tally::default();
     let mut runner = TestRunner::new(config);
     let outcome =
@@ -113,5 +115,8 @@ fn any_schedule_of_any_runbook_keeps_the_promises() {
     let tally = tally.0.into_inner();
     for what in COMES_UP {
         assert!(!enough || tally.contains_key(what), "no schedule with: {what}\n{tally:?}");
+    }
+    for what in RARE {
+        assert!(!many || tally.contains_key(what), "no schedule with: {what}\n{tally:?}");
     }
 }
