@@ -9,4 +9,5 @@ mod crash;
 mod doctor;
 mod health;
 mod house;
+mod readme;
 mod secrets;

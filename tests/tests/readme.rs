@@ -1,0 +1,21 @@
+//! What README shows is what Sluice takes: its runbooks and its inventory are valid as they stand there.
+
+use crate::common::sluice::Sluice;
+
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn every_file_in_it_is_valid() {
+    let sluice = Sluice::alone();
+    let mut shown = README.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut take = |begin: &str, name: &str| {
+        let text = shown.next().unwrap();
+        assert!(text.starts_with(begin), "another file stands here: {text}");
+        sluice.file(name, text);
+    };
+    take("clusters:", "sluice.yaml");
+    take("runbook:", "runbooks/is-it-up.yaml");
+    assert_eq!(shown.next(), None);
+    let done = sluice.run(&["check", "runbooks/is-it-up.yaml"]).expect_code(0);
+    assert!(done.said().contains("sluice.yaml") && done.said().contains("is-it-up.yaml"), "{}", done.said());
+}
