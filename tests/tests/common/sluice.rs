@@ -107,8 +107,9 @@ impl Sluice {
     /// Another program in the same world. It is told of every signal, even where who started the tests ignores some, as
     /// `nohup` does: the command keeps to that.
     pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new("env");
-        command.arg("--default-signal=HUP,INT,QUIT,TERM").arg(program);
+        // Away from the terminal of whoever runs the tests: what is signalled then is told by nobody else.
+        let mut command = Command::new("setsid");
+        command.args(["env", "--default-signal=HUP,INT,QUIT,TERM"]).arg(program);
         command.args(arguments).env_clear().envs(self.env.iter().cloned()).current_dir(self.home());
         command.stdin(Stdio::null());
         command
