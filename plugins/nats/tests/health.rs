@@ -171,7 +171,7 @@ async fn killed(lab: &Lab, plan: &Plan) {
 async fn replaced(lab: &Lab, plan: &Plan) {
     lab.fault(Fault::Slow { node: "1".into(), duty: 0.3 }).await.unwrap();
     lab.fault(Fault::Replace { node: "1".into(), new_name: false, boot_delay: None }).await.unwrap();
-    until(plan, "missed", |health| health.verdict != Verdict::Pass).await;
+    // On a quiet machine it may be back, and full, before anybody has looked once.
     until(plan, "replaced", |health| health.verdict == Verdict::Pass).await;
     lab.ask("/healthy", json!({})).await.expect("all stores hold what the leader has");
     lab.fault(Fault::Thaw { node: "1".into() }).await.unwrap();
