@@ -40,19 +40,31 @@ async fn naive_rolling_is_seen_by_referee_and_ledger() {
     let counts = lab.load(Load { rate: 5000, size: 5000, count: Some(3000), no_consume: true }).await.unwrap();
     assert_eq!((counts.acked, counts.refused), (3000, 0), "{counts:?}");
     assert_eq!(lab.audit().await.unwrap().lost, 0);
+    roll_naively(&lab).await;
+    let verdicts = lab.verdicts().await.unwrap();
+    assert!(verdicts[0].safe && !verdicts[1].safe && !verdicts[2].safe, "{verdicts:?}");
+    // A quiet machine may have copied everything in time: unsafe is not yet lost. Sooner or later it is.
+    for _ in 0..8 {
+        let audit = lab.audit().await.unwrap();
+        if audit.lost > 0 {
+            assert!(!audit.first_lost.is_empty(), "{audit:?}");
+            return;
+        }
+        roll_naively(&lab).await;
+    }
+    panic!("nothing was ever lost: {:?}", lab.audit().await.unwrap());
+}
+
+async fn roll_naively(lab: &Lab) {
     for n in NODES {
         let old = node(&lab.status().await.unwrap(), n.into())["instance"].clone();
-        replace(&lab, n).await;
+        replace(lab, n).await;
         // The naive gate: a process runs on the new instance.
-        until("another instance", 10, &lab, |status| {
+        until("another instance", 10, lab, |status| {
             let node = node(status, n.into());
             node["instance"] != old && node["doing"] == "running"
         })
         .await;
     }
-    let verdicts = lab.verdicts().await.unwrap();
-    assert!(verdicts[0].safe && !verdicts[1].safe && !verdicts[2].safe, "{verdicts:?}");
-    until("all healthy again", 60, &lab, |s| NODES.iter().all(|n| node(s, usize::from(*n))["healthz"] == "200")).await;
-    let audit = lab.audit().await.unwrap();
-    assert_eq!((audit.lost, audit.first_lost.first()), (3000, Some(&0)), "{audit:?}");
+    until("all healthy again", 60, lab, |s| NODES.iter().all(|n| node(s, usize::from(*n))["healthz"] == "200")).await;
 }
