@@ -1,7 +1,7 @@
 //! The runbooks that are part of the program.
 
 /// Their names, in the order of the alphabet.
-pub(crate) const NAMES: &[&str] = &["connect", "health-check", "hello"];
+pub(crate) const NAMES: &[&str] = &["connect", "health-check", "hello", "replace-node"];
 
 /// The alert table that ships.
 pub(crate) const THRESHOLDS: &str = include_str!("../../runbooks/thresholds.yaml");
@@ -12,6 +12,7 @@ pub(crate) fn text(name: &str) -> Option<&'static str> {
         "connect" => Some(include_str!("../../runbooks/connect.yaml")),
         "health-check" => Some(include_str!("../../runbooks/health-check.yaml")),
         "hello" => Some(include_str!("../../runbooks/hello.yaml")),
+        "replace-node" => Some(include_str!("../../runbooks/replace-node.yaml")),
         _ => None,
     }
 }

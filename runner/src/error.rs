@@ -6,10 +6,13 @@
 use std::io;
 
 use sluice_engine::diagnostic::{Diagnostic, render, visible};
-use sluice_engine::journal::StoreError;
-use sluice_engine::run::{OpenError, RunError};
+use sluice_engine::journal::{Holder, Lock, StoreError};
+use sluice_engine::run::{LockError, OpenError, RunError};
 
+use crate::owners::hostname;
+use crate::report::time;
 use crate::screen::{Stream, Tone};
+use crate::trust::quoted;
 use crate::views;
 
 pub(crate) type Result<T> = std::result::Result<T, CommandError>;
@@ -24,6 +27,10 @@ impl Exit {
     pub(crate) const FOUND: Self = Self(1);
     /// A run waits for a person.
     pub(crate) const PARKED: Self = Self(crate::report::PARKED);
+    /// A gate stopped a run.
+    pub(crate) const STOPPED: Self = Self(3);
+    /// Somebody was asked and did not say yes.
+    pub(crate) const NOT_CONFIRMED: Self = Self(4);
     /// A signal ended it first.
     pub(crate) const INTERRUPTED: Self = Self(130);
 }
@@ -139,6 +146,8 @@ impl From<StoreError> for CommandError {
 impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
         let hint = match &error {
+            RunError::Lock(error) => return of_lock(error),
+            RunError::Policy(why) => return CommandError::refused(why.clone()),
             RunError::Store(StoreError::TooNew(_)) => "nothing was written; the run is as it was",
             RunError::Store(_) => {
                 "the run stays as its journal says; once the store works, `sluice resume last` goes on"
@@ -152,6 +161,12 @@ impl From<RunError> for CommandError {
     }
 }
 
+impl From<LockError> for CommandError {
+    fn from(error: LockError) -> Self {
+        of_lock(&error)
+    }
+}
+
 impl From<OpenError> for CommandError {
     fn from(error: OpenError) -> Self {
         let hint = match &error {
@@ -159,23 +174,35 @@ impl From<OpenError> for CommandError {
             OpenError::Over { run, .. } => {
                 format!("`sluice runs show {run}` tells how; start it anew with `sluice run`")
             }
-            OpenError::Owned { run, .. } => {
-                format!("watch it with `sluice runs follow {run}`, or end it with `sluice cancel {run} --because ...`")
+            OpenError::Owned { run, owner } => {
+                let gone = match owner.host == hostname() {
+                    true => String::new(),
+                    false => format!("; if that process is surely gone: `sluice resume {run} --owner-is-gone`"),
+                };
+                format!(
+                    "watch it with `sluice runs follow {run}`, or end it with `sluice cancel {run} --because ...`{gone}"
+                )
             }
             OpenError::NoStep { run, .. } => format!("`sluice runs show {run}` lists its steps"),
             OpenError::NotOpen { run, is: "intended", .. } => {
                 format!("if its process is gone, `sluice resume {run}` looks first whether it happened")
             }
             OpenError::NotOpen { run, .. } => format!("`sluice runs show {run}` tells how each step is"),
+            OpenError::NothingAsked { run } => format!("`sluice runs show {run}` tells how it stands"),
+            OpenError::NotCounted { run, .. } => {
+                format!("nothing was written; `sluice runs show {run}` tells how it stands")
+            }
             OpenError::BadOutput { action, .. } => format!("`sluice actions {action}` shows what it gives"),
             OpenError::Changed { run, .. } => {
                 format!(
-                    "resume it with the version that started it, or end it with `sluice cancel {run} --because ...`"
+                    "resume it with the version that started it, or end it with `sluice cancel {run} --because ...`; \
+                     where `finally` has changed too, with `--abandon`"
                 )
             }
             OpenError::Runbook { run, .. } => {
                 format!(
-                    "resume it with the version that started it, or end it with `sluice cancel {run} --because ...`"
+                    "resume it with the version that started it, or end it with `sluice cancel {run} --abandon \
+                     --because ...`, which calls nothing of it"
                 )
             }
             OpenError::Run(_) => String::new(),
@@ -185,4 +212,48 @@ impl From<OpenError> for CommandError {
             other => Self::failed(other.to_string()).hint(hint),
         }
     }
+}
+
+/// Who has it and what can be done, or why the run may not go on.
+fn of_lock(error: &LockError) -> CommandError {
+    let shown = CommandError::failed(error.to_string());
+    match error {
+        LockError::Held { lock, live, .. } => match lock.holder() {
+            Some(holder) => held_by(shown, lock, holder, *live),
+            None => shown,
+        },
+        LockError::MovedOn { .. } => shown
+            .hint("look at what is there now, and start what is still to be done as a new run")
+            .hint("`sluice runs` shows this one, and `sluice cancel RUN --abandon --because ...` ends it"),
+        LockError::OlderCopy { run, .. } => {
+            shown.hint("bring the newer store back, if there is one; nothing was done").hint(format!(
+                "or look at what is there now, and end this run with `sluice cancel {run} --abandon --because ...`"
+            ))
+        }
+        LockError::NotRepairable { .. } => shown.hint("`sluice locks` shows who has which lock"),
+        LockError::NothingToRepair { .. } => shown.hint("give the repairing runbook the same `lock:`"),
+        LockError::Lost { .. } => {
+            shown.hint("`sluice locks` shows who has it; once it is free, `sluice resume` with this run's id goes on")
+        }
+        LockError::CannotTell { .. } => shown.hint("nothing is done as long as it cannot be told who has the lock"),
+        LockError::BadName(_) => shown.hint("the `lock:` of the runbook is filled in from its inputs"),
+        LockError::GivenUp { .. } => shown,
+    }
+}
+
+fn held_by(shown: CommandError, lock: &Lock, holder: &Holder, live: bool) -> CommandError {
+    let Holder { run, owner, .. } = holder;
+    let there = if owner.host == hostname() { String::new() } else { format!(" on {}", owner.host) };
+    let shown = shown.hint(format!("since {}; look at it{there}: `sluice runs show {run}`", time(holder.since)));
+    if live {
+        return shown
+            .hint("wait for it with `--lock-wait 10m`")
+            .hint(format!("or end it{there}: `sluice cancel {run} --because ...`"));
+    }
+    let name = quoted(&lock.name);
+    shown
+        .hint(format!("go on with it{there}: `sluice resume {run}`"))
+        .hint(format!("or end it{there}: `sluice cancel {run} --because ...`"))
+        .hint(format!("to repair what it left: `sluice run ... --repair {run}`"))
+        .hint(format!("if nobody ever can: `sluice locks break {name} --because ...`"))
 }

@@ -29,7 +29,7 @@ pub(crate) struct Found {
 /// Looks for `wanted`: with a slash or `.yaml` it is a path, else a name. `beside` is the inventory's folder.
 pub(crate) fn runbook(wanted: &str, beside: Option<&Path>) -> Result<Found> {
     if is_path(wanted) {
-        return at(Path::new(wanted));
+        return file(Path::new(wanted));
     }
     if let Err(error) = RunbookName::parse(wanted) {
         return Err(
@@ -38,7 +38,7 @@ pub(crate) fn runbook(wanted: &str, beside: Option<&Path>) -> Result<Found> {
     }
     let file = beside.and_then(|folder| file_beside(wanted, folder));
     match (file, builtin::text(wanted)) {
-        (Some(file), builtin) => Ok(Found { hides_builtin: builtin.is_some(), ..at(&file)? }),
+        (Some(file), builtin) => Ok(Found { hides_builtin: builtin.is_some(), ..self::file(&file)? }),
         (None, Some(text)) => Ok(Found {
             source: Source::new(format!("{wanted}.yaml (built in)"), text),
             origin: "built in".to_owned(),
@@ -55,7 +55,8 @@ pub(crate) fn file_beside(wanted: &str, folder: &Path) -> Option<PathBuf> {
     candidates(folder, wanted).into_iter().find(|path| named && path.is_file())
 }
 
-fn is_path(wanted: &str) -> bool {
+/// Whether this names a file, and not a runbook.
+pub(crate) fn is_path(wanted: &str) -> bool {
     wanted.contains('/') || wanted.ends_with(".yaml") || wanted.ends_with(".yml")
 }
 
@@ -79,13 +80,19 @@ fn candidates(folder: &Path, name: &str) -> [PathBuf; 2] {
     [folder.join("runbooks").join(&file), folder.join(file)]
 }
 
-fn at(path: &Path) -> Result<Found> {
+/// The runbook in this file.
+pub(crate) fn file(path: &Path) -> Result<Found> {
+    file_from(path, "the current folder")
+}
+
+/// The same for a path that was written from somewhere else, as an error says.
+pub(crate) fn file_from(path: &Path, from: &str) -> Result<Found> {
     let name = paths::shown(path);
     // What is looked at, and later judged by its owner and mode, is what is read: no link is followed twice.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let bytes = fs::read(path).map_err(|error| {
         let error = CommandError::usage(format!("cannot read the runbook {}: {error}", visible(&name)));
-        if Path::new(&name).is_absolute() { error } else { error.hint("the path is relative to the current folder") }
+        if Path::new(&name).is_absolute() { error } else { error.hint(format!("the path is relative to {from}")) }
     })?;
     let source = yaml::read(&name, &bytes)
         .map_err(|found| CommandError::invalid(&format!("the runbook {name}"), vec![found]))?;

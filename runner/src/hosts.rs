@@ -14,6 +14,13 @@ use sluice_plugin::{Call, Host, PluginName, Problem, Secret, SecretRef};
 use crate::error::{CommandError, Result};
 use crate::{paths, plugins};
 
+/// Which run, and who acts in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Of<'a> {
+    pub(crate) run: &'a str,
+    pub(crate) actor: &'a str,
+}
+
 /// The hosts of one run.
 pub(crate) struct RunHosts {
     shared: Shared,
@@ -22,12 +29,12 @@ pub(crate) struct RunHosts {
 impl RunHosts {
     /// `inventory` is the trusted one; without it nothing is granted.
     pub(crate) fn new(
-        run: &str,
+        of: Of<'_>,
         inventory: Option<&Inventory>,
         redactor: Arc<Redactor>,
         sink: Arc<dyn Sink>,
     ) -> Result<Self> {
-        let parts = parts(run, inventory, redactor, sink)?;
+        let parts = parts(of, inventory, redactor, sink)?;
         Ok(Self { shared: Shared::new(parts) })
     }
 
@@ -43,12 +50,12 @@ impl RunHosts {
 
     /// Those of a plan, which write no private file.
     pub(crate) fn of_plan(
-        run: &str,
+        of: Of<'_>,
         inventory: Option<&Inventory>,
         redactor: Arc<Redactor>,
         sink: Arc<dyn Sink>,
     ) -> Result<Self> {
-        let parts = parts(run, inventory, redactor, sink)?;
+        let parts = parts(of, inventory, redactor, sink)?;
         Ok(Self { shared: Shared::of_plan(parts) })
     }
 
@@ -80,9 +87,10 @@ impl Hosts for RunHosts {
     }
 }
 
-fn parts(run: &str, inventory: Option<&Inventory>, redactor: Arc<Redactor>, sink: Arc<dyn Sink>) -> Result<HostParts> {
+fn parts(of: Of<'_>, inventory: Option<&Inventory>, redactor: Arc<Redactor>, sink: Arc<dyn Sink>) -> Result<HostParts> {
     Ok(HostParts {
-        run: run.to_owned(),
+        run: of.run.to_owned(),
+        actor: of.actor.to_owned(),
         grants: inventory.map_or_else(|| Ok(BTreeMap::new()), grants)?,
         vault: Arc::new(Vault::new(redactor)),
         private_base: paths::private()?,

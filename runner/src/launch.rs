@@ -6,22 +6,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use sluice_engine::confirm::Receipt;
 use sluice_engine::ids::RunId;
 use sluice_engine::inventory::Inventory;
 use sluice_engine::journal::chain::version_of;
 use sluice_engine::journal::{CancelHow, Store, Trigger};
-use sluice_engine::machine::State;
-use sluice_engine::run::{Alive, Clock as _, Ending, Engine, Order, Plan, Signals, Sources};
-use sluice_engine::runbook::Checked;
+use sluice_engine::machine::asks::is_stopped_open;
+use sluice_engine::machine::{State, remaining_steps};
+use sluice_engine::run::{
+    Alive, Asker, Clock as _, Confirming, Ending, Engine, Loaded, LockError, Locking, OpenError, Order, Plan, RunError,
+    Signals, Sources,
+};
+use sluice_engine::runbook::{Checked, SecretUse};
 use sluice_host::{Redactor, Sink};
+use sluice_plugin::Effect;
 use sluice_store::MemoryStore;
 use tokio::time::{Instant, interval_at};
 
+use crate::asking::TerminalAsker;
 use crate::clock::WallClock;
+use crate::confirming::confirming;
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
-use crate::hosts::RunHosts;
+use crate::hosts::{Of, RunHosts};
 use crate::known::recheck;
+use crate::locks::Places;
 use crate::owners::Processes;
 use crate::prepare::Prepared;
 use crate::report::Report;
@@ -35,7 +44,7 @@ use crate::views::{self, outcome};
 const TICK: Duration = Duration::from_millis(100);
 
 /// [`RunHosts::new`] or [`RunHosts::of_plan`].
-type MakeHosts = fn(&str, Option<&Inventory>, Arc<Redactor>, Arc<dyn Sink>) -> Result<RunHosts>;
+type MakeHosts = fn(Of<'_>, Option<&Inventory>, Arc<Redactor>, Arc<dyn Sink>) -> Result<RunHosts>;
 
 /// What is needed to drive runs.
 pub(crate) struct Launch<'a> {
@@ -48,6 +57,9 @@ pub(crate) struct Launch<'a> {
     /// Standard output belongs to the command of the session.
     out_is_commands: bool,
     outputs_shown: Arc<AtomicBool>,
+    attended: bool,
+    /// A yes that was given beforehand.
+    pub(crate) receipt: Option<Receipt>,
 }
 
 impl<'a> Launch<'a> {
@@ -80,7 +92,9 @@ impl<'a> Launch<'a> {
         let view = live::view(&context.screen, json);
         let watcher = Arc::new(Watcher(view.clone()));
         let inventory = context.trusted_inventory()?.map(|found| &found.inventory);
-        let hosts = Arc::new(hosts(run.as_str(), inventory, context.redactor.clone(), watcher.clone())?);
+        let actor = context.actor();
+        let of = Of { run: run.as_str(), actor: &actor };
+        let hosts = Arc::new(hosts(of, inventory, context.redactor.clone(), watcher.clone())?);
         let foreground = Arc::new(Foreground::default());
         let out_is_commands = !command.is_empty() && json.is_none();
         let outputs_shown = Arc::new(AtomicBool::new(false));
@@ -102,36 +116,58 @@ impl<'a> Launch<'a> {
             owners: Arc::new(Processes::new()),
             sessions: Arc::new(sessions),
             observer: watcher,
-            actor: context.actor(),
+            actor,
+            locking: Locking { places: Some(Arc::new(Places::new(inventory))), ..Locking::default() },
+            confirming: Confirming::default(),
         };
-        Ok(Self { context, engine, hosts, view, foreground, json, out_is_commands, outputs_shown })
+        // Somebody is there who can be asked.
+        let attended = context.screen.input && context.screen.err.terminal && in_foreground();
+        let receipt = None;
+        Ok(Self { context, engine, hosts, view, foreground, json, out_is_commands, outputs_shown, attended, receipt })
+    }
+
+    /// Makes it the launch of this run: what it is bound to beside its inputs, and who is here.
+    pub(crate) fn at(&mut self, loaded: &Loaded) -> Result<()> {
+        self.bind(&loaded.runbook, loaded.state.inputs(), &loaded.snapshot.origin)
+    }
+
+    fn bind(&mut self, runbook: &Checked, inputs: &Value, origin: &str) -> Result<()> {
+        let asker = || TerminalAsker { view: self.view.clone(), screen: self.context.screen.err };
+        let asker = self.attended.then(|| Arc::new(asker()) as Arc<dyn Asker>);
+        let receipt = self.receipt.clone();
+        self.engine.confirming = confirming(self.context, (runbook, inputs, origin), asker, receipt)?;
+        Ok(())
     }
 
     /// Begins the run and shows it to its end.
-    pub(crate) async fn start(self, run: RunId, prepared: Prepared) -> Result<Exit> {
+    pub(crate) async fn start(mut self, run: RunId, prepared: Prepared) -> Result<Exit> {
         let Prepared { runbook, origin, inputs } = prepared;
+        self.bind(&runbook, &inputs, &origin)?;
         self.secrets(&run, &runbook, &inputs).await?;
         let mut signals = self.listen(&run)?;
         let order =
             Order { run: run.clone(), runbook: runbook.clone(), origin: origin.clone(), inputs, trigger: Trigger::Cli };
         let driven = self.ticking(self.engine.start(order, &mut signals)).await;
         self.tidy();
-        let (ending, state) = driven?;
+        let (ending, state) = driven.map_err(|error| explained(error, &runbook))?;
         self.end(&run, &origin, &runbook, ending, &state).await
     }
 
     /// Opens the run again and shows it to its end.
-    pub(crate) async fn resume(self, run: RunId) -> Result<Exit> {
+    pub(crate) async fn resume(mut self, run: RunId) -> Result<Exit> {
         let recheck = recheck(&self.engine.registry);
         let loaded = self.engine.load(&run, &recheck).await?;
-        // Of an abandoned run nothing more happens, so nothing needs a secret.
-        if loaded.state.cancel.as_ref().is_none_or(|cancel| cancel.how != CancelHow::Abandon) {
-            self.secrets(&run, &loaded.runbook, loaded.state.inputs()).await?;
-        }
+        self.at(&loaded)?;
+        let remaining = self.remaining(&loaded);
+        self.secrets_of(&run, &loaded.runbook, loaded.state.inputs(), remaining.clone()).await?;
+        self.secrets_of_done_steps(&run, &loaded, &remaining).await;
         let mut signals = self.listen(&run)?;
         let driven = self.ticking(self.engine.resume(&run, &recheck, &mut signals)).await;
         self.tidy();
-        let (ending, state) = driven?;
+        let (ending, state) = driven.map_err(|error| match error {
+            OpenError::Run(error) => explained(error, &loaded.runbook),
+            other => other.into(),
+        })?;
         self.end(&run, &loaded.snapshot.origin, &loaded.runbook, ending, &state).await
     }
 
@@ -153,12 +189,39 @@ impl<'a> Launch<'a> {
 
     /// Before anything begins: a run that misses a secret is not even started.
     async fn secrets(&self, run: &RunId, runbook: &Checked, inputs: &Value) -> Result<()> {
-        if runbook.secrets().is_empty() {
+        self.secrets_of(run, runbook, inputs, runbook.secrets_with(inputs)).await
+    }
+
+    /// Those that the steps name that may still be called. An abandoned run calls none.
+    fn remaining(&self, loaded: &Loaded) -> Vec<SecretUse> {
+        let claimed = self.engine.claimed(loaded);
+        Checked::secrets_in(remaining_steps(&loaded.runbook, &claimed))
+    }
+
+    /// No step asks for them any more; they are fetched to be taken out of whatever is shown or written. One that cannot be
+    /// had is told of: it may be gone from where it was.
+    async fn secrets_of_done_steps(&self, run: &RunId, loaded: &Loaded, remaining: &[SecretUse]) {
+        if loaded.state.cancel.as_ref().is_some_and(|cancel| cancel.how == CancelHow::Abandon) {
+            return;
+        }
+        let (runbook, inputs) = (&loaded.runbook, loaded.state.inputs());
+        let known = |used: &SecretUse| remaining.iter().any(|one| one.name == used.name);
+        for used in runbook.secrets_with(inputs).into_iter().filter(|used| !known(used)) {
+            let name = used.name.clone();
+            if let Err(error) = self.secrets_of(run, runbook, inputs, vec![used]).await {
+                let why = error.message;
+                tracing::warn!(why, secret = %name, "it is not known any more: texts of steps that are done may show it");
+            }
+        }
+    }
+
+    async fn secrets_of(&self, run: &RunId, runbook: &Checked, inputs: &Value, wanted: Vec<SecretUse>) -> Result<()> {
+        if wanted.is_empty() {
             return Ok(());
         }
         let Some(inventory) = self.context.trusted_inventory()? else { return Ok(()) };
         let registry = &self.engine.registry;
-        Secrets { inventory, runbook, inputs, registry, hosts: &self.hosts, run }.fetch().await
+        Secrets { inventory, runbook, inputs, registry, hosts: &self.hosts, run }.fetch(&wanted).await
     }
 
     fn listen(&self, run: &RunId) -> Result<Signals> {
@@ -188,6 +251,8 @@ impl<'a> Launch<'a> {
     async fn end(&self, run: &RunId, origin: &str, runbook: &Checked, ending: Ending, state: &State) -> Result<Exit> {
         let exit = match ending {
             Ending::Ended(outcome) => Exit(outcome.exit()),
+            // A gate stopped it, and it stays open.
+            Ending::Parked if is_stopped_open(runbook, state).is_some() => Exit::STOPPED,
             Ending::Parked => Exit::PARKED,
             Ending::Lost => {
                 return Err(CommandError::failed(format!("run {run} was taken over by another process"))
@@ -208,6 +273,22 @@ impl<'a> Launch<'a> {
             Ok(()) | Err(_) => Ok(exit),
         }
     }
+}
+
+/// Where nothing is destroyed, a lock that cannot be asked for far away may be one of this machine.
+fn explained(error: RunError, runbook: &Checked) -> CommandError {
+    let far = matches!(&error, RunError::Lock(LockError::CannotTell { at, .. }) if at.is_shared());
+    let harmless = runbook.walk_deep().iter().all(|step| step.effect() != Effect::Destroy);
+    let shown = CommandError::from(error);
+    if !(far && harmless) {
+        return shown;
+    }
+    shown.hint("where only this machine runs such runbooks, write `locks: local` for the cluster in the inventory")
+}
+
+/// A process in the background that read from the terminal would be stopped dead.
+fn in_foreground() -> bool {
+    nix::unistd::tcgetpgrp(io::stdin()).is_ok_and(|group| group == nix::unistd::getpgrp())
 }
 
 fn cannot_listen(error: io::Error) -> CommandError {

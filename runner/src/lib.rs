@@ -6,22 +6,28 @@
 // These panic when nobody reads what they write: `views::out` and `views::err` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod asking;
 mod builtin;
 mod clock;
+mod confirming;
 mod context;
 mod doctor;
 mod error;
 mod find;
+mod floor;
 mod hosts;
 mod inventory;
 mod known;
 mod launch;
+mod library;
+mod locks;
 mod logging;
 mod owners;
 mod paths;
 mod plan_document;
 mod plugins;
 mod prepare;
+mod receipts;
 mod report;
 mod safety;
 mod screen;
@@ -44,6 +50,11 @@ use crate::screen::Screen;
 
 /// Makes the store that is used of the one that was opened.
 pub type AroundStore = fn(Arc<dyn Store>) -> Arc<dyn Store>;
+
+/// The locks below this path of an account's parameter store, for a test to judge.
+pub fn parameter_locks(aws: sluice_plugin::inventory::Aws, prefix: &str) -> Arc<dyn sluice_engine::journal::Locks> {
+    locks::in_parameters(aws, prefix)
+}
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {

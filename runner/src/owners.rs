@@ -26,17 +26,38 @@ impl Owners for Processes {
         self.me.clone()
     }
 
+    /// The boot's id tells machines apart; names do not: they change with the network, and containers share them.
     fn is_alive(&self, owner: &Owner) -> Alive {
-        if owner.host != self.me.host {
+        let (Some(mine), Some(theirs)) = (Start::parse(&self.me.started), Start::parse(&owner.started)) else {
+            return if owner.host == self.me.host { by_signal(owner.pid) } else { Alive::CannotTell };
+        };
+        if mine.boot != theirs.boot {
+            // This machine, restarted since; or another one.
+            return if owner.host == self.me.host { Alive::No } else { Alive::CannotTell };
+        }
+        // Another container of this machine: its pids mean nothing here.
+        if theirs.space.is_some_and(|space| mine.space != Some(space)) {
             return Alive::CannotTell;
         }
-        if self.me.started.is_empty() || owner.started.is_empty() {
-            return by_signal(owner.pid);
-        }
-        match started(owner.pid) {
-            Some(started) if started == owner.started => Alive::Yes,
-            Some(_) | None => Alive::No,
-        }
+        let now = started(owner.pid);
+        let same = now.as_deref().and_then(Start::parse).is_some_and(|now| now.ticks == theirs.ticks);
+        if same { Alive::Yes } else { Alive::No }
+    }
+}
+
+/// `<boot id>/<ticks>/<pid namespace>`; the first release wrote no namespace.
+#[derive(PartialEq, Eq)]
+struct Start<'a> {
+    boot: &'a str,
+    ticks: &'a str,
+    space: Option<&'a str>,
+}
+
+impl<'a> Start<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let (boot, ticks) = (parts.next()?, parts.next()?);
+        Some(Self { boot, ticks, space: parts.next() })
     }
 }
 
@@ -44,12 +65,15 @@ pub(crate) fn hostname() -> String {
     gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// `<boot id>/<ticks>`: a later process with the same pid, or the same pid after a restart of the machine, differs.
-/// `None` when there is no such process, or only what is left of one that has ended.
+/// A later process with the same pid, or the same pid after a restart of the machine, differs. `None` when there is no
+/// such process, or only what is left of one that has ended.
 fn started(pid: u32) -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    Some(format!("{}/{}", boot.trim(), ticks(&stat)?))
+    let space = fs::read_link("/proc/self/ns/pid").ok();
+    let space = space.as_ref().and_then(|space| space.to_str()).and_then(|space| space.strip_prefix("pid:"));
+    let space = space.map(|space| format!("/{}", space.trim_matches(['[', ']']))).unwrap_or_default();
+    Some(format!("{}/{}{space}", boot.trim(), ticks(&stat)?))
 }
 
 /// The 22nd field; the second is a name in brackets that may hold anything.
@@ -80,10 +104,22 @@ mod tests {
     fn a_process_is_told_from_a_later_one() {
         let here = Processes::new();
         let check = |owner: Owner, expect: Alive| assert_eq!(here.is_alive(&owner), expect, "{owner:?}");
-        check(here.me(), Alive::Yes);
-        check(Owner { started: "another boot/1".into(), ..here.me() }, Alive::No);
-        check(Owner { pid: 4_194_305, ..here.me() }, Alive::No);
-        check(Owner { host: "elsewhere".into(), ..here.me() }, Alive::CannotTell);
+        let me = || here.me();
+        let started = me().started;
+        let [boot, ticks, space] = started.split('/').collect::<Vec<_>>()[..] else { panic!("{started}") };
+        check(me(), Alive::Yes);
+        check(Owner { started: "another boot/1".into(), ..me() }, Alive::No);
+        check(Owner { pid: 4_194_305, ..me() }, Alive::No);
+        check(Owner { started: format!("{boot}/1/{space}"), ..me() }, Alive::No);
+        // The name of a machine changes under a process.
+        check(Owner { host: "elsewhere".into(), ..me() }, Alive::Yes);
+        check(Owner { host: "elsewhere".into(), pid: 4_194_305, ..me() }, Alive::No);
+        check(Owner { host: "elsewhere".into(), started: "another boot/1".into(), ..me() }, Alive::CannotTell);
+        // What the first release wrote, and what another container of this machine would.
+        check(Owner { started: format!("{boot}/{ticks}"), ..me() }, Alive::Yes);
+        check(Owner { started: format!("{boot}/{ticks}/1"), ..me() }, Alive::CannotTell);
+        check(Owner { started: String::new(), ..me() }, Alive::Yes);
+        check(Owner { started: String::new(), host: "elsewhere".into(), ..me() }, Alive::CannotTell);
     }
 
     #[test]

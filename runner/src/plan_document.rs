@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sluice_engine::run::{Changes, Clock as _, Counts, InventorySource, Plan, Sources};
+use sluice_engine::run::{Changes, Clock as _, Counts, Plan};
 
 use crate::clock::WallClock;
 use crate::context::Context;
 use crate::error::{CommandError, Result};
-use crate::prepare::{Prepared, uses_inventory};
+use crate::prepare::Prepared;
 use crate::report::{given, time};
 use crate::{paths, trust};
 
@@ -61,7 +61,8 @@ impl PlanDocument {
     /// Reads a saved plan and recomputes its digests.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let name = paths::shown(path);
-        let text = read(path).map_err(|why| CommandError::usage(format!("cannot read the plan {name}: {why}")))?;
+        let text =
+            read_private(path).map_err(|why| CommandError::usage(format!("cannot read the plan {name}: {why}")))?;
         let no_plan = |why: String| {
             CommandError::refused(format!("{name} is not a saved plan: {why}"))
                 .hint("a plan is saved with `sluice plan RUNBOOK --save FILE`")
@@ -96,28 +97,8 @@ impl PlanDocument {
     }
 }
 
-/// Where a plan of this comes from, and what of the inventory it is bound to.
-pub(crate) fn sources(context: &Context, prepared: &Prepared) -> Result<Sources> {
-    let used = uses_inventory(context, &prepared.runbook)?;
-    let trusted = context.trusted_inventory()?;
-    let inventory = context.inventory()?.map(|found| InventorySource {
-        path: found.path.display().to_string(),
-        sha256: found.digest,
-        trusted: trusted.is_some(),
-        used,
-    });
-    let sources = Sources { inventory, ..Sources::from(prepared.origin.as_str()) };
-    Ok(match trusted.filter(|_| used) {
-        Some(found) => Sources {
-            policy: found.inventory.policy_for(&prepared.runbook, &prepared.inputs),
-            uses: found.inventory.used_by(&prepared.runbook),
-            ..sources
-        },
-        None => sources,
-    })
-}
-
-fn read(path: &Path) -> std::result::Result<String, String> {
+/// The text of a file that is the user's own.
+pub(crate) fn read_private(path: &Path) -> std::result::Result<String, String> {
     let mut file = File::open(path).map_err(|error| error.to_string())?;
     let found = file.metadata().map_err(|error| error.to_string())?;
     let me = nix::unistd::geteuid().as_raw();
@@ -134,6 +115,17 @@ fn read(path: &Path) -> std::result::Result<String, String> {
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(|error| error.to_string())?;
     Ok(text)
+}
+
+/// Writes something for its owner alone, where nothing is yet.
+pub(crate) fn write_private(path: &Path, text: String, what: &str) -> Result<()> {
+    let name = paths::shown(path);
+    write(path, text, false).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            CommandError::refused(format!("{name} is there already")).hint("name another file")
+        }
+        _ => CommandError::failed(format!("cannot write {what} to {name}: {error}")),
+    })
 }
 
 /// Whole or not at all.
@@ -169,9 +161,9 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         let again = write(&path, "two".into(), false).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(read(&path).unwrap(), "one");
+        assert_eq!(read_private(&path).unwrap(), "one");
         write(&path, "two".into(), true).unwrap();
-        assert_eq!(read(&path).unwrap(), "two");
+        assert_eq!(read_private(&path).unwrap(), "two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path().join("elsewhere"), &link).unwrap();
@@ -184,8 +176,8 @@ mod tests {
         let path = folder.path().join("a.plan");
         write(&path, "{}".into(), false).unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o620)).unwrap();
-        assert!(read(&path).unwrap_err().contains("chmod go-w"));
-        assert_eq!(read(folder.path()).unwrap_err(), "it is no file");
-        assert!(read(&folder.path().join("none")).is_err());
+        assert!(read_private(&path).unwrap_err().contains("chmod go-w"));
+        assert_eq!(read_private(folder.path()).unwrap_err(), "it is no file");
+        assert!(read_private(&folder.path().join("none")).is_err());
     }
 }

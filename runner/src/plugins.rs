@@ -7,6 +7,9 @@ use sluice_plugin::{BadName, Plugin, PluginName};
 
 use crate::error::{CommandError, Result};
 
+/// Locks of runs are kept where the AWS plugin reads parameters.
+pub(crate) use sluice_aws::locks as parameter_locks;
+
 /// The plugin that reads the monitoring endpoints of the inventory's nodes.
 pub(crate) const MONITORING: &str = "nats";
 
@@ -24,6 +27,7 @@ type Make = fn() -> Arc<dyn Plugin>;
 /// Name and maker. A plugin is made when the first of its actions is named.
 const SHIPPED: &[(&str, Make)] = &[
     ("aws", || Arc::new(sluice_aws::plugin())),
+    ("axiom", || Arc::new(sluice_axiom::plugin())),
     ("base", || Arc::new(sluice_base::plugin())),
     ("nats", || Arc::new(sluice_nats::plugin())),
 ];
@@ -40,12 +44,38 @@ pub(crate) fn registry() -> Result<Registry> {
 
 #[cfg(test)]
 mod tests {
+    use sluice_plugin::Effect;
+
     use super::*;
 
     #[test]
     fn every_plugin_is_of_the_name_it_stands_under() {
         for (name, make) in SHIPPED {
-            assert_eq!(make().describe().name.as_str(), *name);
+            assert_eq!(make().name().as_str(), *name);
+        }
+    }
+
+    /// Each of these is tried twice by a test of its plugin.
+    #[test]
+    fn these_changes_may_be_repeated() {
+        let mut found = Vec::new();
+        for (_, make) in SHIPPED {
+            let plugin = make();
+            let actions = plugin.describe().actions.iter();
+            found.extend(
+                actions.filter(|spec| spec.idempotent && spec.effect != Effect::Read).map(|spec| spec.name.to_string()),
+            );
+        }
+        assert_eq!(found, ["base.file", "base.toy_change", "nats.step_down"]);
+    }
+
+    #[test]
+    fn every_action_is_found_under_the_name_it_gives_itself() {
+        for (_, make) in SHIPPED {
+            let plugin = make();
+            for spec in &plugin.describe().actions {
+                assert_eq!(plugin.action(spec.name.operation()), Some(spec));
+            }
         }
     }
 }

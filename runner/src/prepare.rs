@@ -2,21 +2,21 @@
 //! trusted where the runbook uses it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use sluice_engine::diagnostic::{Diagnostic, render};
 use sluice_engine::inventory::Inventory;
 use sluice_engine::runbook::checked::{InputKind, Trigger};
-use sluice_engine::runbook::{Checked, Given, load, resolve_inputs};
-use sluice_engine::source::Source;
-use sluice_engine::{thresholds, yaml};
+use sluice_engine::runbook::{Checked, Given, load_book, resolve_inputs};
 use sluice_plugin::Power;
 
 use crate::context::Context;
 use crate::error::{CommandError, Result};
 use crate::find::{self, Found};
+use crate::library::{Files, book};
 use crate::{builtin, inventory, paths, safety, trust, views};
 
 /// Everything a run is started from.
@@ -31,6 +31,24 @@ pub(crate) struct Prepared {
 pub(crate) struct Pair {
     name: String,
     value: String,
+}
+
+/// `10m`, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Time(Duration);
+
+impl Time {
+    pub(crate) fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl std::str::FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        sluice_plugin::parse_duration(text).map(Self)
+    }
 }
 
 impl Pair {
@@ -66,11 +84,16 @@ pub(crate) fn prepare(context: &Context, wanted: &str, pairs: &[Pair]) -> Result
         true => trusted(context, &runbook)?,
         false => Inventory::default(),
     };
-    secrets(&runbook, &inventory)?;
     let mut given = given(pairs)?;
-    thresholds(context, &runbook, &mut given)?;
+    thresholds(context, &runbook, &found, &mut given)?;
     let inputs = resolve_inputs(&runbook, &given, &inventory).map_err(|found| inputs_error(&runbook, found))?;
+    secrets(&runbook, &inventory, &inputs)?;
     Ok(Prepared { runbook: Arc::new(runbook), origin: found.origin, inputs })
+}
+
+/// The runbook alone, for whoever only reads in it.
+pub(crate) fn checked(context: &Context, wanted: &str) -> Result<Checked> {
+    check(context, &find(context, wanted)?)
 }
 
 /// The runbook of this name or path, safe from others. Says so when it hides one that is built in. A name means a file
@@ -111,7 +134,7 @@ fn instead(context: &Context, wanted: &str, inventory: &inventory::Found, file: 
 }
 
 /// Fails when somebody else could have written the file.
-fn safe(what: &str, path: &Path) -> Result<()> {
+pub(crate) fn safe(what: &str, path: &Path) -> Result<()> {
     safety::check_alone(path).map_err(|problem| {
         CommandError::refused(format!("{what} is not safe to use: {problem}"))
             .hint(format!("mend it with `{}`", problem.mend))
@@ -120,40 +143,44 @@ fn safe(what: &str, path: &Path) -> Result<()> {
 
 /// Reads and checks it; warnings are shown.
 fn check(context: &Context, found: &Found) -> Result<Checked> {
-    let loaded = load(&found.source, &*context.registry()?)
+    let files = Files::of_run(context);
+    let loaded = load_book(&book(found), &*context.registry()?, &files)
         .map_err(|diagnostics| CommandError::invalid(&format!("the runbook {}", found.source.name()), diagnostics))?;
     for warning in &loaded.warnings {
         views::err(&(render(warning, context.screen.err.engine_paint()) + "\n"));
     }
+    files.notes().iter().for_each(|note| context.note(note));
     Ok(loaded.runbook)
 }
 
 /// A run that was begun with the inventory's clusters goes on only under a trusted one, which says what is granted.
-pub(crate) fn may_resume(context: &Context, runbook: &Checked) -> Result<()> {
+pub(crate) fn may_resume(context: &Context, runbook: &Checked, inputs: &Value) -> Result<()> {
     if !uses_inventory(context, runbook)? {
         return Ok(());
     }
     let what = format!("a run of {}", runbook.name);
     let found = context.inventory()?.ok_or_else(|| no_inventory(&what))?;
     trust::require(found, &what)?;
-    secrets(runbook, &found.inventory)
+    secrets(runbook, &found.inventory, inputs)
 }
 
 /// Whether anything of it is the inventory's to say: clusters (nodes come from them), secrets, and where the plugins
 /// connect to that open connections of their own. Those use the user's credentials, and no grant holds them back.
 pub(crate) fn uses_inventory(context: &Context, runbook: &Checked) -> Result<bool> {
-    let cluster = runbook.inputs.values().any(|input| matches!(input.kind, InputKind::Cluster));
+    let called = runbook.called();
+    let mut inputs = runbook.inputs.values().chain(called.iter().flat_map(|call| call.runbook.inputs.values()));
+    let cluster = inputs.any(|input| matches!(input.kind, InputKind::Cluster));
     if cluster || !runbook.secrets().is_empty() {
         return Ok(true);
     }
     let registry = context.registry()?;
     let mut actions = runbook.actions.keys().filter_map(|name| registry.action(name));
-    Ok(actions.any(|action| action.plugin.describe().powers.iter().any(|power| power.kind == Power::NETWORK)))
+    Ok(actions.any(|action| action.plugin.powers().iter().any(|power| power.kind == Power::NETWORK)))
 }
 
 /// Every secret that the runbook names is there and granted.
-fn secrets(runbook: &Checked, inventory: &Inventory) -> Result<()> {
-    let found = runbook.secret_errors(inventory);
+fn secrets(runbook: &Checked, inventory: &Inventory, inputs: &Value) -> Result<()> {
+    let found = runbook.secret_errors(inventory, inputs);
     let what = || format!("what the runbook {} wants of the inventory", runbook.name);
     if found.is_empty() { Ok(()) } else { Err(CommandError::invalid(&what(), found)) }
 }
@@ -181,39 +208,18 @@ fn given(pairs: &[Pair]) -> Result<BTreeMap<String, Given>> {
     Ok(given)
 }
 
-/// Puts the rows of a threshold file in the place of its path. Without one: `thresholds.yaml` beside the trusted
-/// inventory or among its runbooks, then the one that ships.
-fn thresholds(context: &Context, runbook: &Checked, given: &mut BTreeMap<String, Given>) -> Result<()> {
+/// Puts the rows of a threshold file in the place of its path: the one that was given, or the one that counts without.
+fn thresholds(context: &Context, runbook: &Checked, found: &Found, given: &mut BTreeMap<String, Given>) -> Result<()> {
     let wanted = runbook.inputs.iter().filter(|(_, input)| matches!(input.kind, InputKind::Thresholds));
-    for (name, _) in wanted {
-        let named = match given.get(name) {
-            Some(Given::Text(path)) => Some(PathBuf::from(path)),
+    for (name, input) in wanted {
+        let rows = match given.get(name) {
+            Some(Given::Text(path)) => Files::of_run(context).rows_at(Path::new(path))?,
             Some(Given::Value(_)) => continue,
-            None => context.trusted_inventory()?.and_then(|found| own_thresholds(found.folder())),
+            None => Files::of_run(context).rows(&book(found), input.default.as_ref().and_then(Value::as_str))?,
         };
-        let source = match named {
-            Some(path) => read(&path)?,
-            None => Source::new("thresholds.yaml (built in)", builtin::THRESHOLDS),
-        };
-        let rows = thresholds::parse(&source)
-            .map_err(|found| CommandError::invalid(&format!("the threshold file {}", source.name()), vec![found]))?;
         given.insert(name.clone(), Given::Value(rows));
     }
     Ok(())
-}
-
-fn own_thresholds(folder: &Path) -> Option<PathBuf> {
-    let places = [folder.join("thresholds.yaml"), folder.join("runbooks/thresholds.yaml")];
-    places.into_iter().find(|path| path.is_file())
-}
-
-fn read(path: &Path) -> Result<Source> {
-    let name = paths::shown(path);
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let bytes = std::fs::read(&path)
-        .map_err(|error| CommandError::usage(format!("cannot read the threshold file {name}: {error}")))?;
-    safe(&format!("the threshold file {name}"), &path)?;
-    yaml::read(&name, &bytes).map_err(|found| CommandError::invalid(&format!("the threshold file {name}"), vec![found]))
 }
 
 fn inputs_error(runbook: &Checked, diagnostics: Vec<Diagnostic>) -> CommandError {

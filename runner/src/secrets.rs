@@ -10,8 +10,8 @@ use sluice_engine::ids::RunId;
 use sluice_engine::inventory::{Inventory, SecretAt, SecretEntry, SecretName};
 use sluice_engine::registry::Registry;
 use sluice_engine::run::Hosts as _;
-use sluice_engine::runbook::Checked;
 use sluice_engine::runbook::checked::InputKind;
+use sluice_engine::runbook::{Checked, SecretUse};
 use sluice_plugin::{ActionName, Attempt, Call, PluginName, Problem, Purpose, Secret};
 
 use crate::error::{CommandError, Result};
@@ -30,10 +30,10 @@ pub(crate) struct Secrets<'a> {
 }
 
 impl Secrets<'_> {
-    /// Fetches those that the runbook names. The inventory has all of them: see `Checked::secret_errors`.
-    pub(crate) async fn fetch(&self) -> Result<()> {
+    /// Fetches those that steps name. The inventory has all of them: see `Checked::secret_errors`.
+    pub(crate) async fn fetch(&self, wanted: &[SecretUse]) -> Result<()> {
         let mut parameters = BTreeMap::new();
-        for (name, entry) in named(self.runbook, &self.inventory.inventory) {
+        for (name, entry) in named(wanted, &self.inventory.inventory) {
             match &entry.at {
                 SecretAt::Env(variable) => self.hosts.keep(name, environment(name, variable)?, &entry.to)?,
                 SecretAt::File(path) => self.hosts.keep(name, self.file(name, path)?, &entry.to)?,
@@ -102,8 +102,8 @@ impl Secrets<'_> {
     }
 }
 
-fn named<'a>(runbook: &Checked, inventory: &'a Inventory) -> BTreeMap<&'a SecretName, &'a SecretEntry> {
-    runbook.secrets().iter().filter_map(|used| inventory.secrets.get_key_value(&used.name)).collect()
+fn named<'a>(wanted: &[SecretUse], inventory: &'a Inventory) -> BTreeMap<&'a SecretName, &'a SecretEntry> {
+    wanted.iter().filter_map(|used| inventory.secrets.get_key_value(&used.name)).collect()
 }
 
 fn environment(name: &SecretName, variable: &str) -> Result<Secret> {

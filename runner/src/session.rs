@@ -111,6 +111,9 @@ impl TerminalSessions {
         let child = child.spawn().map_err(|error| cannot_start(argv, &error))?;
         let mut running = Running::new(child, alone, self.foreground.clone());
         let status = running.child.wait().await;
+        // What ended it may have been told to us as well, as when a terminal is closed: that is heard first, so that the
+        // run does not count as done.
+        tokio::time::sleep(LOOK_EVERY).await;
         running.over = true;
         drop(running);
         drop(terminal);

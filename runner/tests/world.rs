@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -16,7 +16,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("home")).unwrap();
-        std::fs::create_dir(folder.path().join("work")).unwrap();
+        std::fs::create_dir(folder.path().join("desk")).unwrap();
         Self { folder }
     }
 
@@ -30,10 +30,21 @@ impl World {
 
     /// Both streams, line by line, and the exit code.
     pub(crate) fn run(&self, line: &str) -> String {
+        let output = self.output(line);
+        let marked = |mark: &str, bytes: &[u8]| {
+            let text = self.same(&String::from_utf8_lossy(bytes));
+            text.lines().map(|line| format!("{mark}| {line}").trim_end().to_owned() + "\n").collect::<String>()
+        };
+        let exit = output.status.code().map_or_else(|| "signal".to_owned(), |code| code.to_string());
+        format!("{}{}exit {exit}\n", marked("out", &output.stdout), marked("err", &output.stderr))
+    }
+
+    /// What the command line does, as it is.
+    pub(crate) fn output(&self, line: &str) -> Output {
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_sluice"));
         let path = format!("{}:/usr/bin:/bin", binary.parent().unwrap().display());
         // What waits for something that never comes has failed.
-        let output = Command::new("timeout")
+        Command::new("timeout")
             .args(["100", "/bin/sh", "-c", line])
             .current_dir(self.work())
             .env_clear()
@@ -44,17 +55,11 @@ impl World {
             .env("NO_COLOR", "1")
             .env("SHELL", "/bin/sh")
             .output()
-            .unwrap();
-        let marked = |mark: &str, bytes: &[u8]| {
-            let text = self.same(&String::from_utf8_lossy(bytes));
-            text.lines().map(|line| format!("{mark}| {line}").trim_end().to_owned() + "\n").collect::<String>()
-        };
-        let exit = output.status.code().map_or_else(|| "signal".to_owned(), |code| code.to_string());
-        format!("{}{}exit {exit}\n", marked("out", &output.stdout), marked("err", &output.stderr))
+            .unwrap()
     }
 
     fn work(&self) -> PathBuf {
-        self.folder.path().join("work")
+        self.folder.path().join("desk")
     }
 
     fn same(&self, text: &str) -> String {
@@ -78,6 +83,9 @@ static SAME: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\bhead(:?)( +)[0-9a-f]{64}", "head${1}${2}HASH"),
         (r"\bblob [0-9a-f]{64}", "blob HASH"),
         (r#""hash": "[0-9a-f]{64}""#, r#""hash": "HASH""#),
+        // What is bound holds the folder of the test; what `--digest` takes does not.
+        (r"(?m)(^|[^-])\b(digest|plan) [0-9a-f]{64}\b", "${1}${2} DIGEST"),
+        (r"(as|:|is now) [0-9a-f]{12}\b", "$1 BOUND"),
         (r#""pid": \d+"#, r#""pid": PID"#),
         (r#""host": "[^"]*""#, r#""host": "HOST""#),
         (r"process \d+ on [\w.-]+", "process PID on HOST"),

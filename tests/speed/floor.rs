@@ -1,5 +1,5 @@
-//! The least a journal in SQLite can cost: rows of the size of a usual event appended to a write-ahead log, without
-//! fsync, conditions, hashes or names.
+//! The least a journal in SQLite can cost: rows of the size of a usual event appended to a write-ahead log, with or
+//! without a sync of each, without conditions, hashes or names.
 
 use std::path::Path;
 
@@ -25,6 +25,16 @@ impl Floor {
     }
 
     pub(crate) fn append(&self, times: usize) -> Outcome {
+        self.append_at("NORMAL", times)
+    }
+
+    /// Each is on disk before the next.
+    pub(crate) fn append_synced(&self, times: usize) -> Outcome {
+        self.append_at("FULL", times)
+    }
+
+    fn append_at(&self, synchronous: &str, times: usize) -> Outcome {
+        self.connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
         for _ in 0..times {
             self.connection.prepare_cached("INSERT INTO rows (bytes) VALUES (?1)")?.execute(params![&BYTES[..]])?;
         }

@@ -1,14 +1,17 @@
-//! How fast the product is, beside its peers and its floors, all measured in one run on one machine: rows 1, 2 and 5 of
-//! the design's table. `cargo lab bench` builds it, installs the peer it needs, and runs it.
+//! How fast the product is, beside its peers and its floors, all measured in one run on one machine: rows 1 to 5 of the
+//! design's table. `cargo lab bench` builds it, installs the peer it needs, and runs it.
 
+mod acts;
 mod cold;
 mod floor;
 mod http;
 mod meter;
 mod native;
 mod server;
+mod spawn;
 mod steps;
 mod table;
+mod toys;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -60,8 +63,10 @@ struct Bench {
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == meter::VERB) {
-        return meter::main(words);
+    match words.next() {
+        Some(word) if word == meter::VERB => return meter::main(words),
+        Some(word) if word == acts::VERB => return acts::main(words),
+        _ => {}
     }
     match bench(&Args::parse()) {
         Ok(code) => code,
@@ -102,6 +107,14 @@ fn measure(bench: &Bench, wanted: &[u8]) -> Outcome<Vec<Row>> {
     if wants(2) {
         eprintln!("row 2: {} steps and as many gates, {} times", native::STEPS, native::ROUNDS);
         rows.extend(steps::rows(bench)?);
+    }
+    if wants(3) {
+        eprintln!("row 3: acts that may happen once only, and two synced appends");
+        rows.extend(acts::rows(bench)?);
+    }
+    if wants(4) {
+        eprintln!("row 4: a thousand processes");
+        rows.extend(spawn::rows(bench)?);
     }
     if wants(5) {
         eprintln!("row 5: {} runs of each program", bench.runs);

@@ -4,18 +4,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::{Outcome as Ended, Owner, Trigger};
 use sluice_engine::registry::Registry;
-use sluice_engine::run::{Alive, Clock, Ending, Engine, Hosts, Observer, Order, Owners, SessionRequest, Sessions};
+use sluice_engine::run::{
+    Alive, Clock, Confirming, Ending, Engine, Hosts, Locking, Observer, Order, Owners, SessionRequest, Sessions,
+};
 use sluice_engine::runbook::{Checked, load};
 use sluice_engine::source::Source;
 use sluice_host::{Clock as _, HostParts, Redactor, Shared, Sink, SystemClock, Vault};
 use sluice_plugin::{Call, Host, Level, PluginName, Problem, Progress, Timestamp};
 use sluice_store::SqliteStore;
 
-use crate::Outcome;
+use crate::{Outcome, toys};
 
 pub(crate) const STEPS: usize = 10_000;
 pub(crate) const ROUNDS: usize = 5;
@@ -31,8 +34,11 @@ impl Native {
     pub(crate) fn new(folder: &Path) -> Outcome<Self> {
         let mut registry = Registry::default();
         registry.add(PluginName::parse("base")?, || Arc::new(sluice_base::plugin()))?;
+        let toys = Arc::new(toys::plugin()?);
+        registry.add(PluginName::parse("speed")?, move || toys.clone())?;
         let parts = HostParts {
             run: "speed".to_owned(),
+            actor: "ana@laptop".into(),
             grants: std::collections::BTreeMap::new(),
             vault: Arc::new(Vault::new(Arc::new(Redactor::new()))),
             private_base: folder.join("private"),
@@ -48,6 +54,8 @@ impl Native {
             sessions: Arc::new(Nobody),
             observer: Arc::new(Nobody),
             actor: "ana@laptop".to_owned(),
+            locking: Locking::default(),
+            confirming: Confirming::default(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { engine, runtime, begun: 0 })
@@ -77,6 +85,17 @@ impl Native {
             (other, _) => Err(format!("the run ended otherwise: {other:?}").into()),
         }
     }
+}
+
+/// What this process and those it waited for have used so far.
+pub(crate) fn cpu_micros() -> Outcome<f64> {
+    let micros = |time: nix::sys::time::TimeVal| (time.tv_sec() * 1_000_000 + time.tv_usec()) as f64;
+    let mut sum = 0.0;
+    for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
+        let usage = getrusage(who)?;
+        sum += micros(usage.user_time()) + micros(usage.system_time());
+    }
+    Ok(sum)
 }
 
 struct Wall;

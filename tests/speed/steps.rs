@@ -5,12 +5,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Instant;
 
-use nix::sys::resource::{UsageWho, getrusage};
-
 use crate::cold;
 use crate::floor::Floor;
 use crate::meter::{Subject, in_turns, median};
-use crate::native::{Native, ROUNDS, STEPS};
+use crate::native::{Native, ROUNDS, STEPS, cpu_micros};
 use crate::table::{Bar, Named, Row};
 use crate::{Bench, Outcome};
 
@@ -94,10 +92,4 @@ fn timed(work: impl FnOnce() -> Outcome) -> Outcome<Each> {
     work()?;
     let (wall, cpu) = (started.elapsed(), cpu_micros()? - cpu);
     Ok(Each { wall: wall.as_secs_f64() * 1e6 / STEPS as f64, cpu: cpu / STEPS as f64 })
-}
-
-fn cpu_micros() -> Outcome<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    let micros = |time: nix::sys::time::TimeVal| (time.tv_sec() * 1_000_000 + time.tv_usec()) as f64;
-    Ok(micros(usage.user_time()) + micros(usage.system_time()))
 }

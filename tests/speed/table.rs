@@ -27,6 +27,8 @@ pub(crate) struct Named {
 pub(crate) enum Bar {
     /// At most so many times the peer's figure.
     TimesPeer(f64),
+    /// At most so many times the floor.
+    TimesFloor(f64),
     AtMost(f64),
     /// Only shown.
     None,
@@ -41,16 +43,19 @@ impl Row {
     pub(crate) fn met(&self) -> Option<bool> {
         match self.bar {
             Bar::TimesPeer(times) => self.peer.map(|peer| self.ours <= times * peer.value),
+            Bar::TimesFloor(times) => self.floor.map(|floor| self.ours <= times * floor.value),
             Bar::AtMost(most) => Some(self.ours <= most),
             Bar::None => None,
         }
     }
 
     fn bar(&self) -> String {
-        match (self.bar, self.peer) {
-            (Bar::TimesPeer(times), Some(peer)) => format!("<= {times} x {}", peer.name),
-            (Bar::TimesPeer(_), None) | (Bar::None, _) => String::new(),
-            (Bar::AtMost(most), _) => format!("<= {most} {}", self.unit),
+        let times = |times: f64, other: Option<Named>| other.map(|other| format!("<= {times} x {}", other.name));
+        match self.bar {
+            Bar::TimesPeer(most) => times(most, self.peer).unwrap_or_default(),
+            Bar::TimesFloor(most) => times(most, self.floor).unwrap_or_default(),
+            Bar::AtMost(most) => format!("<= {most} {}", self.unit),
+            Bar::None => String::new(),
         }
     }
 
@@ -105,12 +110,14 @@ mod tests {
     #[test]
     fn a_figure_is_judged_by_its_bar() {
         let check = |ours, bar, expect| {
-            let peer = Some(Named { name: "peer", value: 2.0 });
-            let row = Row { number: 1, what: "what", unit: "ms", ours, peer, floor: None, bar };
+            let (peer, floor) = (Some(Named { name: "peer", value: 2.0 }), Some(Named { name: "floor", value: 1.0 }));
+            let row = Row { number: 1, what: "what", unit: "ms", ours, peer, floor, bar };
             assert_eq!(row.met(), expect, "{ours}");
         };
         check(3.0, Bar::TimesPeer(1.5), Some(true));
         check(3.1, Bar::TimesPeer(1.5), Some(false));
+        check(1.3, Bar::TimesFloor(1.3), Some(true));
+        check(1.4, Bar::TimesFloor(1.3), Some(false));
         check(3.0, Bar::AtMost(3.0), Some(true));
         check(3.1, Bar::AtMost(3.0), Some(false));
         check(f64::NAN, Bar::AtMost(3.0), Some(false));

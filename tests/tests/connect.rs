@@ -1,6 +1,7 @@
 //! `sluice run connect` on a real cluster: what it gives to a person or a command, what it says when something is
 //! wrong, and that it leaves nothing behind and no secret anywhere, however it ends.
 
+mod plans;
 mod scan;
 mod terminal;
 mod world;

@@ -61,6 +61,63 @@ fn stopping() -> String {
         .replace("finally:", "  - { id: no, gate: base.toy, with: { verdicts: [fail] } }\nfinally:")
 }
 
+/// What may happen once only: under a lock, in turns, in a runbook that is called, and its answer lost.
+const ACTING: &str = r#"
+runbook: acting
+summary: Lines that are written once.
+lock: lines
+inputs:
+  folder: { type: string }
+steps:
+  - id: first
+    uses: base.toy_append
+    with: { file: "{{ inputs.folder }}/lines", line: first }
+    timeout: 2s
+  - id: turns
+    for_each: [ant, bee]
+    next_by: { uses: base.toy, with: { value: ant }, by: "item == seen.value" }
+    steps:
+      - id: line
+        uses: base.toy_append
+        with: { file: "{{ inputs.folder }}/lines", line: "{{ item }}" }
+        timeout: 2s
+  - { id: below, call: ./below.yaml, with: { folder: "{{ inputs.folder }}" } }
+  - id: lost
+    uses: base.toy_append
+    with:
+      file: "{{ inputs.folder }}/lines"
+      line: lost
+      moment: after
+      script: { outcome: fail, problem: { code: cut, message: the answer was cut off, applied: maybe } }
+    timeout: 2s
+  - { id: no, uses: base.toy, with: { script: { outcome: fail } }, on_error: continue }
+finally:
+  - id: last
+    uses: base.file
+    with: { path: "{{ inputs.folder }}/last", content: "over\n" }
+outputs:
+  below: "{{ steps.below.said }}"
+"#;
+
+const BELOW: &str = r#"
+runbook: below
+summary: A line more.
+lock: lines
+inputs:
+  folder: { type: string }
+steps:
+  - id: line
+    uses: base.toy_append
+    with: { file: "{{ inputs.folder }}/lines", line: below }
+    timeout: 2s
+finally:
+  - id: tidy
+    uses: base.toy_change
+    with: { file: "{{ inputs.folder }}/tidied", line: below }
+outputs:
+  said: "{{ steps.line.changed }}"
+"#;
+
 #[derive(Clone, Copy, Debug)]
 enum When {
     Before,
@@ -209,6 +266,54 @@ fn a_toy_killed_around_every_append_comes_to_the_same_end() {
         done.join().unwrap() + stopped.join().unwrap()
     });
     eprintln!("{points} points of crash, each resumed to the same end");
+    assert!(points > 40, "only {points} points were tried");
+}
+
+/// A line tells the run that wrote it, which is another each time.
+fn without_runs(files: Map<String, Value>) -> Map<String, Value> {
+    let run = regex::Regex::new("# [0-9a-f-]{36} ").unwrap();
+    let one = |(name, text): (String, Value)| (name, json!(run.replace_all(text.as_str().unwrap(), "# ")));
+    files.into_iter().map(one).collect()
+}
+
+#[test]
+fn acts_that_may_happen_once_happen_once_wherever_the_process_is_killed() {
+    let toy = || {
+        let toy = Toy::new(ACTING);
+        toy.sluice.file("below.yaml", BELOW);
+        toy
+    };
+    let whole = toy();
+    let expect = End::of(&whole.sluice.run(&whole.arguments()).expect_code(0).json());
+    let left = without_runs(whole.files());
+    let lines =
+        ["first # first", "bee # turns[bee]/line", "ant # turns[ant]/line", "below # below/line", "lost # lost"];
+    assert_eq!(left["lines"].as_str().unwrap().lines().collect::<Vec<_>>(), lines);
+    let points = AtomicU32::new(0);
+    let point = |when, append| {
+        let toy = toy();
+        let died = dying(&toy.sluice, when, append, &toy.arguments());
+        if died.signal != Some(9) {
+            died.expect_code(0);
+            return false;
+        }
+        points.fetch_add(1, Ordering::Relaxed);
+        let end = taken_up(&toy.sluice).unwrap_or_else(|| End::of(&toy.sluice.run(&toy.arguments()).json()));
+        assert_eq!(end, expect, "{when:?} append {append}");
+        assert_eq!(without_runs(toy.files()), left, "{when:?} append {append}");
+        true
+    };
+    // An act that was open when its process died is looked at twice, some seconds apart: most of the time is waiting.
+    thread::scope(|scope| {
+        for first in 1..=10 {
+            for when in [When::Before, When::After] {
+                let point = &point;
+                scope.spawn(move || (first..).step_by(10).find(|append| !point(when, *append)));
+            }
+        }
+    });
+    let points = points.into_inner();
+    eprintln!("{points} points of crash around acts that may happen once");
     assert!(points > 40, "only {points} points were tried");
 }
 

@@ -19,9 +19,10 @@ fn allowed(package: &str) -> &'static [&'static str] {
         "sluice-plugin" | "sluice-lab" => &[],
         "sluice-engine" | "sluice-host" => &["sluice-plugin"],
         "sluice-store" | "sluice-world" => &["sluice-engine", "sluice-plugin"],
-        "sluice-aws" | "sluice-base" | "sluice-nats" => &["sluice-plugin"],
+        "sluice-aws" | "sluice-axiom" | "sluice-base" | "sluice-nats" => &["sluice-plugin"],
         "sluice" => &[
             "sluice-aws",
+            "sluice-axiom",
             "sluice-base",
             "sluice-engine",
             "sluice-host",
@@ -40,9 +41,10 @@ fn allowed(package: &str) -> &'static [&'static str] {
 fn allowed_in_tests(package: &str) -> &'static [&'static str] {
     match package {
         "sluice-engine" => &["sluice-store"],
-        "sluice-world" => &["sluice-base", "sluice-nats", "sluice-store"],
+        "sluice-world" => &["sluice-axiom", "sluice-base", "sluice-nats", "sluice-store"],
         // The lab knows no package of the product.
-        "sluice-aws" | "sluice-base" | "sluice-nats" => &["sluice-lab"],
+        "sluice-aws" | "sluice-nats" => &["sluice-lab"],
+        "sluice-base" => &["sluice-engine", "sluice-host", "sluice-lab", "sluice-store"],
         "acceptance" => &[
             "sluice-aws",
             "sluice-base",

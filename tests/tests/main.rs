@@ -7,7 +7,14 @@ mod common;
 mod connect;
 mod crash;
 mod doctor;
+#[path = "../crash/driver/mod.rs"]
+mod driver;
+mod evidence;
 mod health;
 mod house;
+mod locks;
 mod readme;
+mod replace;
+mod replace_crash;
 mod secrets;
+mod words;

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One operation a plugin offers, described. The description is data: it is digested, shown, and compared on resume.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActionSpec {
     pub name: ActionName,
@@ -34,7 +35,7 @@ pub struct ActionSpec {
 }
 
 /// What an action can do to the world. The order is the order of danger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Looks. Writes nowhere but in the run's own private files.
@@ -46,7 +47,7 @@ pub enum Effect {
 }
 
 /// What a gate's verdict rests on. A runbook may lower a gate to evidence and never raise it to data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GateClass {
     /// It looked at the thing itself. It refuses.
@@ -56,7 +57,7 @@ pub enum GateClass {
 }
 
 /// Which optional calls an action answers beside `run`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Abilities {
     pub check: bool,
@@ -65,7 +66,7 @@ pub struct Abilities {
 }
 
 /// One right that the caller's identity needs, in the words of the service that grants it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {
     /// `aws`, `nats`, ...
@@ -77,7 +78,7 @@ pub struct Permission {
 }
 
 /// A `with` that works, and what it is an example of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
     pub summary: String,
@@ -87,8 +88,9 @@ pub struct Example {
 }
 
 /// `nats.quorum`: the plugin's name, a dot, the operation. This is what a journal keeps.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct ActionName(String);
 
 /// The part of an action's name before the dot.

@@ -16,6 +16,11 @@ use crate::secret::Secret;
 pub trait Host: Send + Sync {
     fn now(&self) -> Timestamp;
 
+    /// Who acts, `ana@laptop`; empty where nobody said.
+    fn actor(&self) -> &str {
+        ""
+    }
+
     /// Counts time in which the machine was suspended.
     async fn sleep(&self, time: Duration);
 

@@ -24,6 +24,9 @@ pub struct Cluster {
     pub streams: Vec<String>,
     pub services: BTreeMap<String, Service>,
     pub creds: Creds,
+    /// Null only where an older Sluice wrote the inputs.
+    #[serde(default)]
+    pub logs: Option<Logs>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +93,55 @@ pub struct CredsAt {
     pub jwt: String,
     /// Parameter that holds the NKey seed.
     pub seed: String,
+}
+
+/// Where the nodes' log lines are, and how those of one node are told from the others'.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Logs {
+    pub cloudwatch: CloudWatchLogs,
+    pub axiom: AxiomLogs,
+}
+
+/// The lines of a node's start, for the time before its other logs flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloudWatchLogs {
+    /// The log group.
+    pub group: String,
+    /// By the node's name: how the names of its log streams begin.
+    pub stream_prefixes: BTreeMap<String, String>,
+    pub bootstrap: Bootstrap,
+}
+
+/// The line of a node's start that says how it went. Having the line is not enough: what it says must be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bootstrap {
+    /// Text of the line, in this writing.
+    #[serde(rename = "match")]
+    pub phrase: String,
+    /// Whole words, in any writing; each says that it went well.
+    pub ok: Vec<String>,
+    /// Whole words, in any writing; each says that it did not, whatever else the line says.
+    pub failed: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AxiomLogs {
+    /// Where queries go, without a path.
+    pub url: String,
+    pub dataset: String,
+    /// The field that says which node an event is of.
+    pub node_field: String,
+    /// By the node's name: what stands in `node_field`.
+    #[serde(rename = "match")]
+    pub node_values: BTreeMap<String, String>,
+    /// The field that says which instance an event is of.
+    pub instance_field: String,
+    /// The field with the time of the event.
+    pub time_field: String,
 }
 
 impl Node {

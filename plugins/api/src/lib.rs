@@ -24,6 +24,6 @@ pub use duration::{format_duration, parse_duration};
 pub use host::{Host, Level, ONLY_IN_A_RUN, PRIVATE_MARK, Progress, Timestamp};
 pub use http::{Header, HttpBody, HttpRequest, HttpResponse, Method};
 pub use outcome::{Judgement, Outcome, Preview, Reconciled, Verdict};
-pub use plugin::{Action, NativePlugin, Plugin, PluginSpec, Power};
+pub use plugin::{Action, Listed, NativePlugin, Plugin, PluginSpec, Power};
 pub use problem::{Applied, Problem};
 pub use secret::{SECRET_KEY, Secret, SecretRef};

@@ -1,5 +1,7 @@
 //! The two traits: [`Plugin`] is what the engine calls, [`Action`] is what a native author writes, one file each.
 
+use std::sync::OnceLock;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +16,21 @@ use crate::problem::Problem;
 /// A set of actions under one name, wherever it lives. A runbook cannot tell homes apart.
 #[async_trait]
 pub trait Plugin: Send + Sync {
-    /// Cheap, and the same answer every time.
+    /// The same answer every time. Describes every action; who wants one of them asks for that.
     fn describe(&self) -> &PluginSpec;
+
+    fn name(&self) -> &PluginName {
+        &self.describe().name
+    }
+
+    fn powers(&self) -> &[Power] {
+        &self.describe().powers
+    }
+
+    /// One action described, as [`Plugin::describe`] does.
+    fn action(&self, operation: &str) -> Option<&ActionSpec> {
+        self.describe().actions.iter().find(|spec| spec.name.operation() == operation)
+    }
 
     /// Looks at the structure of `with` beyond its schema. Reaches nothing.
     fn check(&self, action: &str, with: &Value) -> Vec<Problem>;
@@ -97,32 +112,69 @@ pub trait Action: Send + Sync {
     }
 }
 
+/// An action under the name of its operation, which its description gives too.
+pub type Listed = (&'static str, Box<dyn Action>);
+
 /// The home of plugins compiled into the runner: a plain list of actions.
+///
+/// Schemas are made from types, which takes longer than a step: an action is described when it is asked for.
 pub struct NativePlugin {
-    spec: PluginSpec,
-    actions: Vec<Box<dyn Action>>,
+    /// Without actions.
+    about: PluginSpec,
+    actions: Vec<Native>,
+    whole: OnceLock<PluginSpec>,
+}
+
+struct Native {
+    operation: &'static str,
+    action: Box<dyn Action>,
+    spec: OnceLock<ActionSpec>,
 }
 
 impl NativePlugin {
-    /// `spec.actions` is filled from the list.
-    pub fn new(mut spec: PluginSpec, actions: Vec<Box<dyn Action>>) -> Self {
-        spec.actions = actions.iter().map(|action| action.spec()).collect();
-        Self { spec, actions }
+    /// `about.actions` is filled from the list, when somebody asks for it.
+    pub fn new(about: PluginSpec, actions: Vec<Listed>) -> Self {
+        let actions =
+            actions.into_iter().map(|(operation, action)| Native { operation, action, spec: OnceLock::new() });
+        Self { about, actions: actions.collect(), whole: OnceLock::new() }
+    }
+
+    fn native(&self, operation: &str) -> Option<&Native> {
+        self.actions.iter().find(|native| native.operation == operation)
     }
 
     fn find(&self, operation: &str) -> Result<&dyn Action, Problem> {
-        let position = self.spec.actions.iter().position(|spec| spec.name.operation() == operation);
-        let action = position.and_then(|at| self.actions.get(at));
-        action.map(|action| &**action).ok_or_else(|| {
-            Problem::not_applied("no_such_action", format!("plugin {} has no action `{operation}`", self.spec.name))
+        self.native(operation).map(|native| &*native.action).ok_or_else(|| {
+            Problem::not_applied("no_such_action", format!("plugin {} has no action `{operation}`", self.about.name))
         })
+    }
+}
+
+impl Native {
+    fn spec(&self) -> &ActionSpec {
+        self.spec.get_or_init(|| self.action.spec())
     }
 }
 
 #[async_trait]
 impl Plugin for NativePlugin {
     fn describe(&self) -> &PluginSpec {
-        &self.spec
+        self.whole.get_or_init(|| {
+            let actions = self.actions.iter().map(|native| native.spec().clone()).collect();
+            PluginSpec { actions, ..self.about.clone() }
+        })
+    }
+
+    fn name(&self) -> &PluginName {
+        &self.about.name
+    }
+
+    fn powers(&self) -> &[Power] {
+        &self.about.powers
+    }
+
+    fn action(&self, operation: &str) -> Option<&ActionSpec> {
+        self.native(operation).map(Native::spec)
     }
 
     fn check(&self, action: &str, with: &Value) -> Vec<Problem> {

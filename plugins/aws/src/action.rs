@@ -5,11 +5,18 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sluice_plugin::inventory::Aws;
 use sluice_plugin::schema;
-use sluice_plugin::{Abilities, ActionName, ActionSpec, BadName, Call, Effect, Example, Outcome, Permission, Problem};
+use sluice_plugin::{
+    Abilities, ActionName, ActionSpec, BadName, Call, Effect, Example, GateClass, Outcome, Permission, Problem, Verdict,
+};
 
-/// What differs between the descriptions of two reading actions.
+/// The service of rights that an act needs. Where the inventory has an `act_role`, they are the role's and not the
+/// caller's; otherwise they are the caller's like all others.
+pub(crate) const OF_THE_ACT: &str = "aws_act";
+
+/// What differs between the descriptions of two actions.
 pub(crate) struct About {
     pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
@@ -37,6 +44,25 @@ pub(crate) fn read_spec<I: JsonSchema, O: JsonSchema>(about: About) -> ActionSpe
     }
 }
 
+/// The description of a gate: it reads, and says what it thinks of it.
+pub(crate) fn gate_spec<I: JsonSchema, O: JsonSchema>(class: GateClass, about: About) -> ActionSpec {
+    ActionSpec { gate: Some(class), ..read_spec::<I, O>(about) }
+}
+
+/// The description of an act that ends something. `act`: the right of the act itself, beside those to look.
+pub(crate) fn destroy_spec<I: JsonSchema, O: JsonSchema>(about: About, act: (&str, &str)) -> ActionSpec {
+    let spec = read_spec::<I, O>(about);
+    let mut permissions = spec.permissions;
+    permissions.push(Permission { service: OF_THE_ACT.to_owned(), ..permission(act.0, act.1) });
+    ActionSpec {
+        effect: Effect::Destroy,
+        idempotent: false,
+        abilities: Abilities { check: false, preview: true, reconcile: true },
+        permissions,
+        ..spec
+    }
+}
+
 fn permission(right: &str, on: &str) -> Permission {
     Permission { service: "aws".to_owned(), right: right.to_owned(), on: on.to_owned() }
 }
@@ -52,9 +78,16 @@ pub(crate) fn input<I: DeserializeOwned>(call: &Call) -> Result<I, Problem> {
 }
 
 pub(crate) fn output(output: impl Serialize) -> Result<Outcome, Problem> {
-    serde_json::to_value(output)
-        .map(Outcome::plain)
-        .map_err(|error| Problem::not_applied("internal", format!("the output cannot be written as JSON: {error}")))
+    value(output).map(Outcome::plain)
+}
+
+pub(crate) fn judged(output: impl Serialize, (verdict, why): (Verdict, impl Into<String>)) -> Result<Outcome, Problem> {
+    Ok(Outcome::judged(value(output)?, verdict, why))
+}
+
+pub(crate) fn value(value: impl Serialize) -> Result<Value, Problem> {
+    let unwritable = |error| Problem::not_applied("internal", format!("the output cannot be written as JSON: {error}"));
+    serde_json::to_value(value).map_err(unwritable)
 }
 
 /// The `aws` of a cluster or node, at `pointer` in the input.

@@ -1,11 +1,21 @@
 //! The actions, one file each.
 
+mod activities;
+mod bootstrap_line;
 mod caller_identity;
+mod cluster_idle;
 mod groups;
+mod new_instance;
 mod node_instance;
 mod parameters;
+mod terminate_instance;
 
+pub(crate) use activities::Activities;
+pub(crate) use bootstrap_line::BootstrapLine;
 pub(crate) use caller_identity::CallerIdentity;
+pub(crate) use cluster_idle::ClusterIdle;
 pub(crate) use groups::Groups;
+pub(crate) use new_instance::NewInstance;
 pub(crate) use node_instance::NodeInstance;
 pub(crate) use parameters::Parameters;
+pub(crate) use terminate_instance::TerminateInstance;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use sluice_plugin::inventory::Aws;
 use sluice_plugin::{Problem, Purpose};
@@ -17,7 +19,7 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::connect::{Connection, Retries, Surroundings};
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
-use crate::problem::{Asked, problem};
+use crate::problem::{Asked, act_problem, problem};
 
 /// All client sets of one plugin.
 #[derive(Default)]
@@ -30,14 +32,17 @@ pub(crate) struct Clients {
 pub(crate) struct ClientSet {
     pub(crate) autoscaling: Service<aws_sdk_autoscaling::Client>,
     pub(crate) ec2: Service<aws_sdk_ec2::Client>,
+    pub(crate) logs: Service<aws_sdk_cloudwatchlogs::Client>,
     pub(crate) ssm: Service<aws_sdk_ssm::Client>,
-    sts: Service<aws_sdk_sts::Client>,
+    pub(crate) sts: Service<aws_sdk_sts::Client>,
+    config: SdkConfig,
     connection: Connection,
     identity: OnceCell<Identity>,
     stale: AtomicBool,
 }
 
 /// A client and where its requests go.
+#[derive(Clone)]
 pub(crate) struct Service<C> {
     pub(crate) client: C,
     endpoint: Endpoint,
@@ -93,15 +98,16 @@ impl Clients {
 
 impl ClientSet {
     fn new(config: &SdkConfig, connection: Connection) -> Self {
-        let [autoscaling, ec2, ssm, sts] = std::array::from_fn(|_| Endpoint::default());
+        let [ec2, logs, ssm, sts] = std::array::from_fn(|_| Endpoint::default());
         Self {
-            autoscaling: Service::new(autoscaling, |endpoint| {
-                let config = aws_sdk_autoscaling::config::Builder::from(config).interceptor(endpoint).build();
-                aws_sdk_autoscaling::Client::from_conf(config)
-            }),
+            autoscaling: autoscaling(config),
             ec2: Service::new(ec2, |endpoint| {
                 let config = aws_sdk_ec2::config::Builder::from(config).interceptor(endpoint).build();
                 aws_sdk_ec2::Client::from_conf(config)
+            }),
+            logs: Service::new(logs, |endpoint| {
+                let config = aws_sdk_cloudwatchlogs::config::Builder::from(config).interceptor(endpoint).build();
+                aws_sdk_cloudwatchlogs::Client::from_conf(config)
             }),
             ssm: Service::new(ssm, |endpoint| {
                 let config = aws_sdk_ssm::config::Builder::from(config).interceptor(endpoint).build();
@@ -111,6 +117,7 @@ impl ClientSet {
                 let config = aws_sdk_sts::config::Builder::from(config).interceptor(endpoint).build();
                 aws_sdk_sts::Client::from_conf(config)
             }),
+            config: config.clone(),
             connection,
             identity: OnceCell::new(),
             stale: AtomicBool::new(false),
@@ -129,19 +136,45 @@ impl ClientSet {
         }
     }
 
+    /// A client of its own for Auto Scaling, as whoever these credentials are of. It keeps the set's way with retries.
+    pub(crate) fn autoscaling_as(&self, credentials: Credentials) -> Service<aws_sdk_autoscaling::Client> {
+        let provider = SharedCredentialsProvider::new(credentials);
+        autoscaling(&self.config.to_builder().credentials_provider(provider).build())
+    }
+
     /// What to tell about a failed request to `service`. Remembers when the credentials are to blame.
     pub(crate) fn problem<C, E>(&self, service: &Service<C>, operation: &str, on: &str, error: &SdkError<E>) -> Problem
     where
         E: Error + ProvideErrorMetadata + 'static,
     {
-        let asked = Asked {
+        self.remember(problem(&Failure::of(error), self.asked(service, operation, on)))
+    }
+
+    /// The same of a request that may have changed something.
+    pub(crate) fn act_problem<C, E>(
+        &self,
+        service: &Service<C>,
+        operation: &str,
+        on: &str,
+        error: &SdkError<E>,
+    ) -> Problem
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        self.remember(act_problem(&Failure::of(error), self.asked(service, operation, on)))
+    }
+
+    fn asked<'a, C>(&'a self, service: &'a Service<C>, operation: &'a str, on: &'a str) -> Asked<'a> {
+        Asked {
             operation,
             on,
             region: &self.connection.region,
             profile: self.connection.profile.as_deref(),
             endpoint: service.endpoint.origin(),
-        };
-        let problem = problem(&Failure::of(error), asked);
+        }
+    }
+
+    fn remember(&self, problem: Problem) -> Problem {
         if problem.code == "credentials" {
             self.stale.store(true, Ordering::Relaxed);
         }
@@ -176,6 +209,13 @@ impl ClientSet {
         let details = serde_json::json!({ "expected": expected, "account": identity.account, "arn": identity.arn });
         Err(Problem::not_applied("wrong_account", message).with_details(details))
     }
+}
+
+fn autoscaling(config: &SdkConfig) -> Service<aws_sdk_autoscaling::Client> {
+    Service::new(Endpoint::default(), |endpoint| {
+        let config = aws_sdk_autoscaling::config::Builder::from(config).interceptor(endpoint).build();
+        aws_sdk_autoscaling::Client::from_conf(config)
+    })
 }
 
 impl<C> Service<C> {

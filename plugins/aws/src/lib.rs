@@ -6,18 +6,25 @@
 
 mod action;
 mod actions;
+mod by_hand;
 mod clients;
 mod connect;
+mod ec2;
 mod endpoint;
 mod failure;
 mod group;
+pub mod locks;
+mod moving;
 mod problem;
+mod role;
 #[cfg(test)]
 mod standin;
+#[cfg(test)]
+mod standin_cloud;
 
 use std::sync::Arc;
 
-use sluice_plugin::{Action, NativePlugin, PluginName, PluginSpec, Power};
+use sluice_plugin::{Listed, NativePlugin, PluginName, PluginSpec, Power};
 
 use crate::action::constant;
 use crate::clients::Clients;
@@ -28,12 +35,17 @@ pub fn plugin() -> NativePlugin {
 }
 
 /// A new action is one file in `actions/` and one line here.
-fn actions(clients: &Arc<Clients>) -> Vec<Box<dyn Action>> {
+fn actions(clients: &Arc<Clients>) -> Vec<Listed> {
     vec![
-        Box::new(actions::CallerIdentity(clients.clone())),
-        Box::new(actions::Parameters(clients.clone())),
-        Box::new(actions::NodeInstance(clients.clone())),
-        Box::new(actions::Groups(clients.clone())),
+        ("caller_identity", Box::new(actions::CallerIdentity(clients.clone()))),
+        ("parameters", Box::new(actions::Parameters(clients.clone()))),
+        ("node_instance", Box::new(actions::NodeInstance(clients.clone()))),
+        ("groups", Box::new(actions::Groups(clients.clone()))),
+        ("activities", Box::new(actions::Activities(clients.clone()))),
+        ("cluster_idle", Box::new(actions::ClusterIdle(clients.clone()))),
+        ("new_instance", Box::new(actions::NewInstance(clients.clone()))),
+        ("bootstrap_line", Box::new(actions::BootstrapLine(clients.clone()))),
+        ("terminate_instance", Box::new(actions::TerminateInstance(clients.clone()))),
     ]
 }
 
@@ -41,7 +53,7 @@ fn spec() -> PluginSpec {
     PluginSpec {
         name: constant(PluginName::parse("aws")),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        summary: "Accounts, parameters, instances and Auto Scaling groups".to_owned(),
+        summary: "Accounts, parameters, instances, Auto Scaling groups and their logs".to_owned(),
         powers: vec![
             power(Power::NETWORK, "calls the AWS services of the region and account that the inventory names"),
             power("files", "reads the AWS configuration, credentials and SSO token files of the user"),
@@ -93,19 +105,29 @@ mod tests {
         assert_eq!(kept, spec, "set SLUICE_BLESS=1 and look at what changes");
     }
 
+    /// By name: the effect, whether it is a gate and of which class, and what else it answers.
     #[test]
-    fn every_action_here_only_reads_and_says_which_rights_it_needs() {
+    fn what_each_action_may_do_and_which_rights_it_needs() {
+        use sluice_plugin::GateClass::{Data, Evidence};
         let plugin = plugin();
-        let mut names: Vec<_> = plugin.describe().actions.iter().map(|action| action.name.operation()).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["caller_identity", "groups", "node_instance", "parameters"]);
-        for action in &plugin.describe().actions {
-            assert_eq!((action.effect, action.idempotent, action.gate), (Effect::Read, true, None), "{}", action.name);
+        let described = |operation: &str, effect, gate, abilities| {
+            let action = plugin.action(operation).unwrap();
+            let repeatable = effect == Effect::Read;
+            let is = (action.effect, action.idempotent, action.gate, action.abilities);
+            assert_eq!(is, (effect, repeatable, gate, abilities), "{operation}");
             assert!(action.permissions.iter().any(|permission| permission.right == "sts:GetCallerIdentity"));
-            assert_eq!(
-                action.abilities,
-                Abilities { check: action.name.operation() == "parameters", ..Abilities::default() }
-            );
+            let acts = action.permissions.iter().filter(|permission| permission.service == action::OF_THE_ACT);
+            assert_eq!(acts.count(), usize::from(!repeatable), "{operation}");
+        };
+        let (none, acts) = (Abilities::default(), Abilities { check: false, preview: true, reconcile: true });
+        for operation in ["caller_identity", "groups", "node_instance", "activities"] {
+            described(operation, Effect::Read, None, none);
         }
+        described("parameters", Effect::Read, None, Abilities { check: true, ..none });
+        described("cluster_idle", Effect::Read, Some(Data), none);
+        described("new_instance", Effect::Read, Some(Data), none);
+        described("bootstrap_line", Effect::Read, Some(Evidence), none);
+        described("terminate_instance", Effect::Destroy, None, acts);
+        assert_eq!(plugin.describe().actions.len(), 9);
     }
 }

@@ -1,7 +1,7 @@
 //! What a person is told when a request failed: what happened, where, and the line to type next.
 //!
 //! The codes are stable: `credentials`, `unreachable`, `denied`, `throttled`, `not_found`, `clock`, `unsupported`,
-//! `server_error`, `bad_answer`, `refused`. AWS's own codes are an open set and stand in the details.
+//! `server_error`, `bad_answer`, `refused`, and for an act whose outcome is open `no_proof`. AWS's own codes are an open set and stand in the details.
 
 use serde_json::json;
 use sluice_plugin::Problem;
@@ -49,6 +49,33 @@ pub(crate) fn problem(failure: &Failure, asked: Asked<'_>) -> Problem {
         }
     };
     problem.with_details(details(failure, asked))
+}
+
+/// For a call that acts: only AWS's own no, or a request that never left, proves that nothing was done.
+pub(crate) fn act_problem(failure: &Failure, asked: Asked<'_>) -> Problem {
+    let said = match failure {
+        Failure::Credentials { .. } | Failure::Local { .. } => return problem(failure, asked),
+        Failure::Answer { status, code: Some(code), .. } if is_a_no(*status, code) => return problem(failure, asked),
+        Failure::Unreachable { cause } => format!("{} gave no answer: {cause}", place(asked)),
+        Failure::Page { status, title } => {
+            format!("{} answered with HTTP {status} and a web page {title}", place(asked)).trim_end().to_owned()
+        }
+        Failure::Answer { status, code, message } => {
+            let code = code.as_deref().unwrap_or("no code");
+            format!("{} answered with HTTP {status} ({code}: {message})", place(asked))
+        }
+    };
+    let Asked { operation, on, region, .. } = asked;
+    let message = format!(
+        "whether {operation} on {on} in {region} was done is not known: {said}; it was sent once, and before anybody \
+         sends it again somebody has to look"
+    );
+    Problem::maybe_applied("no_proof", message).with_details(details(failure, asked))
+}
+
+/// A time-out that AWS reports is an answer, and no proof.
+fn is_a_no(status: u16, code: &str) -> bool {
+    (400..500).contains(&status) && status != 408 && !code.contains("Timeout")
 }
 
 fn no_credentials(cause: Option<&str>, asked: Asked<'_>) -> Problem {
@@ -241,6 +268,34 @@ mod tests {
     fn said(status: u16, code: &str, message: &str) -> Failure {
         let code = Some(code.to_owned()).filter(|code| !code.is_empty());
         Failure::Answer { status, code, message: message.to_owned() }
+    }
+
+    #[test]
+    fn only_a_no_of_aws_proves_that_an_act_was_not_done() {
+        use sluice_plugin::Applied::{Maybe, No};
+        let check = |failure: Failure, applied, part: &str| {
+            let problem = act_problem(&failure, ASKED);
+            assert_eq!(problem.applied, applied, "{failure:?}: {problem}");
+            assert!(problem.message.contains(part), "`{part}` is not in: {problem}");
+            assert!(applied == No || !problem.retryable && problem.code == "no_proof", "{problem:?}");
+        };
+        let cause = || "timed out".to_owned();
+        check(Failure::Credentials { cause: None }, No, "aws sso login");
+        check(Failure::Local { cause: cause() }, No, "could not be made");
+        for code in ["ValidationError", "AccessDenied", "ScalingActivityInProgress", "ResourceContention"] {
+            check(said(400, code, "no"), No, code.strip_prefix("AccessDenied").unwrap_or(code));
+        }
+        check(said(400, "Throttling", "slow"), No, "throttles");
+        check(said(403, "ExpiredToken", "expired"), No, "ExpiredToken");
+        check(Failure::Unreachable { cause: cause() }, Maybe, "timed out");
+        check(Failure::Page { status: 403, title: "Proxy".into() }, Maybe, "HTTP 403 and a web page Proxy");
+        check(said(500, "InternalFailure", "oops"), Maybe, "InternalFailure");
+        check(said(503, "ServiceUnavailable", ""), Maybe, "HTTP 503");
+        check(said(503, "Throttling", ""), Maybe, "HTTP 503");
+        check(said(400, "RequestTimeout", ""), Maybe, "RequestTimeout");
+        check(said(408, "Slow", ""), Maybe, "HTTP 408");
+        check(said(200, "", "no root element"), Maybe, "no root element");
+        check(said(400, "", "no root element"), Maybe, "no root element");
     }
 
     #[test]

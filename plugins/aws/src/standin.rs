@@ -168,7 +168,7 @@ impl StandIn {
 
     /// For an answer that never comes.
     pub(crate) fn impatient(mut self) -> Self {
-        let brief = Duration::from_millis(150);
+        let brief = Duration::from_millis(600);
         self.patience = Patience { connect: brief, attempt: brief, whole: brief * 4 };
         self
     }
@@ -284,12 +284,23 @@ async fn answer(stream: &mut BufReader<TcpStream>, answer: Answer) -> Option<()>
 #[derive(Default)]
 pub(crate) struct FakeHost {
     pub(crate) sealed: Mutex<BTreeMap<String, String>>,
+    actor: &'static str,
+}
+
+impl FakeHost {
+    pub(crate) fn by(actor: &'static str) -> Self {
+        Self { actor, ..Self::default() }
+    }
 }
 
 #[async_trait]
 impl Host for FakeHost {
     fn now(&self) -> Timestamp {
         Timestamp(0)
+    }
+
+    fn actor(&self) -> &str {
+        self.actor
     }
 
     async fn sleep(&self, _: Duration) {}

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sluice_plugin::{Action, ActionSpec, Call, Effect, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Effect, Host, Outcome, Problem};
 
 use crate::describe::{example, input_of, output, spec};
 
@@ -28,5 +28,10 @@ impl Action for Echo {
 
     async fn run(&self, _host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         output(&input_of::<Echoed>(call)?).map(Outcome::plain)
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        call.with.get("value").map(|value| ByHand::run("echo", [text(value)], "the value")).into_iter().collect()
     }
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sluice_plugin::by_hand::{ByHand, Word};
 use sluice_plugin::{Abilities, Action, ActionSpec, Call, Effect, Host, Outcome, Preview, Problem, Reconciled};
 
 use crate::describe::{example, input, input_of, output, spec};
@@ -88,6 +89,18 @@ impl Action for WriteFile {
             Ok(Preview::Ready { binding, facts: json!({ "bytes": input.content.len(), "bytes_now": there }) })
         })
         .await
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(input) = input_of::<Input>(call) else { return Vec::new() };
+        let file = || Word::from(input.path.as_str());
+        let look_for = format!("sha256 {}", digest(input.content.as_bytes()));
+        let content = vec![input.content.as_str().into()];
+        let write = ByHand::run("tee", ["--".into(), file()], "the content").with_input(content);
+        let mode =
+            input.mode.iter().map(|mode| ByHand::run("chmod", [mode.as_str().into(), "--".into(), file()], "nothing"));
+        let look = ByHand::run("sha256sum", ["--".into(), file()], &look_for);
+        std::iter::once(write).chain(mode).chain([look]).collect()
     }
 
     async fn reconcile(&self, _host: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {

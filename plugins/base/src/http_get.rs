@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sluice_plugin::{
-    Action, ActionSpec, Call, Effect, GateClass, Header, Host, HttpRequest, HttpResponse, Outcome, Problem, SecretRef,
-    Verdict, duration, parse_duration,
+    Action, ActionSpec, ByHand, Call, Effect, GateClass, Host, HttpRequest, Outcome, Problem, Verdict, duration,
 };
 
 use crate::describe::{example, input, input_of, output, spec};
+use crate::http::{self, body, headers, no_scheme, secret_headers, timeout};
 
 pub(crate) struct HttpGet;
 
@@ -61,10 +61,6 @@ fn one_mebibyte() -> usize {
     1 << 20
 }
 
-fn secret_headers(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "object", "additionalProperties": { "type": "string", "x-secret": true } })
-}
-
 #[async_trait]
 impl Action for HttpGet {
     fn spec(&self) -> ActionSpec {
@@ -89,11 +85,8 @@ impl Action for HttpGet {
 
     fn check(&self, with: &Value) -> Vec<Problem> {
         let Ok(input) = input::<Input>(with) else { return Vec::new() };
-        let mut problems: Vec<Problem> = timeout(&input).err().into_iter().collect();
-        // Text with an expression in it has no scheme yet.
-        if !input.url.starts_with("http://") && !input.url.starts_with("https://") && !input.url.starts_with("{{") {
-            problems.push(Problem::bad_input("/url", "a URL begins with http:// or https://"));
-        }
+        let mut problems: Vec<Problem> = timeout(&input.timeout).err().into_iter().collect();
+        problems.extend(no_scheme(&input.url, "/url"));
         problems
     }
 
@@ -113,45 +106,28 @@ impl Action for HttpGet {
         let verdict = if wanted { Verdict::Pass } else { Verdict::Fail };
         Ok(Outcome::judged(output, verdict, format!("the answer's status is {status}")))
     }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(input) = input_of::<Input>(call) else { return Vec::new() };
+        let Ok(time) = timeout(&input.timeout) else { return Vec::new() };
+        let (headers, secret) = http::by_hand(&input.headers, &input.secret_headers, input.bearer.as_ref());
+        // curl would carry the secrets of a header along to whatever it is sent on to.
+        let start = if secret.is_empty() { "-sSgL" } else { "-sSg" };
+        let mut words = vec![start.to_owned(), "--max-time".to_owned(), time.as_secs_f64().to_string()];
+        words.extend(headers);
+        words.extend(["--write-out", "\\n%{http_code}\\n", "--", &input.url].map(str::to_owned));
+        let wanted: Vec<String> = input.expect_status.iter().map(ToString::to_string).collect();
+        let wanted = if wanted.is_empty() { "from 200 to 299".to_owned() } else { wanted.join(" or ") };
+        vec![ByHand::run("curl", words, &format!("at the end the status: {wanted}")).with_input(secret)]
+    }
 }
 
 fn request(host: &dyn Host, input: &Input) -> Result<HttpRequest, Problem> {
     let mut request = HttpRequest::get(&input.url);
-    request.timeout = timeout(input)?;
+    request.timeout = timeout(&input.timeout)?;
     request.max_body = input.max_bytes;
-    request.headers = input.headers.iter().map(|(name, value)| Header::plain(name, value)).collect();
-    for (name, leaf) in &input.secret_headers {
-        request.headers.push(secret_header(host, name, "", leaf)?);
-    }
-    if let Some(leaf) = &input.bearer {
-        request.headers.push(secret_header(host, "authorization", "Bearer ", leaf)?);
-    }
+    request.headers = headers(host, &input.headers, &input.secret_headers, input.bearer.as_ref())?;
     Ok(request)
-}
-
-/// A reference is filled in by the host; a plain text is given to it first.
-fn secret_header(host: &dyn Host, name: &str, prefix: &str, leaf: &Value) -> Result<Header, Problem> {
-    match SecretRef::from_json(leaf) {
-        Some(reference) => Ok(Header::secret(name, prefix, reference)),
-        // From here on the host treats it like any other secret: not without TLS, and not behind a redirect elsewhere.
-        None => {
-            let sealed = host.seal(&format!("/{name}"), host.reveal(leaf)?);
-            let reference = SecretRef::from_json(&sealed).ok_or_else(|| {
-                Problem::not_applied("internal", format!("the host gave no reference for header `{name}`"))
-            })?;
-            Ok(Header::secret(name, prefix, reference))
-        }
-    }
-}
-
-fn timeout(input: &Input) -> Result<std::time::Duration, Problem> {
-    parse_duration(&input.timeout).map_err(|why| Problem::bad_input("/timeout", why))
-}
-
-fn body(response: &HttpResponse) -> Value {
-    let is_json = response.headers.iter().any(|(name, value)| name == "content-type" && value.contains("json"));
-    let parsed = if is_json { serde_json::from_slice(&response.body).ok() } else { None };
-    parsed.unwrap_or_else(|| String::from_utf8_lossy(&response.body).into())
 }
 
 fn blamed(problem: Problem, pointer: &str) -> Problem {

@@ -6,7 +6,9 @@ mod describe;
 mod echo;
 mod file;
 mod files;
+mod http;
 mod http_get;
+mod http_send;
 mod read_file;
 mod toy;
 mod wait;
@@ -28,19 +30,22 @@ pub fn plugin() -> NativePlugin {
     NativePlugin::new(
         spec,
         vec![
-            Box::new(echo::Echo),
-            Box::new(file::WriteFile),
-            Box::new(http_get::HttpGet),
-            Box::new(read_file::ReadFile),
-            Box::new(toy::read::Toy),
-            Box::new(toy::change::ToyChange::PUT),
-            Box::new(toy::change::ToyChange::APPEND),
-            Box::new(toy::change::ToyChange::REMOVE),
-            Box::new(wait::Wait),
+            ("echo", Box::new(echo::Echo)),
+            ("file", Box::new(file::WriteFile)),
+            ("http_get", Box::new(http_get::HttpGet)),
+            ("http_send", Box::new(http_send::HttpSend)),
+            ("read_file", Box::new(read_file::ReadFile)),
+            ("toy", Box::new(toy::read::Toy)),
+            ("toy_change", Box::new(toy::change::ToyChange::PUT)),
+            ("toy_append", Box::new(toy::change::ToyChange::APPEND)),
+            ("toy_destroy", Box::new(toy::change::ToyChange::REMOVE)),
+            ("wait", Box::new(wait::Wait)),
         ],
     )
 }
 
+#[cfg(test)]
+mod by_hand_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

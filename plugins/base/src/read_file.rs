@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sluice_plugin::{Action, ActionSpec, Call, Effect, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Effect, Host, Outcome, Problem};
 
 use crate::describe::{example, input_of, output, spec};
 use crate::file::digest;
@@ -59,5 +59,10 @@ impl Action for ReadFile {
         let content = String::from_utf8(content)
             .map_err(|_| Problem::bad_input("/path", format!("{path} is not text in UTF-8")))?;
         output(&Output { bytes: content.len(), path, content, sha256 }).map(Outcome::plain)
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let read = |input: Input| ByHand::run("cat", ["--".to_owned(), input.path], "what the file says");
+        input_of(call).map(read).into_iter().collect()
     }
 }

@@ -49,7 +49,7 @@ fn at(dir: &tempfile::TempDir, name: &str) -> String {
 fn every_description_holds() {
     let plugin = plugin();
     let spec = plugin.describe();
-    assert_eq!(spec.actions.len(), 9);
+    assert_eq!(spec.actions.len(), 10);
     for action in &spec.actions {
         let name = action.name.as_str();
         assert_eq!(action.name.plugin(), spec.name.as_str());
@@ -63,6 +63,31 @@ fn every_description_holds() {
         }
         assert!(!valid(&action.input, &json!({ "unknown": 1 })), "{name} takes unknown fields");
     }
+}
+
+/// A crash may have it done again.
+#[tokio::test]
+async fn every_repeatable_change_done_twice_leaves_what_it_left_once() {
+    let plugin = plugin();
+    let repeatable = plugin.describe().actions.iter().filter(|spec| spec.idempotent && spec.effect != Effect::Read);
+    let mut tried = Vec::new();
+    for spec in repeatable {
+        let dir = tempfile::tempdir().unwrap();
+        let operation = spec.name.operation();
+        let with = match operation {
+            "file" => json!({ "path": at(&dir, "it"), "content": "over\n" }),
+            "toy_change" => json!({ "file": at(&dir, "it"), "line": "hello" }),
+            other => panic!("base.{other} may be repeated, and nobody tries it"),
+        };
+        let first = run(operation, with.clone()).await.unwrap().output;
+        let left = std::fs::read_to_string(dir.path().join("it")).unwrap();
+        let second = run(operation, with).await.unwrap().output;
+        assert_eq!((&first["changed"], &second["changed"]), (&json!(true), &json!(false)), "{operation}");
+        assert_eq!(std::fs::read_to_string(dir.path().join("it")).unwrap(), left, "{operation}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{operation}");
+        tried.push(operation);
+    }
+    assert_eq!(tried, ["file", "toy_change"]);
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sluice_plugin::{
-    Action, ActionSpec, Call, Effect, Host, Outcome, Problem, Progress, duration, format_duration, parse_duration,
+    Action, ActionSpec, ByHand, Call, Effect, Host, Outcome, Problem, Progress, duration, format_duration,
+    parse_duration,
 };
 
 use crate::describe::{example, input, input_of, output, spec};
@@ -35,7 +36,8 @@ const TICK: Duration = Duration::from_secs(1);
 #[async_trait]
 impl Action for Wait {
     fn spec(&self) -> ActionSpec {
-        let mut spec = spec::<Input, Output>("wait", "Wait a while", Effect::Read);
+        let mut spec =
+            spec::<Input, Output>("wait", "Wait a while; cut short and resumed, it begins anew", Effect::Read);
         spec.idempotent = true;
         spec.abilities.check = true;
         spec.examples = vec![example("ten seconds", json!({ "for": "10s" }), json!({ "waited_ms": 10_003 }))];
@@ -51,6 +53,12 @@ impl Action for Wait {
         let start = host.now();
         sleep(host, total).await;
         answer(host.now().since(start)).map(Outcome::plain)
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let total = input_of(call).and_then(|input| time(&input));
+        let wait = |total: Duration| ByHand::run("sleep", [total.as_secs_f64().to_string()], "nothing: it waits");
+        total.map(wait).into_iter().collect()
     }
 
     fn foresee(&self, call: &Call) -> Option<Value> {

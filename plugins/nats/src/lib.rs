@@ -4,13 +4,19 @@
 //! It knows no runbook, no store and no other plugin; everything it is told comes in `with`.
 
 mod actions;
+mod by_hand;
+mod data;
 mod health;
 mod link;
+mod look;
 mod monitor;
 mod names;
 mod overview;
+mod quorum;
+mod reasons;
 mod report;
 mod span;
+mod step_down;
 
 pub use actions::{plugin, plugin_over};
 pub use link::wire::{Line, NoLine, NoReply, Opened, Target, Wire};

@@ -26,6 +26,21 @@ impl StreamName {
     }
 }
 
+/// The name of a consumer, fit to be one token of a subject.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ConsumerName(String);
+
+impl ConsumerName {
+    /// None where it is no token; servers do not give such names out.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        is_token(text).then(|| Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for StreamName {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)

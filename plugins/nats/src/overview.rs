@@ -124,7 +124,7 @@ async fn from_system(host: &dyn Host, cluster: &Cluster, link: &Link) -> Result<
 }
 
 /// One answer per node, by the name the server gives itself.
-fn answers(cluster: &Cluster, mut by_name: BTreeMap<String, Jsz>) -> Vec<NodeRead> {
+pub(crate) fn answers(cluster: &Cluster, mut by_name: BTreeMap<String, Jsz>) -> Vec<NodeRead> {
     let silent = Unreached::new(Kind::Timeout, "it did not answer the system service");
     let read = |name: &str| {
         let Some(jsz) = by_name.remove(name) else { return NodeRead::never(&silent) };
@@ -149,7 +149,7 @@ async fn from_api(host: &dyn Host, cluster: &Cluster, link: &Link) -> Result<Vec
 }
 
 /// Puts what leaders said through the API in the place of what their endpoints say.
-fn overlay(cluster: &Cluster, reads: &mut [NodeRead], account: &Account) {
+pub(crate) fn overlay(cluster: &Cluster, reads: &mut [NodeRead], account: &Account) {
     for (node, read) in cluster.nodes.iter().zip(reads) {
         let leads = |group: Option<&Group>| group.is_some_and(|group| group.leader == node.name);
         for stream in &account.stream_detail {

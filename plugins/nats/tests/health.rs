@@ -76,11 +76,17 @@ async fn until(plan: &Plan, what: &str, wanted: impl Fn(&Health) -> bool) -> Hea
     }
 }
 
-/// About 2,000 messages a second for as long as it runs.
-async fn traffic(lab: &Lab) -> JoinHandle<()> {
+/// About 2,000 messages a second for as long as it runs; the first one is in the stream when this returns.
+pub(crate) async fn traffic(lab: &Lab) -> JoinHandle<()> {
     let creds = lab.creds("facebox").await.unwrap();
     let options = async_nats::ConnectOptions::with_credentials(&creds).unwrap();
     let client = options.connect(lab.plan().client(1).to_string()).await.unwrap();
+    let context = async_nats::jetstream::new(client.clone());
+    let acknowledged = || async { context.publish("facebox.load", "first".into()).await.ok()?.await.ok() };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while acknowledged().await.is_none() {
+        assert!(Instant::now() < deadline, "no message was acknowledged within a minute");
+    }
     tokio::spawn(async move {
         let mut every = tokio::time::interval(Duration::from_millis(10));
         loop {

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use sluice_plugin::{
-    Attempt, Call, Host, HttpRequest, HttpResponse, Level, Outcome, Plugin, Problem, Progress, Purpose, Secret,
-    Timestamp,
+    Attempt, Call, Host, HttpRequest, HttpResponse, Level, Outcome, Plugin, Preview, Problem, Progress, Purpose,
+    Secret, Timestamp,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -56,7 +56,7 @@ impl Host for TestHost {
 }
 
 /// HTTP/1.0, so that the answer ends with the connection and is not chunked.
-async fn get(url: &str) -> std::io::Result<HttpResponse> {
+pub(crate) async fn get(url: &str) -> std::io::Result<HttpResponse> {
     let (authority, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(authority).await?;
     stream.write_all(format!("GET /{path} HTTP/1.0\r\nHost: {authority}\r\n\r\n").as_bytes()).await?;
@@ -69,7 +69,14 @@ async fn get(url: &str) -> std::io::Result<HttpResponse> {
 }
 
 pub(crate) async fn run(action: &str, with: Value) -> Result<Outcome, Problem> {
-    let call =
-        Call { run: "r".into(), step: "s".into(), attempt: Attempt(1), purpose: Purpose::Read, deadline: None, with };
-    sluice_nats::plugin().run(action, &TestHost, &call).await
+    let purpose = if action == "step_down" { Purpose::Act } else { Purpose::Read };
+    sluice_nats::plugin().run(action, &TestHost, &call(purpose, with)).await
+}
+
+pub(crate) async fn preview(action: &str, with: Value) -> Result<Preview, Problem> {
+    sluice_nats::plugin().preview(action, &TestHost, &call(Purpose::Preview, with)).await
+}
+
+fn call(purpose: Purpose, with: Value) -> Call {
+    Call { run: "r".into(), step: "s".into(), attempt: Attempt(1), purpose, deadline: None, with }
 }

@@ -5,4 +5,6 @@ mod health;
 #[cfg(test)]
 mod host;
 #[cfg(test)]
+mod replace;
+#[cfg(test)]
 mod with_creds;

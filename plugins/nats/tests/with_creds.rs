@@ -25,7 +25,7 @@ async fn list(lab: &Lab, user: &str) -> Value {
     output
 }
 
-async fn up(options: Options) -> Lab {
+pub(crate) async fn up(options: Options) -> Lab {
     let lab = Lab::up(options).await.unwrap();
     lab.wait_healthy(Duration::from_secs(60)).await.unwrap();
     lab

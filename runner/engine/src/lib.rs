@@ -3,6 +3,7 @@
 //! No I/O but through the traits in [`journal::store`], [`run`] and `sluice-plugin`. No concrete plugin, no terminal, no
 //! clock and no environment is known here.
 
+pub mod confirm;
 pub mod diagnostic;
 pub mod digest;
 pub mod evidence;

@@ -1,9 +1,9 @@
 //! Actions by name. The engine knows plugins only through this; the runner fills it in one place.
 //!
-//! A plugin is made when the first of its actions is named: a runbook pays for nothing it does not use.
+//! A plugin is made when the first of its actions is named, an action described when it is: a runbook pays for nothing it does not use.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -28,7 +28,8 @@ struct Entry {
 
 struct Loaded {
     plugin: Arc<dyn Plugin>,
-    actions: BTreeMap<String, Arc<Action>>,
+    /// Those that were named so far.
+    actions: Mutex<HashMap<String, Arc<Action>>>,
 }
 
 /// An action, ready to be called.
@@ -57,9 +58,13 @@ impl Registry {
         Ok(())
     }
 
-    pub fn action(&self, name: &ActionName) -> Option<&Arc<Action>> {
+    pub fn action(&self, name: &ActionName) -> Option<Arc<Action>> {
+        self.loaded(name)?.action(name.operation())
+    }
+
+    fn loaded(&self, name: &ActionName) -> Option<&Loaded> {
         let plugin = PluginName::parse(name.plugin()).ok()?;
-        self.plugins.get(&plugin)?.loaded().actions.get(name.operation())
+        Some(self.plugins.get(&plugin)?.loaded())
     }
 
     /// Every plugin, made now if it was not before.
@@ -71,7 +76,7 @@ impl Registry {
 /// What the checker asks.
 impl Actions for Registry {
     fn spec(&self, name: &ActionName) -> Option<&ActionSpec> {
-        self.action(name).map(|action| &action.spec)
+        self.loaded(name)?.plugin.action(name.operation())
     }
 
     fn names(&self) -> Vec<ActionName> {
@@ -85,16 +90,19 @@ impl Actions for Registry {
 
 impl Entry {
     fn loaded(&self) -> &Loaded {
-        self.made.get_or_init(|| {
-            let plugin = (self.make)();
-            let actions = plugin
-                .describe()
-                .actions
-                .iter()
-                .map(|spec| (spec.name.operation().to_owned(), Arc::new(Action::new(spec.clone(), plugin.clone()))))
-                .collect();
-            Loaded { plugin, actions }
-        })
+        self.made.get_or_init(|| Loaded { plugin: (self.make)(), actions: Mutex::default() })
+    }
+}
+
+impl Loaded {
+    fn action(&self, operation: &str) -> Option<Arc<Action>> {
+        let mut actions = self.actions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(action) = actions.get(operation) {
+            return Some(action.clone());
+        }
+        let action = Arc::new(Action::new(self.plugin.action(operation)?.clone(), self.plugin.clone()));
+        actions.insert(operation.to_owned(), action.clone());
+        Some(action)
     }
 }
 

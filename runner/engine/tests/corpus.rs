@@ -11,14 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sluice_engine::evidence::{Exporter, File, export, verify};
 use sluice_engine::ids::RunId;
-use sluice_engine::journal::{CancelHow, Durability, Outcome, Snapshot, Store, Trigger, Version};
+use sluice_engine::journal::{
+    CancelHow, Durability, Event, Holder, Key, Outcome, Ruling, Snapshot, Store, Trigger, Version,
+};
 use sluice_engine::machine::State;
-use sluice_engine::run::{Engine, OpenError, Order, Signal};
+use sluice_engine::run::{Engine, OpenError, Order, Reply, Signal};
 use sluice_engine::runbook::checked::Checked;
-use sluice_engine::runbook::load;
+use sluice_engine::runbook::{self, Library, NoBook, load_book};
 use sluice_engine::source::Source;
 use sluice_plugin::Timestamp;
 use sluice_store::MemoryStore;
@@ -27,21 +29,40 @@ use crate::run::stores::{Dying, When};
 use crate::run::world::World;
 use crate::run::{ends, run_id};
 
-use books::{BOOKS, Book, Left};
+use books::{BOOKS, Book, CALLED, Left};
 use old::Calls;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 
-fn checked(text: &str) -> Result<Checked, String> {
-    let source = Source::new("corpus.yaml", text);
-    let loaded = load(&source, &old::registry(&Calls::default()));
+fn checked(book: &runbook::Book, library: &dyn Library) -> Result<Checked, String> {
+    let loaded = load_book(book, &old::registry(&Calls::default()), library);
     loaded.map(|loaded| loaded.runbook).map_err(|errors| format!("{errors:?}"))
 }
 
 fn recheck(snapshot: &Snapshot) -> Result<Checked, String> {
-    checked(&snapshot.runbook)
+    checked(&snapshot.book(), snapshot)
+}
+
+/// What can be called while the corpus is written.
+struct Called;
+
+impl Library for Called {
+    fn book(&self, name: &str, _: &runbook::Book) -> Result<runbook::Book, NoBook> {
+        let found = CALLED.iter().find(|(known, _)| *known == name);
+        let (name, text) = found.ok_or_else(|| NoBook::Missing { why: format!("no book `{name}`"), help: None })?;
+        Ok(book(name, text))
+    }
+
+    fn thresholds(&self, _: &runbook::Book, input: &str, _: Option<&str>) -> Result<Value, NoBook> {
+        Err(NoBook::Missing { why: format!("no thresholds for `{input}`"), help: None })
+    }
+}
+
+fn book(name: &str, text: &str) -> runbook::Book {
+    let text = format!("runbook: {name}\nsummary: A run of the corpus.{text}");
+    runbook::Book { id: name.into(), origin: "corpus".into(), source: Source::new("corpus.yaml", text) }
 }
 
 /// Processes over one store, with the toys of old.
@@ -79,6 +100,57 @@ impl Machine {
         }
     }
 
+    /// The lock of a run that was left open is in no exported run: it is taken again as the journal says.
+    async fn give_its_lock(&self, file: &File) {
+        let (mut lock, mut last) = (None, None);
+        for envelope in file.envelopes().unwrap() {
+            match envelope.event {
+                Event::Claimed { epoch, owner } => last = Some((epoch, owner)),
+                Event::Locked { name, generation, .. } => lock = last.clone().map(|by| (name, generation, by)),
+                Event::Unlocked { .. } | Event::LockLost { .. } => lock = None,
+                _ => {}
+            }
+        }
+        let Some((name, generation, (epoch, owner))) = lock else { return };
+        let holder = Holder {
+            run: file.header.run.clone(),
+            epoch,
+            runbook: "locks".into(),
+            person: "p1@here".into(),
+            owner,
+            since: Timestamp(0),
+            lease_until: Timestamp(0),
+            effect: true,
+            acted: None,
+            repairs: None,
+        };
+        for next in 1..=generation {
+            let seen = self.store().look(&name).await.unwrap();
+            assert_eq!(self.store().take(&name, seen.as_ref(), &holder).await.unwrap(), Some(next));
+        }
+    }
+
+    /// Where the run waits for a person, one says yes, lets the gate pass, or says that the act was done.
+    async fn settle(&self, engine: &Engine, run: &RunId) {
+        let state = engine.load(run, &recheck).await.unwrap().state;
+        if !state.parked {
+            return;
+        }
+        if let Some((_, ask)) = state.unanswered().next() {
+            say_yes(engine, run, &ask.typed).await;
+            assert!(self.resume(engine, run).await);
+            return Box::pin(self.settle(engine, run)).await;
+        }
+        let gate = Key("e".into());
+        if engine.override_gate(run, &gate, None, "seen with my own eyes", &recheck).await.is_ok() {
+            assert!(self.resume(engine, run).await);
+            return Box::pin(self.settle(engine, run)).await;
+        }
+        let ruling = Ruling::Done { output: json!({ "value": "said" }) };
+        engine.settle(run, &Key("act".into()), ruling, "it was seen", &recheck).await.unwrap();
+        assert!(self.resume(engine, run).await);
+    }
+
     async fn file(&self, run: &RunId) -> File {
         let by = Exporter {
             program: format!("sluice {}", env!("CARGO_PKG_VERSION")),
@@ -89,17 +161,22 @@ impl Machine {
     }
 }
 
+async fn say_yes(engine: &Engine, run: &RunId, typed: &str) {
+    let reply = Reply { yes: true, typed: typed.to_owned(), because: None };
+    engine.answer(run, None, reply, &recheck).await.unwrap();
+}
+
 /// Runs the book until it is left.
 async fn written(book: &Book, left: Left) -> File {
     let machine = Machine::new();
     let engine = match left {
         Left::Ended | Left::Interrupted(_) => machine.process(1),
+        Left::Answered | Left::AnsweredAndKilled(_) | Left::Overridden => machine.process(1),
         Left::Killed(appends) | Left::KilledTwice(appends, _) | Left::CancelAsked(appends) => machine.dying(1, appends),
     };
-    let text = format!("runbook: {}\nsummary: A run of the corpus.{}", book.name, book.text);
     let order = Order {
         run: run_id(),
-        runbook: Arc::new(checked(&text).unwrap()),
+        runbook: Arc::new(checked(&self::book(book.name, book.text), &Called).unwrap()),
         origin: "corpus".into(),
         inputs: json!({}),
         trigger: Trigger::Cli,
@@ -113,12 +190,22 @@ async fn written(book: &Book, left: Left) -> File {
         }
     };
     let (began, ()) = tokio::join!(engine.start(order, &mut signals), interrupts);
-    assert_eq!(began.is_ok(), matches!(left, Left::Ended | Left::Interrupted(_)), "{}: {left:?}", book.name);
+    let killed = matches!(left, Left::Killed(_) | Left::KilledTwice(..) | Left::CancelAsked(_));
+    assert_eq!(began.is_err(), killed, "{}: {left:?}", book.name);
     match left {
         Left::Ended | Left::Killed(_) | Left::Interrupted(_) => {}
         Left::KilledTwice(_, appends) => assert!(!machine.resume(&machine.dying(2, appends), &run).await),
         Left::CancelAsked(_) => {
             machine.process(2).ask_cancel(&run, CancelHow::Now, "enough", &recheck).await.unwrap();
+        }
+        Left::Answered => say_yes(&machine.process(2), &run, "node-2").await,
+        Left::AnsweredAndKilled(appends) => {
+            say_yes(&machine.process(2), &run, "node-2").await;
+            assert!(!machine.resume(&machine.dying(3, appends), &run).await);
+        }
+        Left::Overridden => {
+            let gate = Key("e".into());
+            machine.process(2).override_gate(&run, &gate, None, "seen with my own eyes", &recheck).await.unwrap();
         }
     }
     machine.file(&run).await
@@ -132,17 +219,20 @@ async fn brought_to_its_end(name: &str, file: &File) -> String {
     for blob in &file.blobs {
         assert_eq!(machine.store().put_blob(&blob.bytes).await.unwrap(), blob.hash);
     }
+    machine.give_its_lock(file).await;
     let engine = machine.process(9);
     let replayed = engine.replay(file, &recheck).unwrap();
     assert_eq!((replayed.difference, replayed.changed), (None, Vec::new()), "{name}");
     let state = engine.load(run, &recheck).await.unwrap().state;
     if is_open(&state) {
         assert!(machine.resume(&engine, run).await, "{name}");
+        machine.settle(&engine, run).await;
         let replayed = engine.replay(&machine.file(run).await, &recheck).unwrap();
         assert_eq!(replayed.difference, None, "{name}");
     }
     let loaded = engine.load(run, &recheck).await.unwrap();
     assert!(!is_open(&loaded.state), "{name}");
+    assert!(machine.store().held().await.unwrap().is_empty(), "{name}: its lock is given back");
     let outputs = serde_json::Value::Object(sluice_engine::machine::fill::outputs(&loaded.runbook, &loaded.state));
     let outcome = loaded.state.ended.as_ref().map_or("open", |(outcome, _)| outcome.name());
     let mut calls = machine.calls.lock().unwrap().clone();

@@ -29,7 +29,7 @@ clusters:
     creds: { system: { jwt: /sys/jwt, seed: "/sys/{{ cluster }}" } }
     soak: 90s
     locks: local
-    logs: { axiom: { dataset: d, match: server, bootstrap: { ok: up, failed: down } } }
+    logs: { axiom: { dataset: d, node_field: server, match: "n{{ n }}" }, cloudwatch: { stream_prefix: "{{ n }}-", bootstrap: { ok: [up], failed: [down] } } }
     units: [nats]
 policy: [ { when: { tier: production }, confirm: { people: 2, requester: false, groups: [sre], answer_within: 15m }, override: { groups: [oncall] } } ]
 people: { ana: { os: ana, slack: "T1/U1", oidc: "ana@example.com", groups: [sre] } }
@@ -37,7 +37,7 @@ plugins:
   axiom: { grants: { http: [{ origin: "https://api.axiom.co:443", read: ["POST /v1/datasets/_apl"] }], secrets: [axiom_token] } }
   acme: { component: acme.wasm, sha256: "00000000000000000000000000000000000000000000000000000000000000AA" }
 secrets: { axiom_token: { env: AXIOM_TOKEN, to: ["https://api.axiom.co"] }, other: { ssm: /a/b }, third: { file: ~/.token } }
-axiom: { url: "https://api.axiom.co" }
+axiom: { url: "https://api.eu.axiom.co" }
 terraform: { address: "https://app.terraform.io", organization: acme, workspace: backend-staging }
 slack: {}
 schedules: {}
@@ -70,6 +70,12 @@ fn three_lines_are_enough() {
     assert_eq!(cluster.services["facebox"].ssm_path, "/nats-cluster/nats-staging/services/facebox");
     assert_eq!(cluster.services.len(), 2);
     assert_eq!(cluster.aws, None);
+    let logs = cluster.logs.as_ref().unwrap();
+    assert_eq!(logs.cloudwatch.stream_prefixes["nats-staging-node-3"], "nats-staging-node-3-bootstrap-");
+    assert_eq!(logs.cloudwatch.bootstrap.phrase, "Axiom ingest check");
+    assert_eq!((logs.axiom.dataset.as_str(), logs.axiom.time_field.as_str()), ("nats-logs", "_time"));
+    assert_eq!(logs.axiom.node_values["nats-staging-node-3"], "nats-staging-node-3");
+    assert_eq!(logs.axiom.url, "https://api.axiom.co");
     assert_eq!(inventory.entry("nats-staging").unwrap().soak, Duration::from_secs(120));
     assert_eq!(inventory.entry("nats-staging").unwrap().locks, LocksAt::Store);
     assert!(inventory.cluster("nats-prod").is_none());
@@ -81,6 +87,8 @@ fn what_is_written_replaces_the_defaults() {
     let entry = inventory.entry("nats-prod").unwrap();
     let cluster = &entry.cluster;
     assert_eq!(cluster.nodes[0].name, "nats-prod-1");
+    assert_eq!(Some(&cluster.logs.as_ref().unwrap().axiom.url), inventory.axiom.url.as_ref());
+    assert_eq!(inventory.axiom.url.as_deref(), Some("https://api.eu.axiom.co"));
     assert_eq!(cluster.nodes[0].host, "nats-prod-node-1.nats-prod.internal");
     assert_eq!((cluster.nodes[1].host.as_str(), cluster.nodes[1].ports.client), ("10.0.0.2", 5222));
     assert_eq!((cluster.nodes[0].ports.client, cluster.nodes[0].ports.monitor), (4333, 8222));
@@ -90,7 +98,15 @@ fn what_is_written_replaces_the_defaults() {
     assert_eq!(entry.ecs["billing"], "billing-api");
     assert_eq!(cluster.creds.system.as_ref().unwrap().seed, "/sys/nats-prod");
     assert_eq!(cluster.creds.admin.jwt, "/clusters/nats-prod/admin/nats_admin_jwt");
-    assert_eq!(entry.logs.axiom.bootstrap_failed.as_deref(), Some("down"));
+    let logs = cluster.logs.as_ref().unwrap();
+    assert_eq!((logs.axiom.dataset.as_str(), logs.axiom.node_field.as_str()), ("d", "server"));
+    assert_eq!(logs.axiom.node_values["nats-prod-2"], "n2");
+    assert_eq!(logs.cloudwatch.stream_prefixes["nats-prod-1"], "1-");
+    assert_eq!(logs.cloudwatch.group, "/aws/ec2/nats-cluster/nats-prod/diagnostic");
+    assert_eq!(
+        (&logs.cloudwatch.bootstrap.ok, &logs.cloudwatch.bootstrap.failed),
+        (&vec!["up".into()], &vec!["down".into()])
+    );
     assert_eq!((entry.locks, entry.units.len()), (LocksAt::Local, 1));
 }
 
@@ -118,7 +134,7 @@ fn assumptions_name_the_defaults_in_use() {
     let count =
         |inventory: &Inventory, basis: Basis| inventory.assumptions().filter(|(_, one)| one.basis == basis).count();
     let (three, full) = (good(THREE_LINES), good(FULL));
-    assert_eq!(count(&three, Basis::Guess), 4);
+    assert_eq!(count(&three, Basis::Guess), 6);
     assert_eq!(count(&full, Basis::Guess), 1);
     assert!(count(&three, Basis::Documented) > count(&full, Basis::Documented));
     let (cluster, group) = three.assumptions().find(|(_, one)| one.key == "group").unwrap();

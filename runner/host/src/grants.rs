@@ -138,7 +138,8 @@ fn denied(what: String, aim: &str, line: &str) -> Problem {
 }
 
 pub(crate) fn denied_for_good(message: String) -> Problem {
-    Problem::not_applied("denied", message)
+    // Whoever waits for it to mend itself waits in vain: what is granted is read once.
+    Problem::not_applied("denied", message).with_details(serde_json::json!({ "grant": null }))
 }
 
 impl HttpGrant {

@@ -13,7 +13,7 @@ use sluice_plugin::{
 };
 
 use crate::clock::Clock;
-use crate::grants::Grants;
+use crate::grants::{Grants, denied_for_good};
 use crate::http::{Clients, Exchange};
 use crate::private::{PrivateError, PrivateFolder};
 use crate::redact::Redactor;
@@ -33,6 +33,8 @@ pub trait Sink: Send + Sync {
 pub struct HostParts {
     /// The run's id; names its private folder.
     pub run: String,
+    /// Who acts, `ana@laptop`.
+    pub actor: String,
     /// What each plugin was granted; one that is not here was granted nothing.
     pub grants: BTreeMap<PluginName, Grants>,
     pub vault: Arc<Vault>,
@@ -50,6 +52,7 @@ pub struct Shared {
 
 struct Inner {
     run: String,
+    actor: String,
     grants: BTreeMap<PluginName, Arc<Grants>>,
     nothing: Arc<Grants>,
     vault: Arc<Vault>,
@@ -95,6 +98,7 @@ impl Shared {
     fn with(parts: HostParts, private: Private) -> Self {
         let inner = Inner {
             run: parts.run,
+            actor: parts.actor,
             grants: parts.grants.into_iter().map(|(plugin, grants)| (plugin, Arc::new(grants))).collect(),
             nothing: Arc::default(),
             vault: parts.vault,
@@ -172,7 +176,7 @@ impl CallHost {
         }
         let message =
             format!("plugin {} may not use {}: it does not stand in this step's `with`", self.plugin, reference.0);
-        Err(Problem::not_applied("denied", message))
+        Err(denied_for_good(message))
     }
 
     fn sealed(&self) -> MutexGuard<'_, Vec<SecretRef>> {
@@ -209,6 +213,10 @@ impl CallHost {
 impl Host for CallHost {
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    fn actor(&self) -> &str {
+        &self.shared.actor
     }
 
     async fn sleep(&self, time: Duration) {

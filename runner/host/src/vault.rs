@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sluice_plugin::{Problem, Secret, SecretRef};
 
-use crate::grants::Origin;
+use crate::grants::{Origin, denied_for_good};
 use crate::redact::Redactor;
 
 pub struct Vault {
@@ -65,7 +65,7 @@ impl Vault {
                      and nobody else sees it",
                     reference.0
                 );
-                Err(Problem::not_applied("denied", message))
+                Err(denied_for_good(message))
             }
         }
     }
@@ -80,7 +80,7 @@ impl Vault {
                 let origins: Vec<String> = origins.iter().map(Origin::to_string).collect();
                 let only = origins.join(", ");
                 let message = format!("the secret {} may not be sent to {origin}, only to {only}", reference.0);
-                Err(Problem::not_applied("denied", message))
+                Err(denied_for_good(message))
             }
         }
     }

@@ -148,7 +148,7 @@ pub(super) async fn ask(engine: &Engine, action: &str, with: Value) -> Result<Va
     let name = ActionName::parse(action).map_err(|error| failed(error.to_string()))?;
     let action = engine.registry.action(&name).ok_or_else(|| failed(format!("this Sluice has no action `{name}`")))?;
     let call = call(with);
-    let host = engine.hosts.host(&action.plugin.describe().name, &call);
+    let host = engine.hosts.host(action.plugin.name(), &call);
     let answer = action.plugin.run(name.operation(), &*host, &call).await;
     answer.map(|outcome| outcome.output).map_err(|problem| failed(problem.message))
 }

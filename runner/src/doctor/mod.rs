@@ -6,6 +6,7 @@
 mod cluster;
 mod rights;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sluice_engine::ids::RunId;
 use sluice_engine::inventory::Entry;
@@ -18,8 +19,9 @@ use crate::trust::{self, Trust};
 use crate::{inventory, paths};
 
 /// One thing that was tried.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Tried {
+    /// `nats-staging-node-1 clock`.
     pub(crate) what: String,
     pub(crate) well: bool,
     pub(crate) seen: String,

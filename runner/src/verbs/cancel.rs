@@ -3,14 +3,12 @@
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::{CancelHow, Outcome};
 use sluice_engine::machine::State;
-use sluice_engine::run::{Alive, Owners as _};
-use sluice_engine::runbook::Checked;
+use sluice_engine::run::{Alive, Loaded, OpenError};
 
 use crate::context::Context;
 use crate::error::{Exit, Result};
 use crate::known::recheck;
 use crate::launch::Launch;
-use crate::owners::Processes;
 use crate::prepare::may_resume;
 use crate::report::{RunStatus, status};
 use crate::verbs::which;
@@ -43,6 +41,10 @@ pub(crate) struct Args {
     #[arg(long)]
     abandon: bool,
 
+    /// Its process ran on another machine, and you know that it is gone: end the run from here
+    #[arg(long)]
+    owner_is_gone: bool,
+
     /// Why, for the journal
     #[arg(long, value_name = "WHY", default_value = "no reason given", hide_default_value = true)]
     because: String,
@@ -57,23 +59,35 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let store = context.store()?;
     context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
-        let launch = Launch::new(context, store, &run, None, Vec::new())?;
+        let mut launch = Launch::new(context, store, &run, None, Vec::new())?;
+        launch.engine.locking.owner_is_gone = args.owner_is_gone;
         let recheck = recheck(&launch.engine.registry);
-        let loaded = launch.engine.load(&run, &recheck).await?;
+        let loaded = match launch.engine.load(&run, &recheck).await {
+            // Nothing of it is called, so it need not be understood.
+            Err(OpenError::Runbook { .. }) if how == CancelHow::Abandon => {
+                launch.engine.abandon(&run, &args.because).await?;
+                context.note(&format!("run {run} is abandoned; its runbook could not be read"));
+                return Ok(Exit::DONE);
+            }
+            loaded => loaded?,
+        };
         let over = |state: &State| state.ended.as_ref().is_some_and(|(outcome, _)| *outcome != Outcome::Interrupted);
-        let runs_here = |state: &State| how != CancelHow::Abandon && is_running(state).is_none() && !over(state);
+        let ends_here = |state: &State, alive| {
+            how != CancelHow::Abandon && !is_running(state, alive, args.owner_is_gone) && !over(state)
+        };
         // Before anything is journaled: what could not be tidied up is not asked for either.
-        if runs_here(&loaded.state) {
-            may_tidy(context, &loaded.runbook, &run)?;
+        if ends_here(&loaded.state, launch.engine.alive(&run, &loaded.state).await?) {
+            may_tidy(context, &loaded, &run)?;
         }
         let state = launch.engine.ask_cancel(&run, how, &args.because, &recheck).await?;
-        if let Some(alive) = is_running(&state) {
+        let alive = launch.engine.alive(&run, &state).await?;
+        if is_running(&state, alive, args.owner_is_gone) {
             asked(context, &run, alive);
             return Ok(Exit::DONE);
         }
         // Its process may have died in between.
-        if runs_here(&state) {
-            may_tidy(context, &loaded.runbook, &run)?;
+        if ends_here(&state, alive) {
+            may_tidy(context, &loaded, &run)?;
         }
         // Nobody is there who could do it, so it is done here.
         let exit = launch.resume(run).await?;
@@ -82,15 +96,15 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     })?
 }
 
-/// What is known of the process that has the run, as long as it may still live.
-fn is_running(state: &State) -> Option<Alive> {
-    let alive = state.owner.as_ref().map_or(Alive::No, |owner| Processes::new().is_alive(owner));
-    (status(state, alive) == RunStatus::Running).then_some(alive)
+/// As far as can be told; a person may know better.
+fn is_running(state: &State, alive: Alive, owner_is_gone: bool) -> bool {
+    let gone = alive == Alive::CannotTell && owner_is_gone;
+    status(state, alive) == RunStatus::Running && !gone
 }
 
 /// `finally` has the inventory's secrets and grants, so it needs its trust as every other step.
-fn may_tidy(context: &Context, runbook: &Checked, run: &RunId) -> Result<()> {
-    may_resume(context, runbook).map_err(|error| {
+fn may_tidy(context: &Context, loaded: &Loaded, run: &RunId) -> Result<()> {
+    may_resume(context, &loaded.runbook, loaded.state.inputs()).map_err(|error| {
         error.hint(format!("or end it as it stands, without `finally`: sluice cancel {run} --abandon --because '...'"))
     })
 }

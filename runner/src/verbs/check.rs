@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sluice_engine::diagnostic::{Code, Diagnostic, render, visible};
 use sluice_engine::inventory::{Basis, Inventory};
-use sluice_engine::runbook::load;
+use sluice_engine::runbook::{Checked, load_book};
 
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Kind, Result};
 use crate::find;
 use crate::inventory;
+use crate::library::{Files, book};
 use crate::screen::Tone;
 use crate::views;
 use crate::views::table::Table;
@@ -42,30 +44,38 @@ pub(crate) struct Args {
 }
 
 /// What `--json` prints.
-#[derive(Serialize)]
-struct Document {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Document {
+    /// False with at least one error; warnings leave it true.
     valid: bool,
     findings: Vec<Finding>,
+    /// With `--assumptions`.
     #[serde(skip_serializing_if = "Option::is_none")]
     assumptions: Option<Vec<Assumed>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Finding {
+    /// Durable; `sluice explain CODE` tells more.
     code: &'static str,
+    /// `error` or `warning`.
     severity: &'static str,
     message: String,
     file: Option<String>,
+    /// Counts from 1, as the column does.
     line: Option<usize>,
     column: Option<usize>,
     help: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Assumed {
     cluster: String,
+    /// The key of the cluster that is not written.
     key: &'static str,
+    /// What is taken instead.
     value: String,
+    /// `documented` or `guess`.
     basis: &'static str,
     why: &'static str,
 }
@@ -87,7 +97,15 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         match find::runbook(wanted, place.as_deref().and_then(Path::parent)) {
             Ok(found) => {
                 checked.push(found.source.name().to_owned());
-                findings.extend(load(&found.source, &*known).map_or_else(|found| found, |loaded| loaded.warnings));
+                let files = Files::to_look_at(place.as_deref().and_then(Path::parent));
+                let found = load_book(&book(&found), &*known, &files).map(|loaded| {
+                    checked.extend(calls(&loaded.runbook, "", 1));
+                    loaded.warnings
+                });
+                // What several call is told once.
+                let found = found.unwrap_or_else(|found| found);
+                let new: Vec<Diagnostic> = found.into_iter().filter(|one| !findings.contains(one)).collect();
+                findings.extend(new);
             }
             Err(error) if error.kind == Kind::Invalid => findings.extend(error.diagnostics),
             Err(error) => findings.push(not_found(&error)),
@@ -101,6 +119,17 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         return Ok(if valid { Exit::DONE } else { Exit(CommandError::new(Kind::Invalid, "").exit()) });
     }
     show(context, &checked, findings, assumptions)
+}
+
+/// What the runbook calls, by the address of the step, each with what that calls.
+fn calls(runbook: &Checked, above: &str, depth: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (key, call) in runbook.calls_by_key() {
+        let key = format!("{above}{key}");
+        lines.push(format!("{:1$}{key} calls {2}: {3}", "", depth * 2, call.name, call.origin));
+        lines.extend(calls(&call.runbook, &format!("{key}/"), depth + 1));
+    }
+    lines
 }
 
 fn show(
@@ -120,7 +149,9 @@ fn show(
         return show_assumptions(context, &assumptions);
     }
     for name in checked {
-        views::out(&format!("{} {}\n", views::sign::Sign::Done.on(&context.screen.out), visible(name)))?;
+        // What is called stands below, by the step that calls it.
+        let sign = if name.starts_with(' ') { " ".to_owned() } else { views::sign::Sign::Done.on(&context.screen.out) };
+        views::out(&format!("{sign} {}\n", visible(name)))?;
     }
     Ok(Exit::DONE)
 }

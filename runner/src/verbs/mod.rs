@@ -4,10 +4,16 @@ mod actions;
 mod cancel;
 mod check;
 mod completions;
+mod confirm;
+mod deny;
 mod doctor;
 mod explain;
 mod export;
+mod iam;
+mod inbox;
+mod locks;
 mod new;
+mod override_gate;
 mod plan;
 mod replay;
 mod resume;
@@ -81,12 +87,18 @@ verbs! {
     Runs(runs),
     Resume(resume),
     Cancel(cancel),
+    Inbox(inbox),
+    Confirm(confirm),
+    Deny(deny),
+    Override(override_gate),
     Settle(settle),
+    Locks(locks),
     Export(export),
     Verify(verify),
     Replay(replay),
     Doctor(doctor),
     Trust(trust),
+    Iam(iam),
     Actions(actions),
     Explain(explain),
     New(new),

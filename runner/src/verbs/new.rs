@@ -17,7 +17,7 @@ overwrites a file.
 
 Examples:
   sluice new drain-node
-  sluice check drain-node && sluice run drain-node";
+  sluice check runbooks/drain-node.yaml && sluice run runbooks/drain-node.yaml";
 
 /// Write the skeleton of a new runbook
 #[derive(clap::Args)]
@@ -33,18 +33,18 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     // Below the current folder where there is no inventory.
     let beside = context.inventory()?.map_or_else(PathBuf::new, |found| found.folder().to_owned());
     let file = beside.join("runbooks").join(format!("{name}.yaml"));
-    write(&file, &skeleton(name.as_str()))?;
     let shown = paths::shown(&file);
-    views::out(&format!("{}\n", visible(&shown)))?;
-    if builtin::text(name.as_str()).is_some() {
-        context.note(&format!("it hides the built-in runbook `{name}`"));
-    }
     // Names count beside an inventory that is trusted.
     let named = match context.inventory()? {
         Some(found) => context.is_trusted(found)?,
         None => false,
     };
-    let run = if named { name.to_string() } else { shown };
+    let run = if named { name.to_string() } else { visible(&shown).into_owned() };
+    write(&file, &skeleton(name.as_str(), &run))?;
+    views::out(&format!("{}\n", visible(&shown)))?;
+    if builtin::text(name.as_str()).is_some() {
+        context.note(&format!("it hides the built-in runbook `{name}`"));
+    }
     context.note(&format!("edit it, then: sluice check {run} && sluice run {run}"));
     Ok(Exit::DONE)
 }
@@ -61,6 +61,6 @@ fn write(file: &Path, text: &str) -> Result<()> {
 }
 
 /// Small, and it passes `check`: one input, one step, one gate, one output.
-fn skeleton(name: &str) -> String {
-    include_str!("skeleton.yaml").replace("{NAME}", name)
+fn skeleton(name: &str, run: &str) -> String {
+    include_str!("skeleton.yaml").replace("{NAME}", name).replace("{RUN}", run)
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::confirming::sources;
 use crate::context::Context;
 use crate::error::{Exit, Result};
 use crate::launch::{Launch, new_run};
-use crate::plan_document::{PlanDocument, sources};
+use crate::plan_document::PlanDocument;
 use crate::prepare::{Pair, prepare};
 use crate::views;
 use crate::views::{by_hand, changes, plan};
@@ -95,7 +96,7 @@ fn document(context: &Context, args: &Args) -> Result<Option<PlanDocument>> {
         return PlanDocument::open(path).map(Some);
     }
     let prepared = prepare(context, args.runbook.as_deref().unwrap_or_default(), &args.input)?;
-    let sources = sources(context, &prepared)?;
+    let sources = sources(context, &prepared.runbook, &prepared.inputs, &prepared.origin)?;
     let run = new_run()?;
     let launch = Launch::for_plan(context, &run)?;
     let plan = context.block_on(launch.plan(&run, &prepared, sources))??;

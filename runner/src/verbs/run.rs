@@ -1,9 +1,18 @@
 //! `sluice run`
 
+use std::path::{Path, PathBuf};
+
+use sluice_engine::ids::RunId;
+use sluice_engine::journal::Store;
+
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
 use crate::launch::{Launch, new_run};
-use crate::prepare::{Pair, prepare};
+use crate::plan_document::PlanDocument;
+use crate::prepare::{Pair, Prepared, Time, prepare};
+use crate::receipts;
+use crate::trust::quoted;
+use crate::verbs::which;
 use crate::views::live::Json;
 
 const AFTER: &str = "\
@@ -22,15 +31,16 @@ Examples:
   sluice run health-check -i cluster=nats-staging --json > health.json
   sluice run connect -i cluster=nats-staging -i service=messenger
   sluice run connect -i cluster=nats-staging -- nats stream ls
-  sluice run ./maintenance/drain.yaml -i node=node-2";
+  sluice run ./maintenance/drain.yaml -i node=node-2
+  sluice run --plan tonight.plan --receipt tonight.receipt";
 
 /// Run a runbook
 #[derive(clap::Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Args {
     /// A name (beside the inventory, then built in) or a path
-    #[arg(value_name = "RUNBOOK")]
-    runbook: String,
+    #[arg(value_name = "RUNBOOK", required_unless_present = "plan")]
+    runbook: Option<String>,
 
     /// A value for an input; lists with commas
     #[arg(short, long = "input", value_name = "NAME=VALUE")]
@@ -41,18 +51,73 @@ pub(crate) struct Args {
           default_missing_value = "document", hide_possible_values = true)]
     json: Option<Json>,
 
+    /// How long to wait while another run has the lock: `10m` [default: not at all]
+    #[arg(long, value_name = "TIME")]
+    lock_wait: Option<Time>,
+
+    /// Repair what this run left, under its lock; it stays what it is and gets its lock back
+    #[arg(long, value_name = "RUN")]
+    repair: Option<String>,
+
+    /// Run what this saved plan is of, with its inputs
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runbook", "input"], requires = "receipt")]
+    plan: Option<PathBuf>,
+
+    /// A yes given beforehand by `sluice confirm --plan`; nobody is asked, and what it does not cover is not done
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    receipt: Option<PathBuf>,
+
     /// For a runbook with a session: run this in it instead of handing over the terminal
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
-    let prepared = prepare(context, &args.runbook, &args.input)?;
+    let receipt = args.receipt.as_deref().map(receipts::open).transpose()?;
+    let prepared = match &args.plan {
+        Some(plan) => planned(context, plan)?,
+        None => prepare(context, args.runbook.as_deref().unwrap_or_default(), &args.input)?,
+    };
     if !args.command.is_empty() && prepared.runbook.session.is_none() {
         let message = format!("the runbook {} has no session, so no command can run in one", prepared.runbook.name);
         return Err(CommandError::usage(message).hint("leave out `--` and what follows it"));
     }
     let run = new_run()?;
-    let launch = Launch::new(context, context.store()?, &run, args.json, args.command)?;
+    let store = context.store()?;
+    let repairs = match &args.repair {
+        Some(broken) => Some(context.block_on(repaired(&*store, broken))??),
+        None => None,
+    };
+    let mut launch = Launch::new(context, store, &run, args.json, args.command)?;
+    launch.receipt = receipt;
+    launch.engine.locking.repairs = repairs;
+    launch.engine.locking.wait = args.lock_wait.map(Time::duration).unwrap_or_default();
     context.block_on(launch.start(run, prepared))?
+}
+
+/// What a saved plan was of, as it is now. What else differs is seen when the run asks.
+fn planned(context: &Context, path: &Path) -> Result<Prepared> {
+    let document = PlanDocument::open(path)?;
+    let wanted = match document.plan.sources.runbook.as_str() {
+        "built in" => document.plan.runbook.clone(),
+        origin => origin.to_owned(),
+    };
+    let pairs = document.given.iter().map(|pair| pair.parse().map_err(CommandError::usage));
+    let pairs: Vec<Pair> = pairs.collect::<Result<_>>()?;
+    let prepared = prepare(context, &wanted, &pairs)?;
+    if prepared.inputs == document.plan.inputs {
+        return Ok(prepared);
+    }
+    let again = document.given.iter().map(|pair| format!(" -i {}", quoted(pair))).collect::<String>();
+    let (shown, wanted) = (crate::paths::shown(path), quoted(&wanted));
+    Err(CommandError::refused(format!("the inputs of the plan {shown} are others by now"))
+        .hint(format!("what differs: sluice plan {wanted}{again} --against {}", quoted(&shown))))
+}
+
+/// A run of another store is given by its whole id.
+async fn repaired(store: &dyn Store, wanted: &str) -> Result<RunId> {
+    match RunId::parse(wanted) {
+        Some(run) => Ok(run),
+        None => which::run(store, wanted).await,
+    }
 }

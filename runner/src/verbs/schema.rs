@@ -6,11 +6,14 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 use sluice_engine::inventory::inventory_schema;
 use sluice_engine::runbook::runbook_schema;
+use sluice_plugin::ActionSpec;
 
 use crate::context::Context;
+use crate::doctor::Tried;
 use crate::error::{Exit, Result};
 use crate::plan_document::PlanDocument;
 use crate::report::Report;
+use crate::verbs::{check, replay, runs, verify};
 use crate::views;
 use crate::views::live::EventLine;
 
@@ -42,6 +45,18 @@ enum What {
     Events,
     /// What `plan` prints with --json and writes with --save
     Plan,
+    /// What `check` prints with --json
+    Check,
+    /// What `doctor` prints with --json
+    Doctor,
+    /// What `runs` prints with --json
+    Runs,
+    /// What `actions` prints with --json
+    Actions,
+    /// What `verify` prints with --json
+    Verify,
+    /// What `replay` prints with --json
+    Replay,
 }
 
 pub(crate) fn run(_: &Context, args: Args) -> Result<Exit> {
@@ -56,6 +71,12 @@ fn schema(what: What) -> Value {
         What::Run => of::<Report>(),
         What::Events => of::<EventLine>(),
         What::Plan => of::<PlanDocument>(),
+        What::Check => of::<check::Document>(),
+        What::Doctor => of::<Vec<Tried>>(),
+        What::Runs => of::<Vec<runs::Row>>(),
+        What::Actions => of::<Vec<ActionSpec>>(),
+        What::Verify => of::<verify::Document<'_>>(),
+        What::Replay => of::<replay::Document<'_>>(),
     }
 }
 

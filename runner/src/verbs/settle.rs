@@ -3,13 +3,11 @@
 use clap::ValueEnum;
 use serde_json::Value;
 use sluice_engine::journal::{Key, Ruling};
-use sluice_engine::run::{Alive, Owners as _};
 
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
 use crate::known::recheck;
 use crate::launch::Launch;
-use crate::owners::Processes;
 use crate::prepare::may_resume;
 use crate::report::{RunStatus, status};
 use crate::verbs::which;
@@ -64,10 +62,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         let launch = Launch::new(context, store, &run, None, Vec::new())?;
         let recheck = recheck(&launch.engine.registry);
         let loaded = launch.engine.load(&run, &recheck).await?;
-        may_resume(context, &loaded.runbook)?;
+        may_resume(context, &loaded.runbook, loaded.state.inputs())?;
         let key = Key(args.step.clone());
         let state = launch.engine.settle(&run, &key, ruling, &args.because, &recheck).await?;
-        let alive = state.owner.as_ref().map_or(Alive::No, |owner| Processes::new().is_alive(owner));
+        let alive = launch.engine.alive(&run, &state).await?;
         if status(&state, alive) == RunStatus::Running {
             context.note(&format!("settled; the run's own process goes on with it: `sluice runs follow {run}`"));
             return Ok(Exit::DONE);

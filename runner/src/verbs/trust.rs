@@ -6,7 +6,7 @@ use sluice_engine::inventory::{
     Axiom, Confirm, Entry, Inventory, LocksAt, Person, PluginEntry, Rule, SecretAt, SecretEntry, SecretName, StoreAt,
     Terraform,
 };
-use sluice_plugin::inventory::{Cluster, Creds, CredsAt, Ports};
+use sluice_plugin::inventory::{Cluster, Creds, CredsAt, Logs, Ports};
 
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
@@ -132,7 +132,7 @@ fn asks(found: &Found) -> Vec<(&'static str, Vec<String>)> {
 }
 
 fn cluster(entry: &Entry) -> Vec<String> {
-    let Entry { cluster, soak, locks, logs, units, ecs, assumptions: _ } = entry;
+    let Entry { cluster, soak, locks, units, ecs, assumptions: _ } = entry;
     let mut lines = vec![head(cluster)];
     let mut say = |line: String| lines.push(format!("  {line}"));
     for node in &cluster.nodes {
@@ -143,8 +143,9 @@ fn cluster(entry: &Entry) -> Vec<String> {
     for (service, names) in ecs {
         say(format!("the service {service} is {names} in ECS"));
     }
-    for (name, at) in [("Axiom", &logs.axiom), ("CloudWatch", &logs.cloudwatch)] {
-        at.dataset.iter().for_each(|dataset| say(format!("its logs are in {dataset} of {name}")));
+    if let Some(Logs { cloudwatch, axiom }) = &cluster.logs {
+        say(format!("its logs are in {} of Axiom", axiom.dataset));
+        say(format!("its logs are in {} of CloudWatch", cloudwatch.group));
     }
     if !units.is_empty() {
         say(format!("units on its nodes: {}", units.join(", ")));

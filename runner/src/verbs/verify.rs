@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read as _};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sluice_engine::diagnostic::visible;
 use sluice_engine::evidence::{About, Noted, Verdict, verify};
@@ -46,8 +47,8 @@ pub(crate) struct Args {
 }
 
 /// What `--json` prints.
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
     file: &'a str,
     #[serde(flatten)]
     verdict: &'a Verdict,

@@ -20,13 +20,18 @@ pub(crate) fn show(document: &PlanDocument) -> String {
     shown.say(&format!("plan {} of {}; nothing here was run", plan.digest, document.made));
     shown.say("for bash or zsh; secrets stand in variables of that shell and on no command line");
     shown.secrets(plan);
-    for step in &plan.steps {
-        shown.step(step);
-    }
+    shown.lock(plan);
+    let (steps, finally): (Vec<_>, Vec<_>) = plan.steps.iter().partition(|step| !step.finally);
+    steps.into_iter().for_each(|step| shown.step(step));
     if plan.session {
         shown.gap();
         shown.say("then the work itself, in this shell");
     }
+    if !finally.is_empty() {
+        shown.gap();
+        shown.say("finally: what follows is done in any case, also when something above failed or was left out");
+    }
+    finally.into_iter().for_each(|step| shown.step(step));
     shown.text
 }
 
@@ -64,6 +69,18 @@ impl Script {
         }
     }
 
+    /// Nobody takes it for a person: it only tells whether a run is on.
+    fn lock(&mut self, plan: &Plan) {
+        let Some(lock) = &plan.lock else { return };
+        self.gap();
+        self.say(&format!(
+            "first see that no run has the lock {} ({}); it does not keep runs away from what you do by hand",
+            lock.name, lock.at
+        ));
+        self.line("sluice locks");
+        self.say(&format!("look for: no line that says {}; else wait, or talk to whoever is named there", lock.name));
+    }
+
     fn step(&mut self, step: &Planned) {
         self.gap();
         let summary = step.summary.as_ref().map(|summary| format!(": {summary}")).unwrap_or_default();
@@ -89,6 +106,7 @@ impl Script {
 fn why_not(step: &Planned) -> Option<String> {
     match &step.what {
         What::Loop { items } => Some(format!("once for each of {}", items.join(", "))),
+        What::Call { runbook } => Some(format!("the steps of {runbook}:")),
         What::Skipped => Some("nothing to do: skipped".to_owned()),
         What::Already { .. } => Some("nothing to do: it is so already".to_owned()),
         What::KnownAfter { step, .. } => Some(format!("known after {step}: make the plan again then")),

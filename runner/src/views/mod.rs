@@ -9,6 +9,7 @@ pub(crate) mod important;
 pub(crate) mod live;
 pub(crate) mod outcome;
 pub(crate) mod plan;
+pub(crate) mod question;
 pub(crate) mod schema;
 pub(crate) mod sign;
 pub(crate) mod table;

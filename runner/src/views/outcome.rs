@@ -83,13 +83,23 @@ pub(crate) fn ending(report: &Report, stream: &Stream) -> String {
     shown
 }
 
+/// Of a run that goes on from its journal, when nothing outside tells whether that journal is whole.
+pub(crate) const ONLY_THE_STORE: &str = "only this store knows what the run has done: if it was put back from a backup, \
+     acts since then are missing in it";
+
 fn verdict(report: &Report) -> String {
     let at = report.decided_by.as_deref().unwrap_or("?");
     match report.status {
         RunStatus::Running => "is running".to_owned(),
         RunStatus::Done => "done".to_owned(),
         RunStatus::Failed => format!("failed at step {at}"),
+        RunStatus::Stopped if report.ended.is_none() => format!("stopped by gate {at}, and stays open"),
         RunStatus::Stopped => format!("stopped by gate {at}"),
+        RunStatus::NotConfirmed => format!("not confirmed at step {at}: nothing was destroyed there"),
+        RunStatus::Asking => {
+            let steps: Vec<&str> = report.questions.iter().map(|question| question.step.as_str()).collect();
+            format!("waits for a yes at step {}", steps.join(", "))
+        }
         RunStatus::Cancelled => "cancelled".to_owned(),
         RunStatus::Abandoned if !report.unknown.is_empty() => {
             format!("abandoned, and nobody knows whether {} happened", report.unknown.join(", "))
@@ -106,10 +116,19 @@ fn why(report: &Report) -> Vec<String> {
     // What its findings say at length above is not said again.
     let decided = decided.filter(|step| !step.output.as_ref().is_some_and(findings::has_any));
     let mut lines: Vec<String> = decided.map(reason).into_iter().flatten().collect();
+    lines.extend(left_by_a_stop(report));
+    lines.extend(
+        report
+            .questions
+            .iter()
+            .map(|question| format!("somebody has to type {} until {}", question.typed, question.answer_by)),
+    );
+    lines.extend(report.overrides.iter().map(|over| format!("{} let gate {} pass: {}", over.by, over.gate, over.why)));
     if let Some(cancel) = &report.cancel {
         lines.push(format!("asked by {}: {}", cancel.by, cancel.because));
     }
-    let owned = report.ended.is_none() && report.status != RunStatus::Parked;
+    let waits = matches!(report.status, RunStatus::Parked | RunStatus::Asking | RunStatus::Stopped);
+    let owned = report.ended.is_none() && !waits;
     let dead = report.owner.as_ref().filter(|owner| owner.alive == Some(false) && owned);
     if let Some(owner) = dead {
         lines.push(format!("its process {} on {} is gone; nothing runs", owner.pid, owner.host));
@@ -119,6 +138,15 @@ fn why(report: &Report) -> Vec<String> {
         lines
             .push(format!("its process {} is on {}; whether it lives cannot be told from here", owner.pid, owner.host));
     }
+    let lost = report.lock.as_ref().and_then(|lock| lock.lost.as_ref());
+    if let Some(lost) = lost.filter(|_| report.status == RunStatus::Interrupted) {
+        lines.push(format!(
+            "its lock is not its own any more ({lost}): if it has acted, it goes on only while no other run has had the lock"
+        ));
+    }
+    if report.acts_may_be_missing {
+        lines.push(ONLY_THE_STORE.to_owned());
+    }
     if report.status == RunStatus::Abandoned {
         lines.push("nothing was tidied up: `finally` did not run".to_owned());
     }
@@ -127,12 +155,31 @@ fn why(report: &Report) -> Vec<String> {
     lines
 }
 
+/// What a gate that stopped a run leaves as it is.
+fn left_by_a_stop(report: &Report) -> Vec<String> {
+    if report.status != RunStatus::Stopped || report.ended.is_some() {
+        return Vec::new();
+    }
+    let acts = report.leaves().into_iter().filter(|step| step.acts && step.status == "done");
+    let acts: Vec<&str> = acts.map(|step| step.key.as_str()).collect();
+    let done = if acts.is_empty() {
+        "nothing was changed so far".to_owned()
+    } else {
+        format!("done so far: {}", acts.join(", "))
+    };
+    let lock = report.lock.as_ref().and_then(|lock| lock.name.as_ref());
+    let lock = lock.map(|name| format!("the run keeps the lock {name}, so no other run acts there"));
+    [Some(done), lock].into_iter().flatten().collect()
+}
+
 fn reason(step: &StepReport) -> Option<String> {
     if let Some(problem) = &step.problem {
         return Some(problem.message.clone());
     }
-    if let (Some(verdict), Some(why)) = (&step.verdict, &step.why) {
-        return Some(format!("{verdict}: {why}"));
+    match (&step.verdict, &step.why) {
+        (Some(verdict), Some(why)) => return Some(format!("{verdict}: {why}")),
+        (None, Some(why)) if step.status == "not confirmed" => return Some(why.clone()),
+        _ => {}
     }
     step.output.as_ref().map(important::line).filter(|line| !line.is_empty())
 }
@@ -141,14 +188,35 @@ fn reason(step: &StepReport) -> Option<String> {
 fn next(report: &Report) -> Vec<(&'static str, String)> {
     let run = &report.run;
     match report.status {
-        RunStatus::Interrupted => vec![
-            ("go on", format!("sluice resume {run}")),
-            ("or end it", format!("sluice cancel {run} --because '...'")),
-        ],
+        RunStatus::Interrupted => {
+            let lost = report.lock.as_ref().is_some_and(|lock| lock.lost.is_some());
+            let who = lost.then(|| ("see who has its lock", "sluice locks".to_owned()));
+            let others = [
+                ("go on", format!("sluice resume {run}")),
+                ("or end it", format!("sluice cancel {run} --because '...'")),
+            ];
+            who.into_iter().chain(others).collect()
+        }
         RunStatus::Running => vec![
             ("watch it", format!("sluice runs follow {run}")),
             ("or end it", format!("sluice cancel {run} --because '...'")),
         ],
+        RunStatus::Asking => vec![
+            ("say yes", format!("sluice confirm {run}")),
+            ("or say no", format!("sluice deny {run} --because '...'")),
+        ],
+        RunStatus::Stopped if report.ended.is_none() => {
+            let gate = report.decided_by.as_deref().unwrap_or("GATE");
+            let over = || format!("sluice override {run} {} --reason '...'", unknown::step(gate));
+            let over = report.overridable.then(|| ("if you know better", over()));
+            let ways = [
+                ("look closer", format!("sluice runs show {run}")),
+                ("judge it anew and go on", format!("sluice resume {run}")),
+                ("or end it", format!("sluice cancel {run} --because '...'")),
+            ];
+            ways.into_iter().chain(over).collect()
+        }
+        RunStatus::NotConfirmed => vec![("run it again", again(report))],
         RunStatus::Failed | RunStatus::Stopped => {
             vec![("look closer", format!("sluice runs show {run}")), ("once it is mended, run it again", again(report))]
         }

@@ -3,7 +3,7 @@
 //! Works without colours and in 80 columns. Text from outside is escaped; only what is bound and what is known is shown,
 //! the whole of it stands in the document.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sluice_engine::diagnostic::visible;
 use sluice_engine::run::{Binding, Counts, Plan, Planned, Unbound, What};
 use sluice_plugin::inventory::Aws;
@@ -12,6 +12,7 @@ use sluice_plugin::{Effect, Verdict};
 use super::important;
 use super::text;
 use crate::plan_document::PlanDocument;
+use crate::report::time;
 use crate::screen::{Stream, Tone};
 
 /// Longer addresses stand on a line of their own.
@@ -70,13 +71,17 @@ fn head(document: &PlanDocument, stream: &Stream) -> String {
     if !document.given.is_empty() {
         wrapped("", 0, &visible(&document.given.join(" ")), Some(Tone::Dim), stream, &mut shown);
     }
+    if let Some(lock) = &document.plan.lock {
+        let said = visible(&format!("under the lock {} ({})", lock.name, lock.at)).into_owned();
+        wrapped("", 0, &said, Some(Tone::Dim), stream, &mut shown);
+    }
     shown + "\n"
 }
 
 /// One sign for each effect, and one for what only holds others.
 fn sign(step: &Planned) -> (&'static str, Tone) {
     match (&step.what, step.gate, step.effect) {
-        (What::Loop { .. }, ..) => ("*", Tone::Dim),
+        (What::Loop { .. } | What::Call { .. }, ..) => ("*", Tone::Dim),
         (_, Some(_), _) => ("#", Tone::Accent),
         (_, None, effect) => sign_of(effect),
     }
@@ -103,7 +108,8 @@ fn one(step: &Planned, width: usize, stream: &Stream, shown: &mut String) {
     } else {
         wrapped(&format!("{start}  "), indent, &format!("{action}{said}"), tone, stream, shown);
     }
-    for (label, line) in details(&step.what) {
+    let asks = step.confirm.iter().map(|typed| ("asks", format!("somebody to type {}", visible(typed))));
+    for (label, line) in details(&step.what).into_iter().chain(asks) {
         let start = format!("{:indent$}{} ", "", stream.paint(Tone::Dim, label));
         wrapped(&start, indent + text::width(label) + 1, &line, None, stream, shown);
     }
@@ -128,6 +134,7 @@ fn said(step: &Planned) -> (Option<Tone>, String) {
         What::Loop { items } => {
             (None, visible(&format!("{}: {}", text::many(items.len(), "item"), items.join(", "))).into_owned())
         }
+        What::Call { runbook } => (Some(Tone::Dim), format!("calls {}", visible(runbook))),
         What::Read { output } => (None, important::line(output)),
         What::Foreseen { output } => (Some(Tone::Dim), format!("will give: {}", important::line(output))),
         What::MadeInTheRun => (Some(Tone::Dim), "made in the run; a plan writes no private file".to_owned()),
@@ -153,12 +160,13 @@ fn details(what: &What) -> Vec<(&'static str, String)> {
     match what {
         What::Would { digest, binding, facts } => {
             let mut lines = bound(binding);
-            lines.extend(fields(facts).into_iter().map(|line| ("fact", line)));
+            lines.extend(shown_fields(facts).into_iter().map(|line| ("fact", line)));
             lines.push(("bound", format!("as {}", short(&digest.to_hex()))));
             lines
         }
         What::KnownAfter { acts, .. } if acts.len() > 1 => acts.iter().map(|act| ("act ", unbound(act))).collect(),
         What::Loop { .. }
+        | What::Call { .. }
         | What::Read { .. }
         | What::Foreseen { .. }
         | What::MadeInTheRun
@@ -172,12 +180,17 @@ fn details(what: &What) -> Vec<(&'static str, String)> {
 }
 
 fn bound(binding: &Binding) -> Vec<(&'static str, String)> {
-    let target = fields(&binding.target);
+    let target = shown_fields(&binding.target);
     let identity = binding.identity.iter().map(|aws| ("as  ", identity(aws)));
     // An argument that the action tells again as its target stands there already.
-    let with = fields(&binding.with).into_iter().filter(|line| !target.contains(line)).map(|line| ("with", line));
+    let with = shown_fields(&binding.with).into_iter().filter(|line| !target.contains(line)).map(|line| ("with", line));
     let with: Vec<_> = with.collect();
     identity.chain(target.into_iter().map(|line| ("on  ", line))).chain(with).collect()
+}
+
+/// The same of one that stands in a document.
+pub(crate) fn identity_of(aws: &Value) -> String {
+    serde_json::from_value::<Aws>(aws.clone()).map_or_else(|_| String::new(), |aws| identity(&aws))
 }
 
 fn identity(aws: &Aws) -> String {
@@ -195,20 +208,50 @@ fn unbound(act: &Unbound) -> String {
     format!("{} {}: {}", sign_of(act.effect).0, visible(&act.step), act.action)
 }
 
-fn fields(value: &Value) -> Vec<String> {
+/// `name: value`, a line each.
+pub(crate) fn shown_fields(value: &Value) -> Vec<String> {
     match value {
         Value::Null => Vec::new(),
+        // What is not there is not worth a line.
         Value::Object(fields) => {
-            fields.iter().map(|(name, value)| format!("{}: {}", visible(name), value_of(value))).collect()
+            let there = fields.iter().filter(|(_, value)| !value.is_null() && **value != json!([]));
+            there.map(|(name, value)| format!("{}: {}", visible(&name.replace('_', " ")), named(name, value))).collect()
         }
         other => vec![value_of(other)],
     }
 }
 
-/// A cluster or a node by its name; anything else as it is, cut.
+/// A moment as people write it, where the name says that it is one.
+fn named(name: &str, value: &Value) -> String {
+    match value.as_i64().filter(|_| name.ends_with("_at")) {
+        Some(millis) => time(sluice_plugin::Timestamp(millis)),
+        None => value_of(value),
+    }
+}
+
+/// Whether it is a secret, or made of nothing else.
+fn is_secret(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) if fields.contains_key("$secret") => true,
+        Value::Object(fields) => !fields.is_empty() && fields.values().all(is_secret),
+        _ => false,
+    }
+}
+
+/// A cluster or a node by its name, something of which there are versions with its own; anything else as it is, cut.
 fn value_of(value: &Value) -> String {
     if let Some(name) = value.get("name").and_then(Value::as_str) {
-        return visible(name).into_owned();
+        let version = value.get("version").and_then(Value::as_str).map(|version| format!(", version {version}"));
+        return visible(&format!("{name}{}", version.unwrap_or_default())).into_owned();
+    }
+    if is_secret(value) {
+        return "(secret)".to_owned();
+    }
+    if let Value::Array(items) = value
+        && items.iter().all(Value::is_string)
+    {
+        let items: Vec<String> = items.iter().map(value_of).collect();
+        return text::cut(&items.join(", "), LONGEST_VALUE);
     }
     let plain = match value {
         Value::String(text) => text::cut(&visible(text), LONGEST_VALUE),

@@ -24,12 +24,12 @@ impl Sign {
     pub(crate) fn of(status: &str) -> Self {
         match status {
             "done" => Self::Done,
-            "failed" => Self::Failed,
+            "failed" | "not confirmed" => Self::Failed,
             "stopped" => Self::Stopped,
             "skipped" | "cancelled" | "abandoned" => Self::Skipped,
             "retrying" | "interrupted" => Self::Again,
             "running" | "waiting" | "intended" => Self::Running,
-            "unknown" | "stuck" | "parked" => Self::Unknown,
+            "unknown" | "stuck" | "parked" | "asking" => Self::Unknown,
             _ => Self::Pending,
         }
     }

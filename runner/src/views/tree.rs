@@ -82,6 +82,22 @@ pub(crate) fn head(report: &Report, stream: &Stream) -> String {
         line("inputs", report.given.join(" "));
     }
     line("started", format!("{} by {} ({})", report.started.as_deref().unwrap_or("?"), report.by, report.trigger));
+    for resumed in &report.resumed {
+        line("resumed", format!("{} by {}", resumed.at, resumed.by));
+    }
+    if let Some(lock) = &report.lock {
+        let held = lock.name.as_ref().zip(lock.generation).zip(lock.at.as_ref());
+        let parts = [
+            held.map(|((name, generation), at)| format!("{name}, generation {generation} ({at})")),
+            lock.after.as_ref().map(|after| format!("taken {after}")),
+            lock.lost.as_ref().map(|lost| format!("lost: {lost}")),
+            lock.caller.as_ref().map(|caller| format!("as {caller}")),
+        ];
+        let said: Vec<String> = parts.into_iter().flatten().collect();
+        if !said.is_empty() {
+            line("lock", said.join("; "));
+        }
+    }
     if let Some(ended) = &report.ended {
         line("ended", ended.clone());
     }

@@ -59,13 +59,17 @@ fn seen(evidence: &Value) -> Vec<String> {
     lines
 }
 
+/// A step's address for a shell: some take the brackets of a loop's items for a pattern.
+pub(super) fn step(key: &str) -> String {
+    if key.contains('[') { format!("'{key}'") } else { quoted(key) }
+}
+
 /// What it is for, and what to type.
 pub(super) fn commands(report: &Report) -> Vec<(&'static str, String)> {
     let run = &report.run;
     let mut commands = Vec::new();
     for key in &report.unknown {
-        // Some shells take the brackets of a loop's items for a pattern.
-        let step = if key.contains('[') { format!("'{key}'") } else { quoted(key) };
+        let step = step(key);
         let settle = |said: &str| format!("sluice settle {run} {step} {said} --because '...'");
         commands.push(("if it happened", settle("done")));
         commands.push(("if it did not", settle("not-done")));

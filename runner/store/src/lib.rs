@@ -7,6 +7,7 @@ pub mod compliance;
 mod memory;
 mod records;
 mod sqlite;
+mod standing;
 
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;

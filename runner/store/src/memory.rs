@@ -8,12 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::store::{
-    AppendError, Blobs, Durability, Filter, HeldLock, Index, IndexEntry, Journal, Locks, Page, Record, Schedules,
-    StoreError, Take, Timestamp, Version,
+    AppendError, Blobs, Breach, Durability, Filter, Holder, Index, IndexEntry, Journal, Keep, Lock, Locks, Page,
+    Record, Schedules, Standing, StoreError, Timestamp, Version,
 };
 use tokio::sync::watch;
 
-use crate::records;
+use crate::{records, standing};
 
 /// Handles on the same store are `Arc`s of it.
 #[derive(Default)]
@@ -25,16 +25,12 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct Kept {
     journals: HashMap<RunId, Vec<Record>>,
+    /// A lock that is free stays, so that its generation goes on.
     locks: BTreeMap<String, Lock>,
+    leases: HashMap<RunId, Timestamp>,
     index: HashMap<RunId, IndexEntry>,
     fires: HashSet<String>,
     blobs: HashMap<Sha256, Vec<u8>>,
-}
-
-/// Stays when the lock is free, so that its generation goes on.
-struct Lock {
-    generation: u64,
-    holder: Option<(RunId, Timestamp)>,
 }
 
 impl MemoryStore {
@@ -56,20 +52,10 @@ impl Kept {
         self.journals.get(run).map_or(Version::START, |journal| records::end(Version::START, journal))
     }
 
-    fn holds(&self, name: &str, run: &RunId) -> bool {
-        self.held(name).is_some_and(|held| held.run == *run)
-    }
-
-    fn held(&self, name: &str) -> Option<HeldLock> {
-        let lock = self.locks.get(name)?;
-        let (run, lease_until) = lock.holder.clone()?;
-        Some(HeldLock { name: name.to_owned(), run, generation: lock.generation, lease_until })
-    }
-
-    fn free(&mut self, name: &str) {
-        if let Some(lock) = self.locks.get_mut(name) {
-            lock.holder = None;
-        }
+    fn change<T>(&mut self, name: &str, change: impl FnOnce(Option<Lock>) -> (T, Option<Lock>)) -> T {
+        let (answer, changed) = change(self.locks.get(name).cloned());
+        self.locks.extend(changed.map(|lock| (lock.name.clone(), lock)));
+        answer
     }
 }
 
@@ -109,48 +95,28 @@ impl Journal for MemoryStore {
 
 #[async_trait]
 impl Locks for MemoryStore {
-    async fn take(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<Take, StoreError> {
-        let mut kept = self.kept();
-        if let Some(held) = kept.held(name).filter(|held| held.run != *run) {
-            return Ok(Take::Held(held));
-        }
-        let lock = kept.locks.entry(name.to_owned()).or_insert(Lock { generation: 0, holder: None });
-        if lock.holder.is_none() {
-            lock.generation += 1;
-        }
-        lock.holder = Some((run.clone(), now.plus(lease)));
-        Ok(Take::Taken { generation: lock.generation })
+    async fn look(&self, name: &str) -> Result<Option<Lock>, StoreError> {
+        Ok(self.kept().locks.get(name).cloned())
     }
 
-    async fn renew(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<bool, StoreError> {
-        let mut kept = self.kept();
-        let ours = kept.holds(name, run);
-        if let Some(lock) = kept.locks.get_mut(name).filter(|_| ours) {
-            lock.holder = Some((run.clone(), now.plus(lease)));
-        }
-        Ok(ours)
+    async fn take(&self, name: &str, seen: Option<&Lock>, holder: &Holder) -> Result<Option<u64>, StoreError> {
+        Ok(self.kept().change(name, |found| standing::taken(found, name, seen, holder)))
     }
 
-    async fn release(&self, name: &str, run: &RunId) -> Result<(), StoreError> {
-        let mut kept = self.kept();
-        if kept.holds(name, run) {
-            kept.free(name);
-        }
-        Ok(())
+    async fn renew(&self, name: &str, generation: u64, keep: Keep) -> Result<bool, StoreError> {
+        Ok(self.kept().change(name, |found| standing::renewed(found, generation, keep)))
     }
 
-    async fn break_lock(&self, name: &str, generation: u64) -> Result<bool, StoreError> {
-        let mut kept = self.kept();
-        let exact = kept.held(name).is_some_and(|held| held.generation == generation);
-        if exact {
-            kept.free(name);
-        }
-        Ok(exact)
+    async fn release(&self, name: &str, generation: u64) -> Result<bool, StoreError> {
+        Ok(self.kept().change(name, |found| standing::released(found, generation)))
     }
 
-    async fn held(&self) -> Result<Vec<HeldLock>, StoreError> {
-        let kept = self.kept();
-        Ok(kept.locks.keys().filter_map(|name| kept.held(name)).collect())
+    async fn break_lock(&self, name: &str, generation: u64, breach: &Breach) -> Result<bool, StoreError> {
+        Ok(self.kept().change(name, |found| standing::broken(found, generation, breach)))
+    }
+
+    async fn held(&self) -> Result<Vec<Lock>, StoreError> {
+        Ok(self.kept().locks.values().filter(|lock| lock.standing != Standing::Free).cloned().collect())
     }
 }
 
@@ -180,6 +146,19 @@ impl Index for MemoryStore {
 
     async fn journals(&self) -> Result<Vec<RunId>, StoreError> {
         Ok(self.kept().journals.keys().cloned().collect())
+    }
+
+    async fn beat(&self, run: &RunId, until: Option<Timestamp>) -> Result<(), StoreError> {
+        let leases = &mut self.kept().leases;
+        match until {
+            Some(until) => drop(leases.insert(run.clone(), until)),
+            None => drop(leases.remove(run)),
+        }
+        Ok(())
+    }
+
+    async fn lease(&self, run: &RunId) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.kept().leases.get(run).copied())
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::store::{
-    AppendError, Blobs, Durability, Filter, HeldLock, Index, IndexEntry, Journal, Locks, Page, Record, Schedules,
-    Store, StoreError, Take, Timestamp, Version,
+    AppendError, Blobs, Breach, Durability, Filter, Holder, Index, IndexEntry, Journal, Keep, Lock, Locks, Page,
+    Record, Schedules, Store, StoreError, Timestamp, Version,
 };
 use sluice_store::MemoryStore;
 use sluice_store::compliance::{Place, failures};
@@ -20,10 +20,15 @@ enum Fault {
     ReadsOneTooMany,
     IsDeaf,
     WakesForNothing,
-    FreesLapsedLocks,
+    TakesBlind,
     KeepsTheGeneration,
-    ReleasesForStrangers,
+    RenewsAnyGeneration,
+    ReleasesAnyGeneration,
     BreaksAnyGeneration,
+    ForgetsTheMark,
+    ForgetsTheRepaired,
+    ForgetsTheBreach,
+    ForgetsLeases,
     KeepsTheFirstEntry,
     ListsOldestFirst,
     IgnoresTheFilter,
@@ -33,17 +38,22 @@ enum Fault {
 }
 
 /// Each fault with one case that must fail of it.
-const CAUGHT_BY: [(Fault, &str); 16] = [
+const CAUGHT_BY: [(Fault, &str); 21] = [
     (Fault::IgnoresTheHash, "a version with another hash conflicts"),
     (Fault::AppendsHalfOfALateBatch, "a batch is appended whole or not at all"),
     (Fault::RepeatsTheSameAppend, "a version that is not the end conflicts"),
     (Fault::ReadsOneTooMany, "a read begins after the given ordinal"),
     (Fault::IsDeaf, "waiting ends by an append through another handle"),
     (Fault::WakesForNothing, "waiting goes on through appends to other runs"),
-    (Fault::FreesLapsedLocks, "a lock whose lease is over is still held"),
-    (Fault::KeepsTheGeneration, "each take-over raises the generation"),
-    (Fault::ReleasesForStrangers, "a stranger releases nothing"),
+    (Fault::TakesBlind, "a lock that has moved since it was seen is not taken"),
+    (Fault::KeepsTheGeneration, "each take raises the generation"),
+    (Fault::RenewsAnyGeneration, "a lease is renewed by its generation alone"),
+    (Fault::ReleasesAnyGeneration, "a lock is given back by its generation alone"),
     (Fault::BreaksAnyGeneration, "a break needs the exact generation"),
+    (Fault::ForgetsTheMark, "the mark of an effect stays"),
+    (Fault::ForgetsTheRepaired, "a lock taken for a repair goes back"),
+    (Fault::ForgetsTheBreach, "a broken lock says by whom and why until it is taken"),
+    (Fault::ForgetsLeases, "a run is heard of until it is left"),
     (Fault::KeepsTheFirstEntry, "an entry is replaced whole"),
     (Fault::ListsOldestFirst, "runs are listed newest first"),
     (Fault::IgnoresTheFilter, "runs are listed by runbook and by open or not"),
@@ -80,15 +90,9 @@ impl Faulty {
         Ok(records.last().map_or(Version::START, |last| Version { ordinal: last.ordinal, hash: last.hash }))
     }
 
-    async fn holder(&self, name: &str) -> Result<Option<HeldLock>, StoreError> {
-        Ok(self.store.held().await?.into_iter().find(|lock| lock.name == name))
-    }
-
-    async fn free(&self, name: &str) -> Result<bool, StoreError> {
-        match self.holder(name).await? {
-            Some(held) => self.store.break_lock(name, held.generation).await,
-            None => Ok(false),
-        }
+    /// The generation under which it is held now.
+    async fn generation(&self, name: &str) -> Result<u64, StoreError> {
+        Ok(self.store.look(name).await?.map_or(0, |lock| lock.generation))
     }
 }
 
@@ -153,36 +157,49 @@ impl Journal for Faulty {
 
 #[async_trait]
 impl Locks for Faulty {
-    async fn take(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<Take, StoreError> {
-        let lapsed = self.holder(name).await?.is_some_and(|held| held.lease_until <= now);
-        if self.has(Fault::FreesLapsedLocks) && lapsed {
-            self.free(name).await?;
-        }
-        match self.store.take(name, run, lease, now).await? {
-            Take::Taken { .. } if self.has(Fault::KeepsTheGeneration) => Ok(Take::Taken { generation: 1 }),
-            take => Ok(take),
-        }
+    async fn look(&self, name: &str) -> Result<Option<Lock>, StoreError> {
+        self.store.look(name).await
     }
 
-    async fn renew(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<bool, StoreError> {
-        self.store.renew(name, run, lease, now).await
+    async fn take(&self, name: &str, seen: Option<&Lock>, holder: &Holder) -> Result<Option<u64>, StoreError> {
+        let is = self.store.look(name).await?;
+        let seen = if self.has(Fault::TakesBlind) { is.as_ref() } else { seen };
+        let holder = match self.fault {
+            Fault::ForgetsTheRepaired => Holder { repairs: None, ..holder.clone() },
+            _ => holder.clone(),
+        };
+        let taken = self.store.take(name, seen, &holder).await?;
+        Ok(taken.map(|generation| if self.has(Fault::KeepsTheGeneration) { 1 } else { generation }))
     }
 
-    async fn release(&self, name: &str, run: &RunId) -> Result<(), StoreError> {
-        if self.has(Fault::ReleasesForStrangers) {
-            self.free(name).await?;
+    async fn renew(&self, name: &str, mut generation: u64, mut keep: Keep) -> Result<bool, StoreError> {
+        if self.has(Fault::RenewsAnyGeneration) {
+            generation = self.generation(name).await?;
         }
-        self.store.release(name, run).await
+        if self.has(Fault::ForgetsTheMark) {
+            keep.effect = false;
+        }
+        self.store.renew(name, generation, keep).await
     }
 
-    async fn break_lock(&self, name: &str, generation: u64) -> Result<bool, StoreError> {
+    async fn release(&self, name: &str, mut generation: u64) -> Result<bool, StoreError> {
+        if self.has(Fault::ReleasesAnyGeneration) {
+            generation = self.generation(name).await?;
+        }
+        self.store.release(name, generation).await
+    }
+
+    async fn break_lock(&self, name: &str, mut generation: u64, breach: &Breach) -> Result<bool, StoreError> {
         if self.has(Fault::BreaksAnyGeneration) {
-            return self.free(name).await;
+            generation = self.generation(name).await?;
         }
-        self.store.break_lock(name, generation).await
+        if self.has(Fault::ForgetsTheBreach) {
+            return self.store.release(name, generation).await;
+        }
+        self.store.break_lock(name, generation, breach).await
     }
 
-    async fn held(&self) -> Result<Vec<HeldLock>, StoreError> {
+    async fn held(&self) -> Result<Vec<Lock>, StoreError> {
         self.store.held().await
     }
 }
@@ -220,6 +237,17 @@ impl Index for Faulty {
 
     async fn journals(&self) -> Result<Vec<RunId>, StoreError> {
         self.store.journals().await
+    }
+
+    async fn beat(&self, run: &RunId, until: Option<Timestamp>) -> Result<(), StoreError> {
+        if self.has(Fault::ForgetsLeases) {
+            return Ok(());
+        }
+        self.store.beat(run, until).await
+    }
+
+    async fn lease(&self, run: &RunId) -> Result<Option<Timestamp>, StoreError> {
+        self.store.lease(run).await
     }
 }
 

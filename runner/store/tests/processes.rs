@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::store::{
-    AppendError, Durability, Journal as _, Locks as _, Schedules as _, Take, Timestamp,
+    AppendError, Durability, Holder, Journal as _, Locks as _, Schedules as _, Standing, Timestamp,
 };
+use sluice_engine::journal::{Epoch, Owner};
 use sluice_store::SqliteStore;
 use tempfile::TempDir;
 
@@ -48,17 +49,32 @@ pub(crate) async fn race(folder: &Path) {
 }
 
 async fn take_turns(store: &SqliteStore) {
-    let run = RunId::new(u64::from(std::process::id()), [2; 10]);
     let mut turns = 0;
     while turns < TURNS {
-        match store.take("cluster/a", &run, LONG, Timestamp(0)).await.unwrap() {
-            Take::Taken { generation } => {
-                say(format_args!("generation {generation}"));
-                store.release("cluster/a", &run).await.unwrap();
-                turns += 1;
-            }
-            Take::Held(held) => assert_ne!(held.run, run),
+        let seen = store.look("cluster/a").await.unwrap();
+        if seen.as_ref().is_some_and(|lock| lock.standing != Standing::Free) {
+            continue;
         }
+        if let Some(generation) = store.take("cluster/a", seen.as_ref(), &holder()).await.unwrap() {
+            say(format_args!("generation {generation}"));
+            assert!(store.release("cluster/a", generation).await.unwrap());
+            turns += 1;
+        }
+    }
+}
+
+fn holder() -> Holder {
+    Holder {
+        run: RunId::new(u64::from(std::process::id()), [2; 10]),
+        epoch: Epoch(1),
+        runbook: "race".into(),
+        person: "ana".into(),
+        owner: Owner { host: "here".into(), pid: std::process::id(), started: String::new() },
+        since: Timestamp(0),
+        lease_until: Timestamp(0),
+        effect: false,
+        acted: None,
+        repairs: None,
     }
 }
 

@@ -26,7 +26,7 @@ fn permissions(path: &Path) -> u32 {
 async fn filled(folder: &Path, records: u64) -> SqliteStore {
     let store = SqliteStore::open(folder).unwrap();
     let batch: Vec<_> = (1..=records).map(|ordinal| record(ordinal, &[b'x'; 500])).collect();
-    store.append(&run(), Version::START, &batch, Durability::Lazy).await.unwrap();
+    store.append(&run(), Version::START, &batch, Durability::Sync).await.unwrap();
     store
 }
 
@@ -50,12 +50,32 @@ async fn folder_and_files_are_private() {
 }
 
 #[tokio::test]
-async fn a_closed_store_is_one_file_and_opens_again() {
+async fn a_closed_store_opens_again_with_all_that_was_written() {
     let folder = TempDir::new().unwrap();
-    drop(filled(folder.path(), 10).await);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(end(&store).await.ordinal, 10);
+    for times in 0..60 {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let last = end(&store).await;
+        assert_eq!(last.ordinal, times);
+        let next = record(times + 1, &[b'x'; 9000]);
+        store.append(&run(), last, &[next], Durability::Lazy).await.unwrap();
+        drop(store);
+        let log = fs::metadata(folder.path().join("sluice.sqlite-wal")).map_or(0, |log| log.len());
+        assert!(log <= 256 * 1024, "a log of {log} bytes after {times}");
+    }
+}
+
+/// As somebody would copy it who does not know of the log.
+#[tokio::test]
+async fn once_an_act_was_journaled_a_closed_store_is_one_file() {
+    let folder = TempDir::new().unwrap();
+    let store = filled(folder.path(), 10).await;
+    let last = end(&store).await;
+    store.append(&run(), last, &[record(11, b"intended")], Durability::Sync).await.unwrap();
+    drop(store);
+    let copy = TempDir::new().unwrap();
+    fs::copy(folder.path().join("sluice.sqlite"), copy.path().join("sluice.sqlite")).unwrap();
+    let store = SqliteStore::open(copy.path()).unwrap();
+    assert_eq!(end(&store).await.ordinal, 11);
 }
 
 #[test]
@@ -125,7 +145,7 @@ async fn a_trampled_file() {
         store.held().await.map(|_| ()),
         store.journals().await.map(|_| ()),
         store.get_blob(&Sha256::ZERO).await.map(|_| ()),
-        store.release("a", &run()).await,
+        store.release("a", 1).await.map(drop),
     ];
     for outcome in outcomes {
         assert!(matches!(&outcome, Err(StoreError::Corrupt(text)) if text.contains("sluice.sqlite")), "{outcome:?}");

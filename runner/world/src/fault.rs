@@ -64,15 +64,84 @@ pub enum Fault {
         node: String,
         process: String,
     },
+    /// The operator switches it on again.
+    ResumeProcess {
+        node: String,
+        process: String,
+    },
     /// Somebody starts an instance refresh of the node's group.
     InstanceRefresh {
         node: String,
     },
+    /// The next launches of the node's group fail for want of capacity, so many times.
+    NoCapacity {
+        node: String,
+        times: u32,
+    },
+    /// The next instances of the node come, and no server ever runs on them.
+    NeverBoots {
+        node: String,
+    },
+    /// The next servers of the node call themselves by this name.
+    BootsAs {
+        node: String,
+        server: String,
+    },
+    /// The node's name goes on leading to the old address for so long after its next instance has come.
+    StaleName {
+        node: String,
+        time: Duration,
+    },
+    /// The next servers of the node find no disk for their data, and run without JetStream.
+    NoDisk {
+        node: String,
+    },
+    /// The disk of the node's server is gone while it runs: JetStream goes off.
+    LoseDisk {
+        node: String,
+    },
+    /// From now on no event of the node arrives in Axiom, whichever its instance.
+    NoEvents {
+        node: String,
+    },
+    /// Axiom answers nobody's queries.
+    AxiomDown,
+    /// What the node leads it leads again right after it stepped down.
+    KeepsLeading {
+        node: String,
+    },
+    /// The stream and its consumers have one replica, on this node.
+    OneReplica {
+        stream: String,
+        node: String,
+    },
+    /// The node's server dies, and something else answers its monitoring port with what a healthy one would say.
+    Impostor {
+        node: String,
+    },
+    /// What the next start of the node says in the log.
+    BootSays {
+        node: String,
+        says: BootLine,
+    },
     Aws(AwsFault),
+    /// AWS answers again as it should; whoever had to log in has.
+    AwsWell,
     /// Our machine sleeps; the world goes on.
     Suspend(Duration),
     /// Our wall clock is set forward or back by so many milliseconds.
     SetClock(i64),
+}
+
+/// The line of a node's start that tells how it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootLine {
+    Ok,
+    Failed,
+    /// Neither good nor bad.
+    Unclear,
+    /// It never comes.
+    Missing,
 }
 
 /// AWS says no, or nothing, to the next `times` calls of one operation, or of any.

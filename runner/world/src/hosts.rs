@@ -44,12 +44,33 @@ impl SimHosts {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Of a step, or of the inventory.
+    fn secret(&self, reference: &SecretRef) -> Option<Secret> {
+        let kept = self.kept().secrets.get(&reference.0).cloned();
+        let of_inventory = || self.world.secret(reference.0.strip_prefix("secrets.")?).map(Secret::new);
+        kept.or_else(of_inventory)
+    }
+
+    /// With its secrets, as it goes over the network.
+    fn filled(&self, mut request: HttpRequest) -> Result<HttpRequest, Problem> {
+        for header in &mut request.headers {
+            if let Some(reference) = header.secret.take() {
+                header.value.push_str(self.secret(&reference).ok_or_else(gone)?.expose());
+            }
+        }
+        Ok(request)
+    }
+
     fn cleaned(&self, text: &str) -> Option<String> {
         let kept = self.kept();
         let known = kept.secrets.values().map(Secret::expose).filter(|secret| !secret.is_empty());
         let found: Vec<&str> = known.filter(|secret| text.contains(secret)).collect();
         (!found.is_empty()).then(|| found.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***")))
     }
+}
+
+fn gone() -> Problem {
+    Problem::not_applied("secret_gone", "the value of this secret is not known any more")
 }
 
 impl Hosts for SimHosts {
@@ -94,15 +115,15 @@ impl Host for SimHost {
     fn progress(&self, _: Progress) {}
 
     async fn http(&self, request: HttpRequest) -> Result<HttpResponse, Problem> {
-        self.hosts.world.http(&request).await
+        self.hosts.world.http(&self.hosts.filled(request)?).await
     }
 
     fn reveal(&self, leaf: &Value) -> Result<Secret, Problem> {
         if let Some(text) = leaf.as_str() {
             return Ok(Secret::new(text));
         }
-        let found = SecretRef::from_json(leaf).and_then(|one| self.hosts.kept().secrets.get(&one.0).cloned());
-        found.ok_or_else(|| Problem::not_applied("secret_gone", "the value of this secret is not known any more"))
+        let found = SecretRef::from_json(leaf).and_then(|one| self.hosts.secret(&one));
+        found.ok_or_else(gone)
     }
 
     fn seal(&self, pointer: &str, secret: Secret) -> Value {

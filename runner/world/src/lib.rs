@@ -5,6 +5,7 @@
 //! time, and no concrete plugin is known.
 
 pub mod aws;
+mod axiom;
 mod clock;
 mod fault;
 pub mod harness;
@@ -20,7 +21,7 @@ mod truth;
 mod world;
 
 pub use clock::{EPOCH, SimClock};
-pub use fault::{AwsFault, AwsTrouble, Fault, When};
+pub use fault::{AwsFault, AwsTrouble, BootLine, Fault, When};
 pub use hosts::SimHosts;
 pub use network::{Connection, NoAnswer, NoConnection};
 pub use process::{Process, Processes};

@@ -52,6 +52,9 @@ enum Reply {
 impl World {
     /// A request to a monitoring port, as a host sends it for a plugin.
     pub(crate) async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+        if let Some(answer) = self.axiom(request).await {
+            return Ok(answer);
+        }
         let Some((host, port, path)) = parts(&request.url) else {
             return Err(unreached(request, "other", "the world has no such address"));
         };
@@ -59,13 +62,17 @@ impl World {
         let reply = self
             .call(what, |state| match serve::at_monitor(state, host, port) {
                 None => Reply::NoName,
-                Some(slot) => match (slot.meets(), slot.running()) {
-                    (Meets::Server, Some(server)) => {
+                Some(slot) => match (slot.meets(), slot.running(), &slot.impostor) {
+                    (Meets::Nobody, _, Some(impostor)) => {
+                        let (status, body) = serve::impostor(state, slot, impostor, path);
+                        Reply::Answer(status, body)
+                    }
+                    (Meets::Server, Some(server), _) => {
                         let (status, body) = serve::monitoring(state, server, path);
                         Reply::Answer(status, body)
                     }
-                    (Meets::Nobody, _) => Reply::Nobody,
-                    (Meets::Silence | Meets::Server, _) => Reply::Silence,
+                    (Meets::Nobody, ..) => Reply::Nobody,
+                    (Meets::Silence | Meets::Server, ..) => Reply::Silence,
                 },
             })
             .await;
@@ -127,7 +134,7 @@ impl Connection {
         &self,
         subject: &str,
         patience: Duration,
-        answer: impl FnOnce(&State, &User, &str) -> Result<T, serve::Refused>,
+        answer: impl FnOnce(&mut State, &User, &str) -> Result<T, serve::Refused>,
     ) -> Result<T, NoAnswer> {
         let said = self
             .world

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sluice_engine::journal::{Owner, Store};
 use sluice_engine::registry::Registry;
-use sluice_engine::run::{Alive, Engine, Observer, Owners, SessionRequest, Sessions};
+use sluice_engine::run::{Alive, Confirming, Engine, Locking, Observer, Owners, SessionRequest, Sessions};
 use sluice_plugin::Problem;
 
 use crate::hosts::SimHosts;
@@ -45,6 +45,8 @@ impl Processes {
             sessions: Arc::new(NobodyAtTheTerminal),
             observer: Arc::new(Silent),
             actor: format!("p{pid}@simulated"),
+            locking: Locking::default(),
+            confirming: Confirming::default(),
         };
         Process { engine, hosts, pid, dead: self.dead.clone() }
     }

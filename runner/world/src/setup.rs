@@ -1,9 +1,12 @@
 //! What a world is made of before anything happens in it: the cluster of the inventory, its streams, how fast things go
 //! and how far the servers' own word runs ahead of the truth. Defaults are what was measured on real parts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sluice_plugin::inventory::Cluster;
+
+use crate::axiom::TOKEN;
 
 /// The same setup and the same faults give the same world, to the millisecond and the last id.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct Setup {
     pub caller: Caller,
     /// What the parameter store holds.
     pub parameters: Vec<Parameter>,
+    /// What the inventory's secrets are, by name; Axiom knows its own.
+    pub secrets: BTreeMap<String, String>,
     pub times: Times,
     pub lies: Lies,
 }
@@ -105,6 +110,7 @@ impl Setup {
             users: Vec::new(),
             caller,
             parameters: Vec::new(),
+            secrets: BTreeMap::from([(TOKEN.to_owned(), "xaat-simulated-0123456789".to_owned())]),
             times: Times::default(),
             lies: Lies::default(),
         }

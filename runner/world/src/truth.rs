@@ -14,6 +14,8 @@ pub struct Truth {
     /// Whom the meta group counts its majority over.
     pub meta_peers: Vec<String>,
     pub streams: Vec<StreamTruth>,
+    /// Nodes whose group is doing something, or has not exactly one instance in service.
+    pub moving: Vec<String>,
 }
 
 /// A stream as its stores are.
@@ -46,7 +48,31 @@ impl Truth {
             meta_leader: state.meta.leader.clone().filter(|_| state.meta.works()),
             meta_peers: state.meta.peers.clone(),
             streams: state.streams.iter().map(StreamTruth::of).collect(),
+            moving: state.groups.iter().filter(|group| group.moves()).map(|group| group.node.clone()).collect(),
         }
+    }
+
+    /// Why this server must not go now; nothing when it may. What is on its way to the others, up to `slack` messages of
+    /// each stream, is no reason.
+    pub fn needs(&self, server: &str, slack: u64) -> Option<String> {
+        let short = |what: &str, peers: &[String]| {
+            let left = peers.iter().filter(|peer| *peer != server && self.servers.contains(peer)).count();
+            (left <= peers.len() / 2).then(|| format!("{what} has {left} of {} voters without {server}", peers.len()))
+        };
+        if let Some(moving) = self.moving.first() {
+            return Some(format!("the group of {moving} is moving"));
+        }
+        if let Some(why) = short("the meta group", &self.meta_peers) {
+            return Some(why);
+        }
+        self.streams.iter().find_map(|stream| {
+            let lacks = |peer: &&String| *peer != server && stream.has(peer) + slack < stream.acknowledged;
+            let lacking = || {
+                let peer = stream.peers.iter().find(lacks)?;
+                Some(format!("{peer} has {} of {} of {}", stream.has(peer), stream.acknowledged, stream.name))
+            };
+            short(&stream.name, &stream.peers).or_else(lacking)
+        })
     }
 
     pub fn stream(&self, name: &str) -> Option<&StreamTruth> {

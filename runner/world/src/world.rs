@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use sluice_plugin::Call;
+use sluice_plugin::inventory::AxiomLogs;
 
 use crate::clock::SimClock;
 use crate::fault::{Fault, When};
@@ -66,6 +67,15 @@ impl World {
         self.lock().happen(&self.clock, fault);
     }
 
+    pub(crate) fn logs(&self) -> Option<AxiomLogs> {
+        self.lock().state.setup.cluster.logs.as_ref().map(|logs| logs.axiom.clone())
+    }
+
+    /// A secret of the inventory.
+    pub(crate) fn secret(&self, name: &str) -> Option<String> {
+        self.lock().state.setup.secrets.get(name).cloned()
+    }
+
     /// What was asked so far, in order.
     pub fn calls(&self) -> Vec<Called> {
         self.lock().calls.clone()
@@ -80,6 +90,21 @@ impl World {
         let mut done: Vec<(u64, String)> = done.map(|deed| (deed.at, deed.step.clone())).collect();
         done.sort();
         done.into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// Instances that `aws.terminate_instance` ended, in order; one that was ended twice would stand there twice.
+    pub fn terminations(&self) -> Vec<String> {
+        self.lock().state.terminations.clone()
+    }
+
+    /// The instance that the node's group has in service, if it has exactly one.
+    pub fn instance(&self, node: &str) -> Option<String> {
+        let mut inner = self.lock();
+        inner.settle(&self.clock);
+        match inner.state.groups.iter().find(|group| group.node == node)?.instances.as_slice() {
+            [one] if one.lifecycle == "InService" => Some(one.id.clone()),
+            _ => None,
+        }
     }
 
     /// Things that toy acts left there.

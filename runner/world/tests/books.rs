@@ -86,7 +86,8 @@ impl Bench {
 /// All of them may be killed.
 fn registry(world: &World, ward: &Ward) -> Registry {
     let mut registry = Registry::default();
-    let plugins: [Arc<dyn Plugin>; 4] = [
+    let plugins: [Arc<dyn Plugin>; 5] = [
+        Arc::new(sluice_axiom::plugin()),
         Arc::new(sluice_base::plugin()),
         Arc::new(sluice_nats::plugin_over(Arc::new(SimWire(world.clone())))),
         Arc::new(SimAws::new(world.clone()).unwrap()),
@@ -122,6 +123,7 @@ fn inputs(runbook: &Checked) -> Value {
     for (name, input) in &runbook.inputs {
         match name.as_str() {
             "cluster" => drop(given.insert(name.clone(), Given::Text("nats-staging".into()))),
+            "node" => drop(given.insert(name.clone(), Given::Text("nats-staging-node-2".into()))),
             "thresholds" => drop(given.insert(name.clone(), Given::Value(thresholds()))),
             _ => assert!(input.default.is_some(), "{name}"),
         }

@@ -6,30 +6,37 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice_engine::run::Hosts;
-use sluice_plugin::{ActionName, Attempt, Call, Problem, Purpose};
+use sluice_plugin::{ActionName, Attempt, Call, Outcome, Problem, Purpose};
 use sluice_world::{AwsFault, AwsTrouble, Fault, SimHosts, When};
 
 use crate::books::{Bench, cluster, text};
 use crate::crash::ended;
 
 /// Calls an action of the simulated plugin as the engine does, and holds the answer against the schema.
-async fn ask(bench: &Bench, operation: &str, with: Value) -> Result<Value, Problem> {
+pub(crate) async fn ask(bench: &Bench, operation: &str, with: Value) -> Result<Value, Problem> {
+    Ok(judge(bench, operation, with, Purpose::Read).await?.output)
+}
+
+/// The same with its verdict.
+pub(crate) async fn judge(bench: &Bench, operation: &str, with: Value, purpose: Purpose) -> Result<Outcome, Problem> {
     let name = ActionName::parse(&format!("aws.{operation}")).unwrap();
     let action = bench.registry.action(&name).unwrap();
     assert_eq!(action.input_errors(&with), [], "{operation}");
     let (run, step, attempt) = ("r".to_owned(), "a".to_owned(), Attempt(1));
-    let call = Call { run, step, attempt, purpose: Purpose::Read, deadline: None, with };
-    let host = SimHosts::new(bench.world.clone()).host(&action.plugin.describe().name, &call);
-    let output = bench.world.run(action.plugin.run(operation, &*host, &call)).await?.output;
-    assert_eq!(action.output_errors(&output), [], "{operation}: {output}");
-    Ok(output)
+    let call = Call { run, step, attempt, purpose, deadline: None, with };
+    let host = SimHosts::new(bench.world.clone()).host(action.plugin.name(), &call);
+    let outcome = bench.world.run(action.plugin.run(operation, &*host, &call)).await?;
+    assert_eq!(action.output_errors(&outcome.output), [], "{operation}: {}", outcome.output);
+    assert_eq!(outcome.judgement.is_some(), action.spec.gate.is_some(), "{operation}");
+    Ok(outcome)
 }
 
 fn with(operation: &str) -> Value {
     let cluster = cluster();
     match operation {
-        "groups" => json!({ "cluster": cluster }),
-        "node_instance" => json!({ "node": cluster.nodes[0] }),
+        "groups" | "cluster_idle" => json!({ "cluster": cluster }),
+        "node_instance" | "activities" | "new_instance" => json!({ "node": cluster.nodes[0] }),
+        "bootstrap_line" => json!({ "cluster": cluster, "node": cluster.nodes[0], "instance": "i-none", "since": 0 }),
         "parameters" => json!({
             "aws": cluster.aws, "names": { "jwt": cluster.creds.admin.jwt, "none": "/none" },
             "secret": ["jwt"], "optional": ["none"],
@@ -38,7 +45,16 @@ fn with(operation: &str) -> Value {
     }
 }
 
-const ALL: [&str; 4] = ["caller_identity", "groups", "node_instance", "parameters"];
+const ALL: [&str; 8] = [
+    "activities",
+    "bootstrap_line",
+    "caller_identity",
+    "cluster_idle",
+    "groups",
+    "new_instance",
+    "node_instance",
+    "parameters",
+];
 
 #[tokio::test]
 async fn a_replacement_is_seen_as_it_goes() {
@@ -83,7 +99,7 @@ async fn a_group_that_may_not_launch_stays_empty() {
     assert_eq!((&output["id"], &output["suspended"]), (&Value::Null, &json!(["Launch"])));
 }
 
-fn trouble(how: AwsTrouble, operation: Option<&str>, times: u32) -> Fault {
+pub(crate) fn trouble(how: AwsTrouble, operation: Option<&str>, times: u32) -> Fault {
     Fault::Aws(AwsFault { operation: operation.map(str::to_owned), how, times })
 }
 

@@ -3,10 +3,14 @@
 // The workspace allows these in tests; clippy does not see that helpers of tests are tests too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod acts;
 mod books;
 mod cloud;
 mod crash;
+mod gates;
 mod health;
+mod replace;
+mod replaced;
 mod toys;
 mod users;
 mod wire;

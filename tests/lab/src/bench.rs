@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let tell = teller();
     let just = programs::just(&tell)?;
     tell("building for release; the first time takes some minutes");
-    let built = build()?;
+    let built = built_by(&BUILD)?;
     let path = |name: &str| built_path(&built, name).context(format!("cargo built no {name}"));
     let (sluice, speed) = (path("sluice")?, path("speed")?);
     let mut command = Command::new(&speed);
@@ -40,10 +40,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// What cargo says it built, one JSON document in a line.
-fn build() -> Result<String> {
+pub(crate) fn built_by(build: &[&str]) -> Result<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(BUILD).arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
+    command.args(build).arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
     let output = command.spawn().context("cargo")?.wait_with_output().context("cargo")?;
     if !output.status.success() {
         return Err(Error::new("the product does not build; see above"));
@@ -51,7 +51,7 @@ fn build() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn built_path(messages: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn built_path(messages: &str, name: &str) -> Option<PathBuf> {
     let text = |document: &Value, pointer| document.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let documents = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut named = documents.filter(|document| text(document, "/target/name").as_deref() == Some(name));

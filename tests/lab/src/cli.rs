@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::background;
 use crate::bench;
+use crate::crash;
 use crate::demo::{self, Demo};
 use crate::error::{Context, Result};
 use crate::faults::Fault;
@@ -18,6 +19,7 @@ use crate::load::Load;
 use crate::plan::{Options, Plan};
 use crate::registry;
 use crate::suite;
+use crate::upgrade;
 use crate::view;
 
 /// The runbook's world on loopback: three real nats-servers, AWS played by moto, faults, a referee and a ledger.
@@ -25,7 +27,8 @@ use crate::view;
 #[command(name = "cargo lab", bin_name = "cargo lab")]
 struct Cli {
     /// The lab's name; not needed when only one is up
-    #[arg(long, global = true, env = "SLUICE_LAB")]
+    // An id of its own: subcommands have names too, and clap would take theirs for it.
+    #[arg(long = "name", id = "LAB", global = true, env = "SLUICE_LAB")]
     name: Option<String>,
     #[command(subcommand)]
     verb: Verb,
@@ -60,11 +63,11 @@ enum Verb {
     /// Do something bad to it
     #[command(subcommand)]
     Fault(Fault),
-    /// Publish messages and remember what was acknowledged
+    /// Publish messages and remember what was acknowledged; 500 a second is what a cluster carries while it is worked on
     Load(Load),
     /// Compare the acknowledged messages with the delivered ones and the stream; exit code 1 when some are lost
     Audit,
-    /// List the AWS calls
+    /// List the AWS calls: who asked what, when, and what was answered; one JSON document a line
     Calls {
         /// Only those after this number
         #[arg(long, default_value_t = 0)]
@@ -85,6 +88,18 @@ enum Verb {
         /// Passed on: ROW, --runs N, --json, --check
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Kill a replacement of a node around every event of its journal, take it up again, and count what was ended
+    Crash {
+        /// Passed on: RUNBOOK, --points one-each|all|N, --from K, --only TEXT, --labs N, --rate N, --as-shipped, --list
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Take up with this product what an earlier one left, and the other way round
+    Upgrade {
+        /// The commit of the earlier one
+        #[arg(long, default_value = "HEAD^")]
+        from: String,
     },
     #[command(hide = true)]
     Daemon { lab: String, options: String },
@@ -137,6 +152,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Verb::Test { arguments } => return suite::run(&arguments),
         Verb::Bench { arguments } => return bench::run(&arguments),
+        Verb::Crash { arguments } => crash::run(&arguments)?,
+        Verb::Upgrade { from } => return upgrade::run(&from),
         Verb::Daemon { lab, options } => background::daemon(&lab, &options)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -222,16 +239,27 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
-        let faults: [&[&str]; 4] = [
+        let faults: [&[&str]; 12] = [
             &["fault", "slow", "1", "--duty", "0.03"],
             &["fault", "replace", "2", "--new-name", "--boot-delay", "2"],
             &["fault", "aws-error", "DescribeAutoScalingGroups", "3"],
+            &["fault", "boots-as", "1", "--server-name", "other", "--name", "a"],
+            &["fault", "boots-as", "1", "--elsewhere", "--found-after", "5"],
+            &["fault", "never-boots", "1", "--how", "crash"],
+            &["fault", "bootstrap-line", "1", "missing"],
+            &["fault", "axiom-429"],
+            &["fault", "suspend", "1"],
+            &["fault", "aws-timeout-after", "TerminateInstanceInAutoScalingGroup", "1", "--cut"],
+            &["fault", "r1-stream", "lonely", "2"],
             &["exec", "--name", "a", "--", "sh", "-c", "true"],
         ];
         for words in faults {
             let line = std::iter::once("cargo lab").chain(words.iter().copied());
             assert!(Cli::try_parse_from(line).is_ok(), "{words:?}");
         }
+        let cli = Cli::try_parse_from(["cargo lab", "fault", "delete-stream", "pivot_main", "--name", "a"]).unwrap();
+        assert_eq!(cli.name.as_deref(), Some("a"), "the lab's name is not the stream's");
+        assert!(Cli::try_parse_from(["cargo lab", "fault", "boots-as", "1"]).is_err(), "as what?");
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

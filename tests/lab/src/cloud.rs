@@ -12,14 +12,27 @@ use tokio::process::{Child, Command};
 
 use crate::daemon::World;
 use crate::error::{Context, Error, Result};
+use crate::forward;
 use crate::http;
 use crate::mint::Keys;
-use crate::plan::{ACCOUNT, NODES, Plan, REGION, SERVICES};
+use crate::plan::{ACCOUNT, ACT_ROLE, NODES, Plan, REGION, SERVICES};
 use crate::process::Proc;
 use crate::programs::Programs;
 use crate::server::Doing;
+use crate::ship;
 
-const ADAPTER: &str = include_str!("../moto_adapter.py");
+/// The adapter's files; the first is the program.
+const ADAPTER: [(&str, &str); 9] = [
+    ("main.py", include_str!("../adapter/main.py")),
+    ("app.py", include_str!("../adapter/app.py")),
+    ("build.py", include_str!("../adapter/build.py")),
+    ("faults.py", include_str!("../adapter/faults.py")),
+    ("groups.py", include_str!("../adapter/groups.py")),
+    ("logs.py", include_str!("../adapter/logs.py")),
+    ("refreshes.py", include_str!("../adapter/refreshes.py")),
+    ("roles.py", include_str!("../adapter/roles.py")),
+    ("wire.py", include_str!("../adapter/wire.py")),
+];
 /// From the termination request to the end of the machine, and from the launch to InService.
 const STEP: Duration = Duration::from_millis(500);
 
@@ -31,11 +44,14 @@ pub(crate) struct Adapter {
 impl Adapter {
     /// Starts the adapter and waits until it answers.
     pub(crate) async fn start(plan: &Plan, keys: &Keys, programs: &Programs) -> Result<Self> {
-        let script = plan.folder.join("moto_adapter.py");
-        std::fs::write(&script, ADAPTER).context(script.display())?;
+        let folder = plan.folder.join("adapter");
+        std::fs::create_dir_all(&folder).context(folder.display())?;
+        for (name, text) in ADAPTER {
+            std::fs::write(folder.join(name), text).context(name)?;
+        }
         let log = plan.folder.join("aws.log");
         let mut child = Command::new(&programs.python)
-            .arg(&script)
+            .arg(folder.join("main.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).context(log.display())?)
@@ -74,7 +90,7 @@ fn config(plan: &Plan, keys: &Keys) -> Result<Value> {
     Ok(json!({
         "account": ACCOUNT, "region": REGION, "cluster": plan.options.cluster, "log_group": plan.log_group(),
         "aws": address(plan.aws()), "private": address(plan.adapter()), "hook": address(plan.control()),
-        "nodes": nodes, "parameters": parameters(plan, keys)?,
+        "nodes": nodes, "roles": [ACT_ROLE], "parameters": parameters(plan, keys)?,
     }))
 }
 
@@ -119,25 +135,39 @@ pub(crate) async fn replace(world: Arc<World>, n: u8, instance: String, how: Rep
         node.instance.clear();
     }
     tell(plan, "/terminated", json!({ "instance": instance })).await?;
-    let launched = tell(plan, "/launch", json!({ "group": plan.group(n) })).await?;
-    let Some(new) = launched.get("instance").and_then(Value::as_str) else {
-        world.node(n)?.lock().await.note = "terminated, and its group launches no successor".into();
-        return Ok(());
-    };
+    let new = launched(&world, n).await?;
     {
         let mut node = world.node(n)?.lock().await;
         node.doing = Doing::Booting;
-        node.instance = new.to_owned();
+        node.note.clear();
+        node.instance.clone_from(&new);
         world.log(&format!("{}: {instance} is gone with its store, {new} boots", plan.node_name(n)));
         node.server_name = if how.new_name { format!("{}-{new}", plan.node_name(n)) } else { plan.node_name(n) };
     }
     tokio::time::sleep(STEP).await;
     tell(plan, "/in_service", json!({ "instance": new })).await?;
     tokio::time::sleep(how.boot_delay.unwrap_or_else(|| world.boot_delay())).await;
-    boot(&world, n, new).await
+    boot(&world, n, &new).await
 }
 
-/// Starts the server of an instance, and writes what a boot writes to CloudWatch.
+/// The group's new instance, however often it has to try.
+async fn launched(world: &World, n: u8) -> Result<String> {
+    loop {
+        let answer = tell(&world.plan, "/launch", json!({ "group": world.plan.group(n) })).await?;
+        if let Some(new) = answer.get("instance").and_then(Value::as_str) {
+            return Ok(new.to_owned());
+        }
+        let why = answer.get("why").and_then(Value::as_str).unwrap_or("nobody knows why");
+        {
+            let mut node = world.node(n)?.lock().await;
+            node.doing = Doing::Empty;
+            node.note = format!("no instance: {why}");
+        }
+        tokio::time::sleep(STEP).await;
+    }
+}
+
+/// Starts the server of an instance as its orders say, and writes what a boot writes to CloudWatch.
 async fn boot(world: &World, n: u8, instance: &str) -> Result<()> {
     {
         let mut node = world.node(n)?.lock().await;
@@ -145,19 +175,32 @@ async fn boot(world: &World, n: u8, instance: &str) -> Result<()> {
         if node.instance != instance || node.doing != Doing::Booting {
             return Ok(());
         }
-        node.start(&world.plan, &world.keys, &world.programs)?;
+        let orders = node.orders.clone();
+        let Some(setup) = orders.setup() else {
+            node.doing = Doing::Stopped;
+            node.note = "its instance is in service, and its server never starts".into();
+            return Ok(());
+        };
+        node.setup = setup;
+        node.octet = if orders.moves.is_some() { Plan::elsewhere(n) } else { Plan::home(n) };
+        if let Some(name) = orders.server_name {
+            node.server_name = name;
+        }
+        node.start(&world.plan, &world.keys, &world.programs).await?;
+        let found = orders.moves.and_then(|moves| Duration::try_from_secs_f64(moves.found_after?).ok());
+        node.forward = found.map(|after| forward::lead(&world.plan, n, after));
         world.log(&format!("{}: nats-server of {instance} started", node.server_name));
     }
-    log_boot(&world.plan, n, instance).await
+    log_boot(world, n, instance).await
 }
 
-/// The lines of a boot in CloudWatch. Their text is a guess: the seed names only "Axiom ingest check".
-pub(crate) async fn log_boot(plan: &Plan, n: u8, instance: &str) -> Result<()> {
-    let lines = [
-        format!("[bootstrap] {} on {instance}: NVMe mounted at /var/lib/nats", plan.node_name(n)),
-        "[bootstrap] nats.service started".to_owned(),
-        "[bootstrap] Axiom ingest check: OK (HTTP 200)".to_owned(),
-    ];
-    let stream = format!("{}-bootstrap-{instance}", plan.node_name(n));
-    tell(plan, "/log", json!({ "stream": stream, "lines": lines })).await.map(drop)
+/// The lines of a boot, in CloudWatch and in Axiom.
+pub(crate) async fn log_boot(world: &World, n: u8, instance: &str) -> Result<()> {
+    let name = world.plan.node_name(n);
+    let lines = world.node(n)?.lock().await.orders.lines(&name, instance);
+    let stream = format!("{name}-bootstrap-{instance}");
+    tell(&world.plan, "/log", json!({ "stream": stream, "lines": lines })).await?;
+    // Axiom may be told to refuse them, and a boot goes on without it.
+    let _ = ship::lines(world, n, instance, &lines).await;
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The control API of a running lab: JSON over HTTP on loopback, for the command line, the library and the adapter.
 //! It routes; each part does its own work.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -9,12 +10,13 @@ use tokio::net::TcpListener;
 use crate::cloud::{self, Replacement};
 use crate::daemon::{Ending, World};
 use crate::error::{Context, Error, Result};
-use crate::faults;
 use crate::http::{self, Request};
 use crate::jsz::{self, Jsz};
 use crate::load::Load;
+use crate::misdeeds;
 use crate::plan::{NODES, STREAM};
 use crate::ready;
+use crate::referee;
 
 /// Serves until dropped.
 pub(crate) async fn serve(listener: TcpListener, world: Arc<World>) {
@@ -22,14 +24,16 @@ pub(crate) async fn serve(listener: TcpListener, world: Arc<World>) {
 }
 
 async fn route(world: Arc<World>, request: Request) -> Result<Value> {
-    let body = request.body;
+    let body = request.json()?;
     match request.path.as_str() {
         "/status" => status(&world).await,
-        "/healthy" => ready::whole(&world.plan).await.map(|()| json!({ "healthy": true })),
+        "/healthy" => ready::whole(&world.plan, &world.monitors().await).await.map(|()| json!({ "healthy": true })),
         "/verdicts" => Ok(json!({ "verdicts": world.verdicts() })),
         "/calls" => cloud::tell(&world.plan, "/calls", body).await,
+        "/queries" => Ok(json!({ "queries": world.axiom.queries() })),
+        "/instances" => instances(&world).await,
         "/creds" => creds(&world, &body),
-        "/fault" => faults::apply(&world, serde_json::from_value(body).context("fault")?).await,
+        "/fault" => misdeeds::apply(&world, serde_json::from_value(body).context("fault")?).await,
         "/ec2/terminating" => terminating(&world, &body).await,
         "/load" => start_load(&world, serde_json::from_value(body).context("load")?).await,
         "/counts" => Ok(json!(world.ledger.counts())),
@@ -46,7 +50,8 @@ async fn route(world: Arc<World>, request: Request) -> Result<Value> {
 async fn terminating(world: &Arc<World>, body: &Value) -> Result<Value> {
     let n = body.get("node").and_then(Value::as_u64).and_then(|n| u8::try_from(n).ok()).context("node")?;
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned).context(key);
-    faults::judge(world, n, &text("cause")?).await?;
+    let request: referee::Request = serde_json::from_value(body.clone()).context("request")?;
+    misdeeds::judge(world, n, &text("cause")?, Some(request)).await?;
     world.spawn_replacement(n, text("instance")?, Replacement::default());
     Ok(json!({}))
 }
@@ -63,25 +68,43 @@ fn creds(world: &World, body: &Value) -> Result<Value> {
 
 async fn status(world: &World) -> Result<Value> {
     let plan = &world.plan;
-    let answers = jsz::of_all(plan).await;
+    let at = world.monitors().await;
+    let answers = jsz::of_all(&at).await;
     let mut nodes = Vec::new();
-    for (n, answer) in NODES.into_iter().zip(&answers) {
-        nodes.push(node(world, n, answer.as_ref().ok()).await?);
+    for ((n, answer), monitor) in NODES.into_iter().zip(&answers).zip(at) {
+        nodes.push(node(world, n, monitor, answer.as_ref().ok()).await?);
     }
+    let mut aws = cloud::tell(plan, "/state", json!({})).await.unwrap_or_else(|e| json!({ "error": e.to_string() }));
+    let mut part = |name: &str| aws.get_mut(name).map(Value::take).unwrap_or_default();
+    let (groups, refreshes, faults, up) = (part("groups"), part("refreshes"), part("faults"), part("up"));
     let verdicts = world.verdicts();
     let unsafe_ones = verdicts.iter().filter(|verdict| !verdict.safe).count();
     Ok(json!({
         "name": plan.name, "cluster": plan.options.cluster, "net": plan.net_text(), "folder": plan.folder,
         "nodes": nodes,
-        "groups": cloud::tell(plan, "/groups", json!({})).await.unwrap_or_else(|e| json!({ "error": e.to_string() })),
+        "groups": groups,
+        "aws": { "url": format!("http://{}", plan.aws()), "up": up, "faults": faults, "refreshes": refreshes, "error": part("error") },
+        "axiom": { "url": format!("http://{}", plan.axiom()), "limited": world.axiom.is_limited(), "queries": world.axiom.queries().len() },
+        "boot_delay": world.boot_delay().as_secs_f64(), "streams": world.streams(),
         "load": world.ledger.counts(),
         "verdicts": { "total": verdicts.len(), "unsafe": unsafe_ones, "last": verdicts.last() },
     }))
 }
 
-async fn node(world: &World, n: u8, answer: Option<&Jsz>) -> Result<Value> {
+async fn instances(world: &World) -> Result<Value> {
+    let mut all = serde_json::Map::new();
+    for n in NODES {
+        let instance = world.node(n)?.lock().await.instance.clone();
+        if !instance.is_empty() {
+            all.insert(world.plan.node_name(n), json!(instance));
+        }
+    }
+    Ok(json!({ "instances": all }))
+}
+
+async fn node(world: &World, n: u8, monitor: Option<SocketAddr>, answer: Option<&Jsz>) -> Result<Value> {
     let plan = &world.plan;
-    let health = match jsz::healthz(plan, n).await {
+    let health = match jsz::healthz(monitor).await {
         Ok((status, why)) => format!("{status} {why}").trim().to_owned(),
         Err(_) => "no answer".to_owned(),
     };
@@ -91,6 +114,7 @@ async fn node(world: &World, n: u8, answer: Option<&Jsz>) -> Result<Value> {
     Ok(json!({
         "n": n, "name": plan.node_name(n), "server_name": node.server_name, "instance": node.instance,
         "pid": node.pid(), "doing": node.doing, "duty": node.duty, "note": node.note,
+        "orders": node.orders, "setup": node.setup, "address": plan.address(node.octet, 4222).ip().to_string(),
         "client": plan.client(n).to_string(), "monitor": plan.monitor(n).to_string(), "healthz": health,
         "meta_leader": answer.and_then(Jsz::meta_leader) == Some(node.server_name.as_str()),
         "cluster_size": answer.and_then(|a| a.meta_cluster.as_ref()).map(|meta| meta.cluster_size),

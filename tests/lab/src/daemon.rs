@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
@@ -13,18 +14,21 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::Progress;
+use crate::axiom::Axiom;
 use crate::cloud::{self, Adapter, Replacement};
 use crate::control;
 use crate::error::{Context, Error, Result};
 use crate::inventory;
+use crate::jsz::Monitors;
 use crate::load::Ledger;
 use crate::mint::Keys;
-use crate::plan::{AdminSys, NODES, Options, Plan, SERVICES, STREAM};
+use crate::plan::{AdminSys, NODES, Options, PORTS, Plan, SERVICES, STREAM};
 use crate::programs::Programs;
 use crate::ready;
 use crate::referee::Verdict;
 use crate::registry::{self, Claim};
-use crate::server::{Doing, Node};
+use crate::server::{Doing, Node, wait_for};
+use crate::ship;
 
 const VERDICTS_KEPT: usize = 1000;
 
@@ -35,6 +39,11 @@ pub(crate) struct World {
     pub(crate) programs: Programs,
     nodes: [Mutex<Node>; 3],
     pub(crate) ledger: Ledger,
+    pub(crate) axiom: Arc<Axiom>,
+    /// Instead of the lab's own, until it is cleared.
+    boot_delay: StdMutex<Option<Duration>>,
+    /// Streams that were made to make trouble.
+    made: StdMutex<Vec<String>>,
     verdicts: StdMutex<VecDeque<Verdict>>,
     /// The stream was deleted, and by the lab.
     deleted: AtomicBool,
@@ -54,7 +63,32 @@ impl World {
     }
 
     pub(crate) fn boot_delay(&self) -> Duration {
-        Duration::try_from_secs_f64(self.plan.options.boot_delay).unwrap_or_default()
+        let own = || Duration::try_from_secs_f64(self.plan.options.boot_delay).unwrap_or_default();
+        self.boot_delay.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(own)
+    }
+
+    pub(crate) fn set_boot_delay(&self, delay: Option<Duration>) {
+        *self.boot_delay.lock().unwrap_or_else(PoisonError::into_inner) = delay;
+    }
+
+    /// Where each node's monitoring port really is.
+    pub(crate) async fn monitors(&self) -> Monitors {
+        let mut all = [None; 3];
+        for (place, node) in all.iter_mut().zip(&self.nodes) {
+            *place = node.lock().await.monitor(&self.plan);
+        }
+        all
+    }
+
+    /// Where the servers that run at their full pace take clients; all addresses when none does.
+    pub(crate) async fn swift(&self) -> Vec<SocketAddr> {
+        let mut swift = Vec::new();
+        for node in &self.nodes {
+            let node = node.lock().await;
+            let [client, ..] = PORTS;
+            swift.extend((node.doing == Doing::Running).then(|| self.plan.address(node.octet, client)));
+        }
+        if swift.is_empty() { NODES.map(|n| self.plan.client(n)).to_vec() } else { swift }
     }
 
     /// A line in the lab's own log, `lab.log` in its folder.
@@ -75,12 +109,23 @@ impl World {
     }
 
     /// The streams that the cluster was given and that nobody took away.
-    pub(crate) fn streams(&self) -> &'static [&'static str] {
-        if self.deleted.load(Ordering::Relaxed) { &[] } else { &[STREAM] }
+    pub(crate) fn streams(&self) -> Vec<String> {
+        let own = (!self.deleted.load(Ordering::Relaxed)).then(|| STREAM.to_owned());
+        own.into_iter().chain(self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
+    }
+
+    pub(crate) fn made(&self, stream: &str) {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).push(stream.to_owned());
+    }
+
+    /// Streams made to make trouble, forgotten here.
+    pub(crate) fn take_made(&self) -> Vec<String> {
+        std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn deleted(&self, stream: &str) {
         self.deleted.fetch_or(stream == STREAM, Ordering::Relaxed);
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).retain(|made| made != stream);
     }
 
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
@@ -158,34 +203,53 @@ async fn start_claimed(claim: Claim, programs: Programs, progress: &Progress) ->
     inventory::write(&plan)?;
     let (stop, stopped) = watch::channel(None);
     let nodes = NODES.map(|n| Mutex::new(Node::new(&plan, n)));
+    let axiom = Axiom::new(&plan, ship::DATASET);
     let world = Arc::new(World {
         plan,
         keys,
         programs,
         nodes,
         ledger: Ledger::default(),
+        axiom,
+        boot_delay: StdMutex::default(),
+        made: StdMutex::default(),
         verdicts: StdMutex::default(),
         deleted: AtomicBool::new(false),
         stop,
     });
     claim.control.set_nonblocking(true).context("control API")?;
     let control = tokio::net::TcpListener::from_std(claim.control).context("control API")?;
-    let mut tasks = vec![tokio::spawn(control::serve(control, world.clone()))];
+    let logs = tokio::net::TcpListener::bind(world.plan.axiom()).await.context("Axiom")?;
+    let mut tasks =
+        vec![tokio::spawn(control::serve(control, world.clone())), tokio::spawn(world.axiom.clone().serve(logs))];
     progress("starting three nats-servers and AWS (moto)");
     for n in NODES {
-        world.node(n)?.lock().await.start(&world.plan, &world.keys, &world.programs)?;
+        world.node(n)?.lock().await.start(&world.plan, &world.keys, &world.programs).await?;
     }
-    let admin = world.keys.user("admin")?;
     let cluster = async {
         tokio::select! {
-            ready = ready::make_ready(&world.plan, admin, progress) => ready,
+            ready = make_cluster(&world, progress) => ready,
             fallen = first_fallen(&world) => Err(fallen),
         }
     };
     let (adapter, ()) = tokio::try_join!(Adapter::start(&world.plan, &world.keys, &world.programs), cluster)?;
     first_instances(&world).await?;
     tasks.push(tokio::spawn(watch_nodes(world.clone())));
+    tasks.push(tokio::spawn(ship::forever(world.clone())));
     Ok(Daemon { world, adapter, stopped, tasks })
+}
+
+/// The cluster with its stream, and with what is to be in it.
+async fn make_cluster(world: &World, progress: &Progress) -> Result<()> {
+    let at = world.monitors().await;
+    ready::make_ready(&world.plan, &at, world.keys.user("admin")?, progress).await?;
+    let (count, size) = (world.plan.options.preload, world.plan.options.preload_size);
+    if count > 0 {
+        progress(&format!("publishing {count} messages that stay in the stream"));
+        world.ledger.preload(world, count, size).await?;
+        wait_for(Duration::from_secs(60), || ready::whole(&world.plan, &at)).await?;
+    }
+    Ok(())
 }
 
 /// The groups made their instances; each gets its node and a boot log.
@@ -196,7 +260,7 @@ async fn first_instances(world: &World) -> Result<()> {
         let id =
             groups.pointer(&pointer).and_then(Value::as_str).context(format!("AWS has no instance for node {n}"))?;
         world.node(n)?.lock().await.instance = id.to_owned();
-        cloud::log_boot(&world.plan, n, id).await?;
+        cloud::log_boot(world, n, id).await?;
     }
     Ok(())
 }

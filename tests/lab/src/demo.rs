@@ -2,16 +2,19 @@
 //! It knows the product's command line only.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::Instant;
 
 use crate::background;
-use crate::cli::teller;
+use crate::cli::{block_on, teller};
 use crate::error::{Context, Error, Result};
 use crate::inventory;
+use crate::lab::Lab;
+use crate::load::Load;
 use crate::plan::{Options, Plan};
 use crate::process::Proc;
 use crate::registry::{self, Found};
+use crate::second;
 
 /// The lab's name, unless another is given.
 pub(crate) const NAME: &str = "demo";
@@ -22,6 +25,9 @@ const STEPS: [&[&str]; 3] = [
     &["run", "health-check", "-i", "cluster=nats-staging"],
     &["run", "connect", "-i", "cluster=nats-staging", "--", "sh", "-c", "echo connected with $NATS_URL"],
 ];
+
+/// The exit code of a run that waits for an answer.
+const WAITS: i32 = 7;
 
 /// How it is done.
 #[derive(clap::Args)]
@@ -40,15 +46,16 @@ pub(crate) fn run(name: &str, demo: Demo) -> Result<ExitCode> {
     let product = demo.product.map_or_else(build, Ok)?;
     background::start(name, &Options::default(), &teller())?;
     let up = Up(Some(registry::pick(Some(name))?));
-    let failed = up.walk(&product)?;
+    let (failed, there) = up.walk(&product)?;
     if demo.keep {
         up.leave();
     } else {
         drop(up);
     }
-    verdict(&failed, start);
-    say!("go on:");
+    say!("\ngo on:");
     next(name, demo.keep).iter().for_each(|line| say!("  {line}"));
+    verdict(&failed, start);
+    say!("{there}");
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -56,8 +63,12 @@ pub(crate) fn run(name: &str, demo: Demo) -> Result<ExitCode> {
 struct Up(Option<Found>);
 
 impl Up {
-    fn walk(&self, product: &Path) -> Result<Vec<String>> {
-        self.0.as_ref().map_or_else(|| Ok(Vec::new()), |lab| walk(product, &lab.plan))
+    /// What failed, and what became of the messages.
+    fn walk(&self, product: &Path) -> Result<(Vec<String>, String)> {
+        let lab = self.0.as_ref().context("no lab")?;
+        let mut failed = walk(product, &lab.plan)?;
+        let there = replace(product, &lab.plan, &mut failed)?;
+        Ok((failed, there))
     }
 
     fn leave(mut self) {
@@ -90,16 +101,66 @@ fn walk(product: &Path, plan: &Plan) -> Result<Vec<String>> {
     let mut failed = Vec::new();
     for step in STEPS {
         show(step);
-        let mut child = command(product, plan).args(step).spawn().context(product.display())?;
-        background::beside(Proc::of(child.id()));
-        let status = child.wait().context(product.display())?;
-        background::beside(None);
-        background::end_if_told();
+        let status = play_out(command(product, plan).args(step), product)?;
         if !status.success() {
             failed.push(format!("sluice {}: {status}", step.join(" ")));
         }
     }
     Ok(failed)
+}
+
+fn play_out(command: &mut Command, product: &Path) -> Result<ExitStatus> {
+    let mut child = command.spawn().context(product.display())?;
+    background::beside(Proc::of(child.id()));
+    let status = child.wait().context(product.display())?;
+    background::beside(None);
+    background::end_if_told();
+    Ok(status)
+}
+
+/// Replaces a node under load: one terminal asks for it, a second one says yes. Answers what became of the messages.
+fn replace(product: &Path, plan: &Plan, failed: &mut Vec<String>) -> Result<String> {
+    let lab = Lab::attach(Some(&plan.name))?;
+    say!("\n$ cargo lab load --rate 500        # a publisher, and consumers, from here to the end");
+    block_on(lab.load(Load::steady()))?;
+    let (cluster, name) = (format!("cluster={}", plan.options.cluster), plan.node_name(2));
+    let asks = ["run", "replace-node", "-i", &cluster, "-i", &format!("node={name}")];
+    show(&asks);
+    let asked = play_out(command(product, plan).args(asks).stdin(Stdio::null()), product)?;
+    if asked.code() != Some(WAITS) {
+        failed.push(format!("sluice {}: {asked}, and it was to wait for a yes", asks.join(" ")));
+        return Ok("no node was replaced".to_owned());
+    }
+    say!("\nNobody can be asked there, so it waits. In a second terminal, where somebody reads and types the name:");
+    let says = ["confirm", "last"];
+    show(&says);
+    let mut confirm = command(product, plan);
+    confirm.args(says);
+    let confirmed = second::answering(confirm, &name)?;
+    if !confirmed.success() {
+        failed.push(format!("sluice {}: {confirmed}", says.join(" ")));
+    }
+    block_on(audited(&lab, failed))
+}
+
+/// What the cloud's record, the referee and the ledger say of it.
+async fn audited(lab: &Lab, failed: &mut Vec<String>) -> Result<String> {
+    let ended = lab.terminations().await?;
+    let unsafe_ones = ended.iter().filter(|ended| !ended.verdict.safe).count();
+    lab.load(Load::stop()).await?;
+    let audit = lab.audit().await?;
+    if ended.len() != 1 || unsafe_ones > 0 {
+        failed.push(format!("{} instances were ended, {unsafe_ones} of them unsafely; it was to be one", ended.len()));
+    }
+    if audit.lost > 0 {
+        failed.push(format!("{} acknowledged messages are lost", audit.lost));
+    }
+    Ok(format!(
+        "instances ended: {}, unsafely: {unsafe_ones}; {} of {} messages there",
+        ended.len(),
+        audit.there,
+        audit.counts.acked
+    ))
 }
 
 /// The inventory was written a moment ago by this lab, so its digest is trusted as printed.
@@ -137,7 +198,7 @@ fn show(arguments: &[&str]) {
 fn verdict(failed: &[String], start: Instant) {
     let seconds = start.elapsed().as_secs_f64();
     match failed {
-        [] => say!("\nall {} runbooks did what they should; {seconds:.1} s in all, building included", STEPS.len()),
+        [] => say!("\nall {} runbooks did what they should; {seconds:.1} s in all, building included", STEPS.len() + 1),
         failed => say!("\nFAILED after {seconds:.1} s:\n  {}", failed.join("\n  ")),
     }
 }

@@ -1,20 +1,15 @@
-//! The faults a lab can be given, as the command line and the control API name them, and what each does.
+//! The faults a lab can be given, as the command line, the library and the control API name them.
+//! What each does is elsewhere (`misdeeds`).
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use async_nats::jetstream;
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use crate::cloud::{self, Replacement};
-use crate::daemon::World;
-use crate::error::{Context, Error, Result};
-use crate::plan::NODES;
-use crate::ready;
-use crate::referee;
-use crate::server::Doing;
+use crate::orders::{Line, NoBoot};
+
+/// What EC2 says when a zone has no such machine left.
+const NO_CAPACITY: &str = "Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have \
+                           sufficient m8gd.medium capacity in the Availability Zone you requested. Launching EC2 \
+                           instance failed.";
 
 /// One fault. NODE is 1, 2, 3 or the node's name.
 #[derive(Clone, Debug, Serialize, Deserialize, Subcommand)]
@@ -35,6 +30,22 @@ pub enum Fault {
     },
     /// Start a killed server on its own store
     Start { node: String },
+    /// Lose the store: the server is killed, its store removed, and it starts again with nothing
+    Wipe {
+        node: String,
+        /// It does not start again
+        #[arg(long)]
+        #[serde(default)]
+        stopped: bool,
+    },
+    /// Kill the server and let something answer on its monitoring port as a healthy server would
+    Impostor {
+        node: String,
+        /// It gives another node's answers as they are, instead of under this node's name
+        #[arg(long)]
+        #[serde(default)]
+        as_other: bool,
+    },
     /// Lose the instance with its store; its group launches a new one
     Replace {
         node: String,
@@ -46,15 +57,86 @@ pub enum Fault {
         #[arg(long)]
         boot_delay: Option<f64>,
     },
+    /// Somebody else starts an instance refresh, which replaces the node
+    Refresh { node: String },
+    /// Lose the instance, and its group launches none: the same as no-launch and replace
+    EmptyGroup {
+        node: String,
+        #[arg(long, default_value = NO_CAPACITY)]
+        #[serde(default = "no_capacity")]
+        message: String,
+    },
+    /// From now on: seconds that every new instance takes from launch to the start of its server
+    BootDelay { seconds: f64 },
+    /// From now on: the node's group launches nothing; its activities fail with the message
+    NoLaunch {
+        node: String,
+        #[arg(long, default_value = NO_CAPACITY)]
+        #[serde(default = "no_capacity")]
+        message: String,
+    },
+    /// From now on: somebody has suspended a process of the node's group
+    Suspend {
+        node: String,
+        #[arg(default_value = "Launch")]
+        process: String,
+    },
+    /// From now on: a new instance of the node is in service, and its server never comes up
+    NeverBoots {
+        node: String,
+        #[arg(long, value_enum, default_value_t)]
+        #[serde(default)]
+        how: NoBoot,
+    },
+    /// From now on: a new instance's server has another name, another address, or both
+    BootsAs {
+        node: String,
+        /// The server's name; the node's peer stays in the groups as a ghost
+        #[arg(long, value_name = "NAME", required_unless_present = "elsewhere")]
+        server_name: Option<String>,
+        /// It lives at another address than where the node is looked for
+        #[arg(long)]
+        #[serde(default)]
+        elsewhere: bool,
+        /// Seconds until the node's own address leads there, as when DNS is stale; otherwise it never does
+        #[arg(long, value_name = "SECONDS", requires = "elsewhere")]
+        found_after: Option<f64>,
+    },
+    /// From now on: a new instance finds no disk, says so in its bootstrap log, and its server does not start
+    NvmeNotMounted {
+        node: String,
+        /// The server runs all the same, without JetStream
+        #[arg(long)]
+        #[serde(default)]
+        runs: bool,
+    },
+    /// From now on: the line "Axiom ingest check" of a new instance's bootstrap log is missing or says it failed
+    BootstrapLine {
+        node: String,
+        #[arg(value_enum)]
+        line: Line,
+    },
+    /// From now on: nothing of the node arrives in Axiom
+    AxiomSilent { node: String },
+    /// From now on: Axiom refuses everything for its rate (429)
+    #[command(name = "axiom-429")]
+    #[serde(rename = "axiom-429")]
+    Axiom429,
+    /// Make a stream with one replica, on this node, with ten messages
+    #[command(name = "r1-stream")]
+    #[serde(rename = "r1-stream")]
+    R1Stream { name: String, node: String },
+    /// Let whoever leads the stream and its consumers step down, as rebalancing does; somebody else leads then
+    MoveLeaders,
     /// Delete a stream
     DeleteStream { name: String },
     /// Refuse connections to AWS
     AwsDown,
     /// Accept them again
     AwsUp,
-    /// Let the next N calls of an AWS operation fail
+    /// Let the next calls of an AWS operation fail
     AwsError {
-        /// As in DescribeAutoScalingGroups
+        /// As in DescribeAutoScalingGroups; `*` for each
         operation: String,
         times: u32,
         /// The error code
@@ -64,93 +146,25 @@ pub enum Fault {
         #[arg(long, default_value_t = 500)]
         status: u16,
     },
-    /// Take back all of it: thaw, start what is dead, AWS up and without errors
+    /// Throttle the next calls of an AWS operation
+    AwsThrottle { operation: String, times: u32 },
+    /// Answer the next calls of an AWS operation with a page of HTML (503)
+    AwsHtml { operation: String, times: u32 },
+    /// Do what the next calls of an AWS operation ask, and never answer
+    AwsTimeoutAfter {
+        operation: String,
+        times: u32,
+        /// Cut the connection instead of staying silent
+        #[arg(long)]
+        #[serde(default)]
+        cut: bool,
+    },
+    /// From now on: everybody's AWS credentials are expired
+    AwsExpired,
+    /// Take back all of it, ghosts and streams made here included; what is dead is started
     Clear,
 }
 
-/// Does it; the answer says what was done.
-pub(crate) async fn apply(world: &Arc<World>, fault: Fault) -> Result<Value> {
-    let plan = &world.plan;
-    world.log(&format!("fault {fault:?}"));
-    match fault {
-        Fault::Kill { node } => {
-            let n = plan.node_number(&node)?;
-            judge(world, n, "fault kill").await?;
-            world.node(n)?.lock().await.kill(plan).await?;
-        }
-        Fault::Freeze { node } => running(world, &node).await?.freeze(),
-        Fault::Thaw { node } => running(world, &node).await?.thaw(),
-        Fault::Slow { node, duty } => {
-            if !(duty > 0.0 && duty < 1.0) {
-                return Err(Error::new(format!("duty {duty}: say a part of the time, as in 0.03")));
-            }
-            world.node(plan.node_number(&node)?)?.lock().await.slow(duty);
-        }
-        Fault::Start { node } => start(world, plan.node_number(&node)?).await?,
-        Fault::Replace { node, new_name, boot_delay } => {
-            let how = Replacement { new_name, boot_delay: boot_delay.map(seconds).transpose()? };
-            return replace(world, plan.node_number(&node)?, how).await;
-        }
-        Fault::DeleteStream { name } => {
-            let context = jetstream::new(ready::connect(plan, world.keys.user("admin")?).await?);
-            ready::api(&context, &format!("STREAM.DELETE.{name}"), &json!({})).await?;
-            world.deleted(&name);
-        }
-        Fault::AwsDown => drop(cloud::tell(plan, "/down", json!({})).await?),
-        Fault::AwsUp => drop(cloud::tell(plan, "/up", json!({})).await?),
-        Fault::AwsError { operation, times, code, status } => {
-            let body = json!({ "operation": operation, "times": times, "code": code, "status": status });
-            cloud::tell(plan, "/error", body).await?;
-        }
-        Fault::Clear => clear(world).await?,
-    }
-    Ok(json!({ "done": true }))
-}
-
-async fn running<'a>(world: &'a World, node: &str) -> Result<tokio::sync::MutexGuard<'a, crate::server::Node>> {
-    let node = world.node(world.plan.node_number(node)?)?.lock().await;
-    match node.pid() {
-        Some(_) => Ok(node),
-        None => Err(Error::new(format!("{} has no process (it is {:?})", node.server_name, node.doing))),
-    }
-}
-
-async fn start(world: &World, n: u8) -> Result<()> {
-    let mut node = world.node(n)?.lock().await;
-    match node.doing {
-        Doing::Stopped => node.start(&world.plan, &world.keys, &world.programs),
-        Doing::Running | Doing::Frozen | Doing::Slowed => Err(Error::new("its server has a process already")),
-        Doing::Terminating | Doing::Booting => Err(Error::new("its instance is being replaced; the server will start")),
-    }
-}
-
-async fn replace(world: &Arc<World>, n: u8, how: Replacement) -> Result<Value> {
-    let marked = cloud::tell(&world.plan, "/begin", json!({ "group": world.plan.group(n) })).await?;
-    let instance = marked.get("instance").and_then(Value::as_str).context("no instance")?.to_owned();
-    judge(world, n, "fault replace").await?;
-    world.spawn_replacement(n, instance.clone(), how);
-    Ok(json!({ "terminating": instance }))
-}
-
-/// The referee's verdict on losing the node now, kept.
-pub(crate) async fn judge(world: &World, n: u8, cause: &str) -> Result<()> {
-    let instance = world.node(n)?.lock().await.instance.clone();
-    let verdict = referee::judge(&world.plan, world.streams(), n, &instance, cause).await;
-    world.record(verdict);
-    Ok(())
-}
-
-async fn clear(world: &World) -> Result<()> {
-    for n in NODES {
-        let mut node = world.node(n)?.lock().await;
-        node.thaw();
-        if node.doing == Doing::Stopped && !node.instance.is_empty() {
-            node.start(&world.plan, &world.keys, &world.programs)?;
-        }
-    }
-    cloud::tell(&world.plan, "/clear", json!({})).await.map(drop)
-}
-
-fn seconds(value: f64) -> Result<Duration> {
-    Duration::try_from_secs_f64(value).context(format!("{value} seconds"))
+fn no_capacity() -> String {
+    NO_CAPACITY.to_owned()
 }

@@ -1,5 +1,5 @@
-//! As much HTTP as the lab needs: ask a monitoring port or the control API, and serve the latter.
-//! JSON in, JSON out, one request per connection; it knows no TLS, no redirects and no keep-alive.
+//! As much HTTP as the lab needs: ask a monitoring port or the control API, and serve the latter and what stands in for
+//! others. One request per connection; it knows no TLS, no redirects, no keep-alive and no compression.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -40,9 +40,21 @@ pub(crate) async fn get(address: SocketAddr, path: &str, time: Duration) -> Resu
 
 /// POST JSON; the answer as JSON.
 pub(crate) async fn post(address: SocketAddr, path: &str, body: &Value, time: Duration) -> Result<Value> {
+    post_with(address, path, &[], body, time).await?.json()
+}
+
+/// POST JSON with headers; whatever is answered.
+pub(crate) async fn post_with(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+    time: Duration,
+) -> Result<Answer> {
     let body = body.to_string();
-    let head = format!("POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n", body.len());
-    ask(address, head + &body, time).await?.json()
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("POST {path} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+    ask(address, head + &body, time).await
 }
 
 async fn ask(address: SocketAddr, request: String, time: Duration) -> Result<Answer> {
@@ -64,17 +76,55 @@ async fn ask(address: SocketAddr, request: String, time: Duration) -> Result<Ans
     Ok(Answer { status, body: body.to_owned() })
 }
 
-/// A request to the control API.
+/// A request as it came.
 pub(crate) struct Request {
+    pub(crate) method: String,
+    /// With what stands behind the question mark.
     pub(crate) path: String,
-    pub(crate) body: Value,
+    headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// A header's value; the name in small letters.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; nothing is `{}`.
+    pub(crate) fn json(&self) -> Result<Value> {
+        if self.body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(&self.body).context("body") }
+    }
+}
+
+/// What is answered: status, headers besides those of every answer, and a JSON text.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Reply { status, headers: Vec::new(), body: body.to_string() }
+    }
+}
+
+impl From<Result<Value>> for Reply {
+    fn from(done: Result<Value>) -> Self {
+        match done {
+            Ok(value) => Reply::json(200, &value),
+            Err(error) => Reply::json(500, &json!({ "error": error.to_string() })),
+        }
+    }
 }
 
 /// Serves until the future is dropped; each request is answered by `handle` in a task of its own.
-pub(crate) async fn serve<H, F>(listener: TcpListener, handle: H)
+pub(crate) async fn serve<H, F, R>(listener: TcpListener, handle: H)
 where
     H: Fn(Request) -> F + Clone + Send + 'static,
-    F: Future<Output = Result<Value>> + Send + 'static,
+    F: Future<Output = R> + Send + 'static,
+    R: Into<Reply> + Send + 'static,
 {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -90,24 +140,24 @@ where
     }
 }
 
-async fn one<H, F>(mut stream: TcpStream, handle: H) -> std::io::Result<()>
+async fn one<H, F, R>(mut stream: TcpStream, handle: H) -> std::io::Result<()>
 where
     H: Fn(Request) -> F,
-    F: Future<Output = Result<Value>>,
+    F: Future<Output = R>,
+    R: Into<Reply>,
 {
-    let (status, body) = match read_request(&mut stream).await {
-        Ok(request) => match handle(request).await {
-            Ok(value) => ("200 OK", value),
-            Err(error) => ("500 Failed", json!({ "error": error.to_string() })),
-        },
-        Err(error) => ("400 Bad Request", json!({ "error": error.to_string() })),
+    let reply = match read_request(&mut stream).await {
+        Ok(request) => handle(request).await.into(),
+        Err(error) => Reply::json(400, &json!({ "error": error.to_string() })),
     };
-    let body = body.to_string();
+    let own: String = reply.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!(
-        "HTTP/1.0 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
+        "HTTP/1.0 {} {}\r\nContent-Type: application/json\r\n{own}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        reply.status,
+        if reply.status == 200 { "OK" } else { "Failed" },
+        reply.body.len()
     );
-    stream.write_all((head + &body).as_bytes()).await?;
+    stream.write_all((head + &reply.body).as_bytes()).await?;
     stream.shutdown().await
 }
 
@@ -128,11 +178,18 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Result<Request> 
             need = whole_length(&data);
         }
     }
-    let text = String::from_utf8_lossy(&data);
-    let (head, body) = text.split_once("\r\n\r\n").context("no end of head")?;
-    let path = head.split(' ').nth(1).context("no path")?.to_owned();
-    let body = if body.is_empty() { json!({}) } else { serde_json::from_str(body).context("body")? };
-    Ok(Request { path, body })
+    request(&data)
+}
+
+fn request(data: &[u8]) -> Result<Request> {
+    let end = data.windows(4).position(|four| four == b"\r\n\r\n").context("no end of head")?;
+    let head = String::from_utf8_lossy(data.get(..end).unwrap_or_default()).into_owned();
+    let mut lines = head.lines();
+    let mut first = lines.next().unwrap_or_default().split(' ');
+    let (method, path) = (first.next().unwrap_or_default().to_owned(), first.next().context("no path")?.to_owned());
+    let header = |line: &str| line.split_once(':').map(|(k, v)| (k.to_ascii_lowercase(), v.trim().to_owned()));
+    let headers = lines.filter_map(header).collect();
+    Ok(Request { method, path, headers, body: data.get(end + 4..).unwrap_or_default().to_vec() })
 }
 
 /// The length of head and body, once the head is there.
@@ -153,7 +210,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, |request| async move {
             match request.path.as_str() {
-                "/echo" => Ok(request.body),
+                "/echo" => request.json(),
                 other => Err(Error::new(format!("no {other}"))),
             }
         }));

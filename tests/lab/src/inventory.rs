@@ -5,7 +5,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::error::{Context, Result};
-use crate::plan::{ACCOUNT, Plan, REGION, SERVICES, STREAM};
+use crate::plan::{ACCOUNT, ACT_ROLE, Plan, REGION, SERVICES, STREAM};
+use crate::ship::{DATASET, INSTANCE_FIELD, NODE_FIELD};
 
 /// Writes `sluice.yaml` into the lab's folder.
 pub(crate) fn write(plan: &Plan) -> Result<()> {
@@ -25,6 +26,10 @@ fn text(plan: &Plan) -> String {
         "    # The lab's admin has no system rights, as in production; this user has them.\n    \
          creds: {{ system: {{ jwt: {prefix}/nats_system_jwt, seed: {prefix}/nats_system_nkey_seed }} }}\n"
     );
+    // In the fields' own names, though they are the standard ones: what the shippers write is looked for.
+    let logs = format!(
+        "    logs: {{ axiom: {{ dataset: {DATASET}, node_field: {NODE_FIELD}, instance_field: {INSTANCE_FIELD} }} }}\n"
+    );
     format!(
         "# The inventory of the lab '{name}': the cluster of the runbook, on loopback.\n\
          clusters:\n\
@@ -32,16 +37,23 @@ fn text(plan: &Plan) -> String {
          \x20   nodes: 3\n\
          \x20   # Nodes are addressed by IP here. Default: \"{{{{ cluster }}}}-node-{{{{ n }}}}.{{{{ cluster }}}}.internal\"\n\
          \x20   node_host: \"{net}.{{{{ n }}}}\"\n\
-         \x20   aws: {{ account: \"{ACCOUNT}\", region: {REGION} }}\n\
+         \x20   aws: {{ account: \"{ACCOUNT}\", region: {REGION}{role} }}\n\
          \x20   labels: {{ tier: {tier} }}\n\
          \x20   streams: [{STREAM}]\n\
          \x20   services: {{ {services} }}\n\
-         {creds}\
+         {creds}{logs}\
+         plugins:\n\
+         \x20 axiom: {{ grants: {{ http: [{{ origin: \"{axiom}\", private: true, read: [\"POST /v1/datasets/_apl\"] }}], secrets: [axiom_token] }} }}\n\
+         secrets:\n\
+         \x20 axiom_token: {{ env: AXIOM_TOKEN, to: [\"{axiom}\"] }}\n\
+         axiom: {{ url: \"{axiom}\" }}\n\
          # Journals of runs in this lab; they go with it.\n\
          store: {{ path: \"{folder}/state\" }}\n",
         name = plan.name,
+        role = if plan.options.act_role { format!(", act_role: {ACT_ROLE:?}") } else { String::new() },
         net = plan.net_text(),
         tier = plan.options.tier,
+        axiom = format_args!("http://{}", plan.axiom()),
         creds = if plan.options.with_system_creds { creds.as_str() } else { "" },
         folder = plan.folder.display(),
     )
@@ -66,6 +78,7 @@ pub fn environment(plan: &Plan) -> Vec<(&'static str, String)> {
         ("AWS_CONFIG_FILE", plan.folder.join("aws-config").display().to_string()),
         ("AWS_SHARED_CREDENTIALS_FILE", plan.folder.join("aws-config").display().to_string()),
         ("AWS_EC2_METADATA_DISABLED", "true".into()),
+        ("AXIOM_TOKEN", plan.axiom_token()),
         ("SLUICE_INVENTORY", plan.folder.join("sluice.yaml").display().to_string()),
         ("SLUICE_LAB", plan.name.clone()),
         ("SLUICE_LAB_CONTROL", format!("http://{}", plan.control())),
@@ -88,6 +101,9 @@ mod tests {
             "    node_host: \"127.77.3.{{ n }}\"",
             "    aws: { account: \"123456789012\", region: us-east-2 }",
             "    services: { facebox: {}, messenger: {} }",
+            "    logs: { axiom: { dataset: nats-logs, node_field: host, instance_field: instance_id } }",
+            "  axiom_token: { env: AXIOM_TOKEN, to: [\"http://127.77.3.12:8080\"] }",
+            "axiom: { url: \"http://127.77.3.12:8080\" }",
             "store: { path: \"/x/state\" }",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in:\n{text}");

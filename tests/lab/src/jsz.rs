@@ -1,13 +1,13 @@
 //! What a nats-server says of its own JetStream on its monitoring port, as far as the lab judges by it.
 //! It reads; verdicts are the referee's.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::error::{Context, Result};
 use crate::http;
-use crate::plan::{NODES, Plan};
 
 /// One server's `/jsz`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -123,23 +123,30 @@ impl Jsz {
     }
 }
 
-/// What node `n` answers within a second.
-pub(crate) async fn of_node(plan: &Plan, n: u8) -> Result<Jsz> {
+/// Where the monitoring port of each node is; `None` where another answers in its place.
+pub(crate) type Monitors = [Option<SocketAddr>; 3];
+
+/// What a node answers within a second.
+pub(crate) async fn of_node(monitor: Option<SocketAddr>) -> Result<Jsz> {
     let path = "/jsz?accounts=1&streams=1&consumers=1";
-    let answer = http::get(plan.monitor(n), path, Duration::from_secs(1)).await?;
-    serde_json::from_str(&answer.body).context(format!("/jsz of {}", plan.node_name(n)))
+    let answer = http::get(there(monitor)?, path, Duration::from_secs(1)).await?;
+    serde_json::from_str(&answer.body).context("/jsz")
 }
 
 /// All nodes, asked at once; an error stands for the node that did not answer.
-pub(crate) async fn of_all(plan: &Plan) -> [Result<Jsz>; 3] {
-    let [a, b, c] = NODES;
-    let (a, b, c) = tokio::join!(of_node(plan, a), of_node(plan, b), of_node(plan, c));
+pub(crate) async fn of_all(monitors: &Monitors) -> [Result<Jsz>; 3] {
+    let [a, b, c] = *monitors;
+    let (a, b, c) = tokio::join!(of_node(a), of_node(b), of_node(c));
     [a, b, c]
 }
 
 /// HTTP status and error text of `/healthz`.
-pub(crate) async fn healthz(plan: &Plan, n: u8) -> Result<(u16, String)> {
-    let answer = http::get(plan.monitor(n), "/healthz", Duration::from_secs(1)).await?;
+pub(crate) async fn healthz(monitor: Option<SocketAddr>) -> Result<(u16, String)> {
+    let answer = http::get(there(monitor)?, "/healthz", Duration::from_secs(1)).await?;
     let said = serde_json::from_str::<serde_json::Value>(&answer.body).unwrap_or_default();
     Ok((answer.status, said.get("error").and_then(|e| e.as_str()).unwrap_or_default().to_owned()))
+}
+
+fn there(monitor: Option<SocketAddr>) -> Result<SocketAddr> {
+    monitor.context("its server is dead, and another answers on its port")
 }

@@ -1,15 +1,18 @@
 //! A lab for tests: up in the test's own process, and ended, whatever happens, when it is dropped.
 //! It talks to the lab through the control API, as the command line does.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use crate::axiom::Query;
 use crate::daemon::{Daemon, Ending};
 use crate::error::{Context, Error, Result};
 use crate::faults::Fault;
@@ -22,6 +25,50 @@ use crate::programs;
 use crate::referee::Verdict;
 use crate::registry;
 use crate::server::wait_for;
+
+/// One AWS call of the record.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Call {
+    /// Counts from 1.
+    pub n: u64,
+    /// When, RFC 3339.
+    pub at: String,
+    /// As in `autoscaling`.
+    pub service: String,
+    /// As in `TerminateInstanceInAutoScalingGroup`.
+    pub operation: String,
+    /// The access key.
+    pub identity: String,
+    /// The caller's ARN.
+    pub caller: String,
+    /// The assumed role and the session's name, where there is one.
+    pub role: Option<String>,
+    pub session: Option<String>,
+    /// As the answer's headers say it.
+    pub request_id: String,
+    /// What was asked; a parameter's value is only counted.
+    pub params: Value,
+    /// The HTTP status; none as long as there is no answer.
+    pub status: Option<u16>,
+    /// The error code.
+    pub error: Option<String>,
+    /// False when it was done and the answer kept back.
+    #[serde(default = "yes")]
+    pub answered: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A termination that AWS accepted: who asked for it, and what the referee said.
+#[derive(Clone, Debug)]
+pub struct Termination {
+    /// The call, as in the record.
+    pub call: Call,
+    /// The verdict, found just before the instance was lost.
+    pub verdict: Verdict,
+}
 
 /// A running lab.
 pub struct Lab {
@@ -79,7 +126,7 @@ impl Lab {
 
     /// A request to the control API.
     pub async fn ask(&self, path: &str, body: Value) -> Result<Value> {
-        http::post(self.plan.control(), path, &body, Duration::from_secs(120)).await
+        http::post(self.plan.control(), path, &body, Duration::from_secs(300)).await
     }
 
     async fn ask_for<T: DeserializeOwned>(&self, path: &str, body: Value, key: &str) -> Result<T> {
@@ -106,6 +153,33 @@ impl Lab {
     /// The AWS calls after number `since`: `n`, `at`, `service`, `operation`, `identity`, `params`.
     pub async fn calls(&self, since: u64) -> Result<Vec<Value>> {
         self.ask_for("/calls", json!({ "since": since }), "calls").await
+    }
+
+    /// The calls of one AWS operation, oldest first, refused ones too.
+    pub async fn calls_of(&self, operation: &str) -> Result<Vec<Call>> {
+        let all: Vec<Call> = self.ask_for("/calls", json!({ "since": 0 }), "calls").await?;
+        Ok(all.into_iter().filter(|call| call.operation == operation).collect())
+    }
+
+    /// The terminations that AWS was asked for and accepted, whoever asked, refreshes included; oldest first.
+    pub async fn terminations(&self) -> Result<Vec<Termination>> {
+        let calls: Vec<Call> = self.ask_for("/calls", json!({ "since": 0 }), "calls").await?;
+        let found = self.verdicts().await?.into_iter().filter_map(|verdict| {
+            let number = verdict.request.as_ref()?.call;
+            let call = calls.iter().find(|call| call.n == number)?.clone();
+            Some(Termination { call, verdict })
+        });
+        Ok(found.collect())
+    }
+
+    /// The instance of each node that has one, by the node's name.
+    pub async fn instances(&self) -> Result<BTreeMap<String, String>> {
+        self.ask_for("/instances", json!({}), "instances").await
+    }
+
+    /// The queries that Axiom was asked, oldest first, refused ones too.
+    pub async fn queries(&self) -> Result<Vec<Query>> {
+        self.ask_for("/queries", json!({}), "queries").await
     }
 
     /// Starts the publisher and the consumers, instead of what ran before; with a `count` waits for the last

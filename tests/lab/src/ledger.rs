@@ -53,6 +53,8 @@ fn place(n: u64) -> (usize, u64) {
 pub(crate) struct Book {
     pub(crate) acked: Bits,
     pub(crate) delivered: Bits,
+    /// Acknowledged messages that stay in the stream, delivered or not.
+    pub(crate) kept: Bits,
     pub(crate) next: u64,
     refused: u64,
     redelivered: u64,
@@ -81,6 +83,11 @@ impl Book {
         self.last_ack = None;
     }
 
+    /// Gaps count from now on.
+    pub(crate) fn forget_gaps(&mut self) {
+        (self.last_ack, self.longest_gap) = (None, Duration::ZERO);
+    }
+
     /// Sent, and no acknowledgement came: it may be in the stream or not, so it proves nothing.
     pub(crate) fn refuse(&mut self, error: String) {
         self.refused += 1;
@@ -94,6 +101,8 @@ impl Book {
     }
 
     pub(crate) fn counts(&self, sending: bool) -> Counts {
+        // A gap that has not ended is one too.
+        let open = self.last_ack.filter(|_| sending).map_or(Duration::ZERO, |last| last.elapsed());
         Counts {
             sending,
             sent: self.next,
@@ -101,7 +110,7 @@ impl Book {
             refused: self.refused,
             delivered: self.delivered.count(),
             redelivered: self.redelivered,
-            longest_gap_ms: u64::try_from(self.longest_gap.as_millis()).unwrap_or(u64::MAX),
+            longest_gap_ms: u64::try_from(self.longest_gap.max(open).as_millis()).unwrap_or(u64::MAX),
             last_error: self.last_error.clone(),
         }
     }
@@ -122,7 +131,7 @@ pub struct Counts {
     pub delivered: u64,
     /// Deliveries beyond the first.
     pub redelivered: u64,
-    /// The longest time between two acknowledgements while sending.
+    /// The longest time without an acknowledgement while sending.
     pub longest_gap_ms: u64,
     /// Why the last one was refused.
     pub last_error: Option<String>,
@@ -133,9 +142,11 @@ pub struct Counts {
 pub struct Audit {
     /// The counts the audit began with.
     pub counts: Counts,
-    /// Acknowledged messages not delivered yet and found in the stream.
+    /// Acknowledged messages that were delivered, or found in the stream; those that stay there were found there.
+    pub there: u64,
+    /// Messages looked for in the stream and found: those not delivered yet, and those that stay.
     pub in_stream: u64,
-    /// Acknowledged messages that are neither delivered nor in the stream.
+    /// Acknowledged messages that are not there.
     pub lost: u64,
     /// The first ten of them.
     pub first_lost: Vec<u64>,

@@ -1,5 +1,6 @@
 //! The lab: the world of the runbook on loopback with real parts. Three nats-servers in operator mode, moto as AWS,
-//! faults, a referee that says whether losing a node was safe, and a ledger of acknowledged messages.
+//! a stand-in for Axiom, faults, a referee that says whether losing a node was safe, and a ledger of acknowledged
+//! messages.
 //! Tests use [`Lab`]; people use `cargo lab`. It knows the product only by its command line and its inventory.
 
 #![deny(clippy::print_stderr)]
@@ -12,41 +13,52 @@ macro_rules! say {
     }};
 }
 
+mod axiom;
 mod background;
 mod bench;
 pub mod cli;
 mod cloud;
 mod control;
+mod crash;
 mod daemon;
 mod demo;
 mod error;
 mod faults;
+mod forward;
 mod http;
+mod impostor;
 mod inventory;
 mod jsz;
 mod lab;
 mod ledger;
 mod load;
 mod mint;
+mod misdeeds;
+mod orders;
 mod plan;
 mod process;
 mod programs;
 mod ready;
 mod referee;
 mod registry;
+mod second;
 mod server;
+mod ship;
 mod suite;
+mod upgrade;
 mod view;
 
+pub use axiom::Query;
 pub use error::{Error, Result};
 pub use faults::Fault;
 pub use inventory::{environment, foreign};
-pub use lab::Lab;
+pub use lab::{Call, Lab, Termination};
 pub use ledger::{Audit, Counts};
 pub use load::Load;
-pub use plan::{ACCOUNT, AdminSys, NODES, Options, Plan, REGION, SERVICES, STREAM};
+pub use orders::{Line, NoBoot};
+pub use plan::{ACCOUNT, ACT_ROLE, AdminSys, NODES, Options, Plan, REGION, SERVICES, STREAM};
 pub use process::Proc;
-pub use referee::Verdict;
+pub use referee::{Request, Verdict};
 pub use registry::{Found, is_free, running, sweep};
 
 /// Told, in plain sentences, what is being waited for.

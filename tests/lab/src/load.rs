@@ -11,15 +11,18 @@ use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind, Publish
 use async_nats::jetstream::{self, ErrorCode, consumer::PullConsumer, stream::RawMessageErrorKind};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::daemon::World;
 use crate::error::{Context, Error, Result};
-use crate::ledger::{Audit, Book, Counts};
+use crate::ledger::{Audit, Bits, Book, Counts};
 use crate::plan::{SERVICES, STREAM};
 use crate::ready;
 
+/// The consumer that never takes its messages.
+const BACKLOG: &str = "backlog";
 const IN_FLIGHT: usize = 2000;
 const TICK: Duration = Duration::from_millis(10);
 const ACK_WITHIN: Duration = Duration::from_secs(5);
@@ -42,6 +45,26 @@ pub struct Load {
     #[arg(long)]
     #[serde(default)]
     pub no_consume: bool,
+}
+
+impl Load {
+    /// What an operator's cluster carries while it is worked on: 500 messages a second, consumers all the time.
+    pub fn steady() -> Self {
+        Load { rate: 500, size: 256, count: None, no_consume: false }
+    }
+
+    /// Nothing any more.
+    pub fn stop() -> Self {
+        Load { rate: 0, size: 0, count: None, no_consume: false }
+    }
+}
+
+/// What a publisher sends: under which subject, and whether it stays in the stream.
+#[derive(Clone, Copy)]
+struct Sending {
+    load: Load,
+    subject: fn(u64) -> String,
+    stays: bool,
 }
 
 /// The lab's ledger.
@@ -67,13 +90,28 @@ impl Ledger {
                 guard(&self.consumers).push(task);
             }
         }
-        let context = jetstream::context::ContextBuilder::new()
-            .ack_timeout(ACK_WITHIN)
-            .timeout(ACK_WITHIN)
-            .max_ack_inflight(IN_FLIGHT)
-            .build(ready::connect(&world.plan, admin).await?);
-        *guard(&self.publisher) = Some(tokio::spawn(publish(context, load, self.book.clone())));
+        let sending = Sending { load, subject, stays: false };
+        let publisher = publish(publisher(world).await?, sending, self.book.clone());
+        *guard(&self.publisher) = Some(tokio::spawn(publisher));
         Ok(())
+    }
+
+    /// Publishes messages that stay in the stream whoever consumes, because one consumer never takes its own.
+    pub(crate) async fn preload(&self, world: &World, count: u64, size: usize) -> Result<()> {
+        let context = publisher(world).await?;
+        let config = json!({
+            "durable_name": BACKLOG, "filter_subject": "messenger.backlog.>", "ack_policy": "explicit",
+            "deliver_policy": "all"
+        });
+        let body = json!({ "stream_name": STREAM, "config": config });
+        ready::api(&context, &format!("CONSUMER.DURABLE.CREATE.{STREAM}.{BACKLOG}"), &body).await?;
+        let load = Load { rate: 1_000_000, size, count: Some(count), no_consume: true };
+        publish(context, Sending { load, subject: backlog, stays: true }, self.book.clone()).await;
+        guard(&self.book).forget_gaps();
+        match guard(&self.book).kept.count() {
+            kept if kept >= count => Ok(()),
+            kept => Err(Error::new(format!("{kept} of {count} messages were acknowledged"))),
+        }
     }
 
     /// Ends the publisher and the consumers; the book stays.
@@ -93,18 +131,24 @@ impl Ledger {
     /// Looks for every acknowledged message that no consumer got.
     pub(crate) async fn audit(&self, world: &World) -> Result<Audit> {
         let counts = self.counts();
-        let open = self.settled().await;
+        let kept = guard(&self.book).kept.without(&Bits::default());
+        let mut open = self.settled().await;
+        open.retain(|n| !guard(&self.book).kept.has(*n));
+        open.extend(kept);
         let found = match open.is_empty() {
             true => HashSet::new(),
             false => {
-                let client = ready::connect(&world.plan, world.keys.user("admin")?).await?;
+                // Through a slowed server each message would take its time.
+                let client = ready::connect_to(world.swift().await, world.keys.user("admin")?).await?;
                 in_stream(&jetstream::new(client), open.iter().copied().collect()).await?
             }
         };
         // A consumer may have taken one while the stream was read.
         let book = guard(&self.book);
-        let lost: Vec<u64> = open.into_iter().filter(|n| !found.contains(n) && !book.delivered.has(*n)).collect();
+        let taken = |n: u64| book.delivered.has(n) && !book.kept.has(n);
+        let lost: Vec<u64> = open.into_iter().filter(|n| !found.contains(n) && !taken(*n)).collect();
         Ok(Audit {
+            there: counts.acked.saturating_sub(lost.len() as u64),
             counts,
             in_stream: found.len() as u64,
             lost: lost.len() as u64,
@@ -132,8 +176,15 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+async fn publisher(world: &World) -> Result<jetstream::Context> {
+    let client = ready::connect(&world.plan, world.keys.user("admin")?).await?;
+    let context = jetstream::context::ContextBuilder::new().ack_timeout(ACK_WITHIN).timeout(ACK_WITHIN);
+    Ok(context.max_ack_inflight(IN_FLIGHT).build(client))
+}
+
 /// Publishes at the rate, with many acknowledgements in flight; when those do not come, it falls behind.
-async fn publish(context: jetstream::Context, load: Load, book: Arc<Mutex<Book>>) {
+async fn publish(context: jetstream::Context, what: Sending, book: Arc<Mutex<Book>>) {
+    let load = what.load;
     let payload = bytes_of(load.size);
     let slots = Arc::new(Semaphore::new(IN_FLIGHT));
     let start = Instant::now();
@@ -145,11 +196,11 @@ async fn publish(context: jetstream::Context, load: Load, book: Arc<Mutex<Book>>
         while sent < due.min(most) {
             let Some(n) = guard(&book).number() else { return };
             let Ok(slot) = slots.clone().acquire_owned().await else { return };
-            let sending = context.publish_with_headers(subject(n), headers(n), payload.clone()).await;
+            let sending = context.publish_with_headers((what.subject)(n), headers(n), payload.clone()).await;
             let book = book.clone();
             tokio::spawn(async move {
                 let _slot = slot;
-                acknowledged(sending, n, &book).await;
+                acknowledged(sending, n, what.stays, &book).await;
             });
             sent += 1;
         }
@@ -161,6 +212,7 @@ async fn publish(context: jetstream::Context, load: Load, book: Arc<Mutex<Book>>
 async fn acknowledged(
     sending: std::result::Result<PublishAckFuture, impl std::fmt::Display>,
     n: u64,
+    stays: bool,
     book: &Mutex<Book>,
 ) {
     let outcome = match sending {
@@ -169,6 +221,10 @@ async fn acknowledged(
     };
     let mut book = guard(book);
     match outcome {
+        Ok(()) if stays => {
+            book.ack(n);
+            book.kept.add(n);
+        }
         Ok(()) => book.ack(n),
         Err(error) => book.refuse(error),
     }
@@ -182,6 +238,11 @@ fn bytes_of(size: usize) -> bytes::Bytes {
 fn subject(n: u64) -> String {
     let service = usize::try_from(n).ok().and_then(|n| SERVICES.get(n % SERVICES.len())).copied().unwrap_or("facebox");
     format!("{service}.lab.{}", n / 2 % 8)
+}
+
+/// Messages for the consumer that never takes them.
+fn backlog(n: u64) -> String {
+    format!("messenger.backlog.{}", n % 8)
 }
 
 fn headers(n: u64) -> HeaderMap {
@@ -220,7 +281,7 @@ async fn consume_some(context: &jetstream::Context, service: &str, book: &Mutex<
 
 /// Which of the wanted messages the stream's leader has. Walks what is there, in several places at once.
 async fn in_stream(context: &jetstream::Context, wanted: HashSet<u64>) -> Result<HashSet<u64>> {
-    const WALKS: u64 = 16;
+    const WALKS: u64 = 64;
     let stream = match context.get_stream(STREAM).await {
         Ok(stream) => stream,
         // A stream that is gone holds nothing; one that does not answer is not yet known to be gone.

@@ -13,10 +13,14 @@ use crate::error::{Error, Result};
 pub const ACCOUNT: &str = "123456789012";
 /// The region the lab plays.
 pub const REGION: &str = "us-east-2";
+/// The role that may be assumed for an act; it may do everything, so what narrows it is the session's policy.
+pub const ACT_ROLE: &str = "arn:aws:iam::123456789012:role/nats-operator-act";
 /// The stream of the seed.
 pub const STREAM: &str = "pivot_main";
 /// The services, each with subjects, a user and a durable consumer of its own.
 pub const SERVICES: [&str; 2] = ["facebox", "messenger"];
+/// A node's ports: clients, routes, monitoring.
+pub(crate) const PORTS: [u16; 3] = [4222, 6222, 8222];
 /// The nodes' numbers.
 pub const NODES: [u8; 3] = [1, 2, 3];
 
@@ -52,6 +56,18 @@ pub struct Options {
     /// A label for the inventory, TIER as in `labels: { tier: TIER }`
     #[arg(long, default_value = "staging")]
     pub tier: String,
+    /// Messages that are in the stream from the start and stay there, whoever consumes
+    #[arg(long, default_value_t = 0)]
+    #[serde(default)]
+    pub preload: u64,
+    /// Bytes of each of them
+    #[arg(long, default_value_t = 256)]
+    #[serde(default)]
+    pub preload_size: usize,
+    /// Name a role in the inventory that is assumed for acts
+    #[arg(long)]
+    #[serde(default)]
+    pub act_role: bool,
 }
 
 impl Default for Options {
@@ -63,6 +79,9 @@ impl Default for Options {
             boot_delay: 1.0,
             keep: false,
             tier: "staging".into(),
+            preload: 0,
+            preload_size: 256,
+            act_role: false,
         }
     }
 }
@@ -78,14 +97,24 @@ pub struct Plan {
     pub net: [u8; 3],
     /// The lab's private folder (0700).
     pub folder: PathBuf,
-    /// Keeps servers of other labs out of the cluster.
+    /// Keeps servers of other labs out of the cluster, and strangers out of its Axiom.
     pub route_password: String,
 }
 
 impl Plan {
-    fn address(&self, last: u8, port: u16) -> SocketAddr {
+    pub(crate) fn address(&self, last: u8, port: u16) -> SocketAddr {
         let [a, b, c] = self.net;
         SocketAddr::from((Ipv4Addr::new(a, b, c, last), port))
+    }
+
+    /// The last byte of the address at which node `n` is found.
+    pub(crate) fn home(n: u8) -> u8 {
+        n
+    }
+
+    /// The last byte of another address for node `n`, where nobody looks for it.
+    pub(crate) fn elsewhere(n: u8) -> u8 {
+        20 + n
     }
 
     /// Client port of node `n`.
@@ -118,10 +147,25 @@ impl Plan {
         self.address(11, 4567)
     }
 
+    /// The Axiom endpoint.
+    pub fn axiom(&self) -> SocketAddr {
+        self.address(12, 8080)
+    }
+
+    /// The operator's token for Axiom, for queries only.
+    pub fn axiom_token(&self) -> String {
+        format!("xaat-query-{}", self.route_password)
+    }
+
+    /// The nodes' token for Axiom, for ingest only.
+    pub(crate) fn axiom_ingest_token(&self) -> String {
+        format!("xaat-ingest-{}", self.route_password)
+    }
+
     /// Every address the lab listens on, but the control API.
     pub fn listens(&self) -> Vec<SocketAddr> {
         let nodes = NODES.iter().flat_map(|n| [self.client(*n), self.route(*n), self.monitor(*n)]);
-        nodes.chain([self.aws(), self.adapter()]).collect()
+        nodes.chain([self.aws(), self.adapter(), self.axiom()]).collect()
     }
 
     /// The net as text, `127.77.3`.

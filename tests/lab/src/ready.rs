@@ -1,6 +1,7 @@
 //! Brings a started cluster to the seed's state and says when it is there: a meta leader, the stream and its
 //! consumers in the store of every node, every node healthy. It changes nothing once the stream exists.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_nats::jetstream;
@@ -8,14 +9,19 @@ use serde_json::{Value, json};
 
 use crate::Progress;
 use crate::error::{Context, Error, Result};
-use crate::jsz;
+use crate::jsz::{self, Monitors};
 use crate::mint::User;
 use crate::plan::{NODES, Plan, SERVICES, STREAM};
 use crate::server::wait_for;
 
-/// A connection to the cluster as this user; the first attempt may hang on a server just started, so it is cut.
+/// A connection to the cluster as this user.
 pub(crate) async fn connect(plan: &Plan, user: &User) -> Result<async_nats::Client> {
-    let addresses: Vec<String> = NODES.iter().map(|n| plan.client(*n).to_string()).collect();
+    connect_to(NODES.map(|n| plan.client(n)).to_vec(), user).await
+}
+
+/// A connection to one of these; the first attempt may hang on a server just started, so it is cut.
+pub(crate) async fn connect_to(addresses: Vec<SocketAddr>, user: &User) -> Result<async_nats::Client> {
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let options = async_nats::ConnectOptions::with_credentials(&user.creds()).context("creds")?;
     let connecting = options
         .name("sluice-lab")
@@ -28,17 +34,17 @@ pub(crate) async fn connect(plan: &Plan, user: &User) -> Result<async_nats::Clie
 }
 
 /// Waits for the meta leader, makes stream and consumers, and waits until all is on three nodes.
-pub(crate) async fn make_ready(plan: &Plan, admin: &User, progress: &Progress) -> Result<()> {
+pub(crate) async fn make_ready(plan: &Plan, at: &Monitors, admin: &User, progress: &Progress) -> Result<()> {
     progress("waiting for the servers to elect a meta leader");
-    wait_for(Duration::from_secs(40), || meta_leader(plan)).await?;
+    wait_for(Duration::from_secs(40), || meta_leader(plan, at)).await?;
     progress(&format!("making the stream {STREAM} (R3, interest) and its consumers"));
     wait_for(Duration::from_secs(20), || make_stream(plan, admin)).await?;
     progress("waiting until every node has the stream and is healthy");
-    wait_for(Duration::from_secs(30), || whole(plan)).await
+    wait_for(Duration::from_secs(30), || whole(plan, at)).await
 }
 
-async fn meta_leader(plan: &Plan) -> Result<()> {
-    for (n, answer) in NODES.into_iter().zip(jsz::of_all(plan).await) {
+async fn meta_leader(plan: &Plan, at: &Monitors) -> Result<()> {
+    for (n, answer) in NODES.into_iter().zip(jsz::of_all(at).await) {
         let name = plan.node_name(n);
         answer.context(&name)?.meta_leader().context(format!("{name} knows no meta leader"))?;
     }
@@ -76,9 +82,9 @@ pub(crate) async fn api(context: &jetstream::Context, subject: &str, body: &Valu
 }
 
 /// Ok when all three nodes are healthy and hold in their own stores what the stream's leader holds.
-pub(crate) async fn whole(plan: &Plan) -> Result<()> {
-    let leader = leader_seq(plan).await?;
-    for (n, answer) in NODES.into_iter().zip(jsz::of_all(plan).await) {
+pub(crate) async fn whole(plan: &Plan, at: &Monitors) -> Result<()> {
+    let leader = leader_seq(at).await?;
+    for ((n, answer), monitor) in NODES.into_iter().zip(jsz::of_all(at).await).zip(*at) {
         let name = plan.node_name(n);
         let answer = answer.context(&name)?;
         if let Some(meta) = answer.meta_cluster.as_ref().filter(|meta| meta.cluster_size != NODES.len()) {
@@ -91,7 +97,7 @@ pub(crate) async fn whole(plan: &Plan) -> Result<()> {
         if stream.consumer_detail.len() < SERVICES.len() {
             return Err(Error::new(format!("{name} has {} consumers", stream.consumer_detail.len())));
         }
-        match jsz::healthz(plan, n).await.context(&name)? {
+        match jsz::healthz(monitor).await.context(&name)? {
             (200, _) => {}
             (status, why) => return Err(Error::new(format!("{name}: healthz {status} {why}"))),
         }
@@ -100,8 +106,8 @@ pub(crate) async fn whole(plan: &Plan) -> Result<()> {
 }
 
 /// The last sequence in the stream leader's own store.
-async fn leader_seq(plan: &Plan) -> Result<u64> {
-    let answers = jsz::of_all(plan).await;
+async fn leader_seq(at: &Monitors) -> Result<u64> {
+    let answers = jsz::of_all(at).await;
     let streams = answers.iter().flatten().filter_map(|answer| answer.stream(STREAM));
     let leader = streams.into_iter().find(|stream| stream.cluster.as_ref().is_some_and(jsz::Group::led_here));
     leader.map(|stream| stream.state.last_seq).context(format!("{STREAM} has no leader among the nodes"))

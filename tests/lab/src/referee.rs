@@ -1,11 +1,18 @@
 //! The referee: was it safe to lose this node now? Safe means that every Raft group keeps, without the node, a majority
 //! of its configured peers whose own stores hold what the leader holds. It judges and records; it stops nobody.
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::jsz::{self, Group, Jsz};
+use crate::jsz::{self, Group, Jsz, Monitors};
 use crate::plan::{NODES, Plan};
+
+/// A store that follows its leader is a moment behind it, on a busy machine. What asked for the node waits meanwhile; a
+/// store that is being copied does not get there in this time.
+const FOLLOWS_WITHIN: Duration = Duration::from_millis(300);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What the referee found before a node was lost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +29,22 @@ pub struct Verdict {
     pub safe: bool,
     /// One line for each group judged, the bad ones first.
     pub why: Vec<String>,
+    /// The AWS call behind it; none behind a fault of the lab.
+    #[serde(default)]
+    pub request: Option<Request>,
+}
+
+/// An AWS call that asked for a termination, as in the record of calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its number there.
+    pub call: u64,
+    /// The id that AWS answered.
+    pub request_id: String,
+    /// The caller's ARN.
+    pub caller: String,
+    /// The session's name, when a role was assumed.
+    pub session: Option<String>,
 }
 
 /// One group's part of a verdict.
@@ -33,15 +56,24 @@ struct Finding {
 /// Judges losing node `target` now. Leaders are read first, then every store on its own, so traffic in between can
 /// only make the stores look fuller, never emptier. `streams` are there, whether or not a node says so: those that could
 /// may be the ones that do not answer.
-pub(crate) async fn judge(plan: &Plan, streams: &[&str], target: u8, instance: &str, cause: &str) -> Verdict {
-    let first = jsz::of_all(plan).await;
-    let second = jsz::of_all(plan).await;
-    let mut findings = vec![meta(&first, &second, target)];
-    findings.extend(groups(&first, &second, streams, target));
-    if findings.len() == 1 {
-        findings.push(Finding { safe: true, text: "no stream anywhere: the lab has deleted it".into() });
-    }
-    findings.sort_by_key(|finding| finding.safe);
+pub(crate) async fn judge(
+    plan: &Plan,
+    at: &Monitors,
+    streams: &[String],
+    target: u8,
+    instance: &str,
+    cause: &str,
+) -> Verdict {
+    let first = jsz::of_all(at).await;
+    let asked = Instant::now();
+    let findings = loop {
+        let second = jsz::of_all(at).await;
+        let findings = found(&first, &second, streams, target);
+        if findings.iter().all(|finding| finding.safe) || asked.elapsed() > FOLLOWS_WITHIN {
+            break findings;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
     Verdict {
         at: jiff::Timestamp::now().to_string(),
         node: plan.node_name(target),
@@ -49,7 +81,19 @@ pub(crate) async fn judge(plan: &Plan, streams: &[&str], target: u8, instance: &
         cause: cause.to_owned(),
         safe: findings.iter().all(|finding| finding.safe),
         why: findings.into_iter().map(|finding| finding.text).collect(),
+        request: None,
     }
+}
+
+/// One for each group, the bad ones first.
+fn found(first: &Answers, second: &Answers, streams: &[String], target: u8) -> Vec<Finding> {
+    let mut findings = vec![meta(first, second, target)];
+    findings.extend(groups(first, second, streams, target));
+    if findings.len() == 1 {
+        findings.push(Finding { safe: true, text: "no stream anywhere: the lab has deleted it".into() });
+    }
+    findings.sort_by_key(|finding| finding.safe);
+    findings
 }
 
 type Answers = [Result<Jsz>; 3];
@@ -69,10 +113,10 @@ fn meta(first: &Answers, second: &Answers, target: u8) -> Finding {
 }
 
 /// Streams and consumers, as their leaders name them.
-fn groups(first: &Answers, second: &Answers, known: &[&str], target: u8) -> Vec<Finding> {
+fn groups(first: &Answers, second: &Answers, known: &[String], target: u8) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut streams = names(first);
-    streams.extend(known.iter().map(|name| (*name).to_owned()));
+    streams.extend(known.iter().cloned());
     for stream in streams {
         let views = || first.iter().flatten().filter_map(|answer| answer.stream(&stream));
         if views().next().is_none() {
@@ -153,7 +197,8 @@ mod tests {
     }
 
     fn safe_with(answers: &Answers, known: &[&str], target: u8) -> bool {
-        let groups = groups(answers, answers, known, target);
+        let known: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
+        let groups = groups(answers, answers, &known, target);
         meta(answers, answers, target).safe && groups.iter().all(|finding| finding.safe)
     }
 

@@ -1,7 +1,8 @@
-//! One node: its nats-server process, configuration, store, and what was done to it (killed, frozen, slowed).
-//! It knows neither AWS nor the other nodes.
+//! One node: its nats-server process, configuration, store, and what was done to it (killed, frozen, slowed) or is to
+//! be done to its next instances. It knows neither AWS nor the other nodes.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Context, Result};
 use crate::mint::Keys;
-use crate::plan::{NODES, Plan};
+use crate::orders::Orders;
+use crate::plan::{NODES, PORTS, Plan};
 use crate::process::Proc;
 use crate::programs::Programs;
 
@@ -26,6 +28,19 @@ pub(crate) enum Doing {
     Stopped,
     Terminating,
     Booting,
+    /// The group has no instance.
+    Empty,
+}
+
+/// How a server is configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Setup {
+    #[default]
+    Whole,
+    NoJetStream,
+    /// Its store is on a disk that is not there, so it ends at once.
+    Broken,
 }
 
 /// A node and its process.
@@ -37,6 +52,14 @@ pub(crate) struct Node {
     pub(crate) doing: Doing,
     pub(crate) duty: Option<f64>,
     pub(crate) note: String,
+    pub(crate) orders: Orders,
+    pub(crate) setup: Setup,
+    /// The last byte of the address it lives at.
+    pub(crate) octet: u8,
+    /// Passes connections to its home on to where it has moved.
+    pub(crate) forward: Option<JoinHandle<()>>,
+    /// Answers on its monitoring port in its place.
+    pub(crate) impostor: Option<JoinHandle<()>>,
     child: Option<Child>,
     proc: Option<Proc>,
     slower: Option<JoinHandle<()>>,
@@ -51,6 +74,11 @@ impl Node {
             doing: Doing::Stopped,
             duty: None,
             note: String::new(),
+            orders: Orders::default(),
+            setup: Setup::default(),
+            octet: Plan::home(n),
+            forward: None,
+            impostor: None,
             child: None,
             proc: None,
             slower: None,
@@ -58,7 +86,8 @@ impl Node {
     }
 
     /// Starts the server on whatever is in its store.
-    pub(crate) fn start(&mut self, plan: &Plan, keys: &Keys, programs: &Programs) -> Result<()> {
+    pub(crate) async fn start(&mut self, plan: &Plan, keys: &Keys, programs: &Programs) -> Result<()> {
+        self.leave_ports().await;
         let folder = plan.node_folder(self.n);
         fs::create_dir_all(folder.join("store")).context(folder.display())?;
         let (conf, log) = (folder.join("nats.conf"), folder.join("nats.log"));
@@ -86,13 +115,29 @@ impl Node {
         Ok(())
     }
 
+    /// Its monitoring port, unless another answers there.
+    pub(crate) fn monitor(&self, plan: &Plan) -> Option<SocketAddr> {
+        let [_, _, port] = PORTS;
+        self.impostor.is_none().then(|| plan.address(self.octet, port))
+    }
+
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.as_ref().and(self.proc).map(|proc| proc.pid)
+    }
+
+    /// Nobody but its own server listens on its ports any more.
+    async fn leave_ports(&mut self) {
+        for task in self.forward.take().into_iter().chain(self.impostor.take()) {
+            task.abort();
+            // An aborted task ends with an error; its sockets are closed then.
+            let _ = task.await;
+        }
     }
 
     /// SIGKILL, and waits until the process is gone.
     pub(crate) async fn kill(&mut self, plan: &Plan) -> Result<()> {
         self.stop_slowing();
+        self.leave_ports().await;
         if let Some(mut child) = self.child.take() {
             child.kill().await.context(format!("ending {}", self.server_name))?;
         }
@@ -175,8 +220,18 @@ impl Node {
     fn config(&self, plan: &Plan, keys: &Keys) -> String {
         let password = &plan.route_password;
         let routes: Vec<String> = NODES.iter().map(|n| format!("nats://lab:{password}@{}", plan.route(*n))).collect();
-        let (client, monitor, route) = (plan.client(self.n), plan.monitor(self.n), plan.route(self.n));
-        let store = plan.node_folder(self.n).join("store");
+        let [client, route, monitor] = PORTS.map(|port| plan.address(self.octet, port));
+        let store = match self.setup {
+            // Nobody can make a folder there.
+            Setup::Broken => "/proc/nats".into(),
+            Setup::Whole | Setup::NoJetStream => plan.node_folder(self.n).join("store"),
+        };
+        let jetstream = match self.setup {
+            Setup::NoJetStream => String::new(),
+            Setup::Whole | Setup::Broken => {
+                format!("jetstream {{ store_dir: {store:?}, max_mem: 64M, max_file: 4G }}\n")
+            }
+        };
         let name = &self.server_name;
         let cluster = &plan.options.cluster;
         let (system, system_jwt) = &keys.system;
@@ -187,13 +242,15 @@ impl Node {
             "server_name: {name:?}\nlisten: {client:?}\nhttp: {monitor:?}\n\
              operator: {operator}\nsystem_account: {system}\nresolver: MEMORY\n\
              resolver_preload: {{ {system}: {system_jwt}, {pivot}: {pivot_jwt} }}\n\
-             jetstream {{ store_dir: {store:?}, max_mem: 64M, max_file: 4G }}\n\
+             server_tags: [{tag:?}]\n{jetstream}\
              cluster {{\n  name: {cluster:?}\n  listen: {route:?}\n  advertise: {route:?}\n\
              \x20 authorization {{ user: lab, password: {password:?}, timeout: 5 }}\n  routes: {routes:?}\n}}\n",
             client = client.to_string(),
             monitor = monitor.to_string(),
             route = route.to_string(),
             operator = keys.operator,
+            // So that a stream can be put on this very node.
+            tag = plan.node_name(self.n),
         )
     }
 }

@@ -4,31 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice_lab::{AdminSys, Fault, Lab, NODES, Options};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::wire::call;
 use crate::{lab, node, until};
-
-/// A call on the wire, so that the test needs no SDK. Status and body.
-async fn call(lab: &Lab, service: &str, target: Option<&str>, body: &str) -> std::io::Result<(u16, String)> {
-    let kind = if target.is_some() { "application/x-amz-json-1.1" } else { "application/x-www-form-urlencoded" };
-    let target = target.map(|t| format!("X-Amz-Target: {t}\r\n")).unwrap_or_default();
-    let request = format!(
-        "POST / HTTP/1.0\r\nHost: {}\r\nContent-Type: {kind}\r\n{target}Content-Length: {}\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=AKIATEST/20200101/us-east-2/{service}/aws4_request, Signature=0\r\n\r\n{body}",
-        lab.plan().aws(),
-        body.len()
-    );
-    let exchange = async {
-        let mut stream = tokio::net::TcpStream::connect(lab.plan().aws()).await?;
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    let answer = tokio::time::timeout(Duration::from_secs(10), exchange).await.unwrap()?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    Ok((head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()))
-}
 
 async fn parameter(lab: &Lab, name: &str) -> Value {
     let body = json!({ "Name": format!("/nats-cluster/nats-staging/{name}"), "WithDecryption": true }).to_string();

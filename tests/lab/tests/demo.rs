@@ -8,12 +8,17 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use sluice_lab::{Found, Proc, running};
 
-/// Says its number and waits when it is to run something and there is a file `wait`.
+/// Says its number and waits when it is to run something and there is a file `wait`. Its run that replaces waits for a
+/// yes, which it reads from a terminal alone.
 const PRODUCT: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 case "$1 $2" in
     "trust --print-digest") echo 1234 ;;
     "trust --digest") echo "$XDG_STATE_HOME" > "$here/state" ;;
+    "run replace-node") [ ! -t 0 ] && exit 7 ;;
+    "confirm last")
+        printf 'Type nats-staging-node-2 to say yes; anything else says no.\n> '
+        [ -t 0 ] && read -r name && [ "$name" = nats-staging-node-2 ] && echo "$name" > "$here/confirmed" ;;
     "run hello") [ ! -e "$here/wait" ] || { echo $$ > "$here/new" && mv "$here/new" "$here/pid" && exec sleep 60; } ;;
 esac
 "#;
@@ -83,8 +88,10 @@ fn told_to_end_it_leaves_nothing() {
 #[test]
 fn it_needs_no_reader_and_trusts_nothing_of_the_users() {
     let mut demo = Demo::start("unread", false);
-    assert_eq!(demo.child.wait().unwrap().code(), Some(0));
+    // It says yes in a second terminal, and sees that nothing was ended.
+    assert_eq!(demo.child.wait().unwrap().code(), Some(1));
+    assert!(demo.folder.join("confirmed").exists(), "nobody said yes");
     let state = std::fs::read_to_string(demo.folder.join("state")).unwrap();
     assert!(state.contains(&format!("/labs/{}/", demo.name)), "{state}");
-    assert_eq!(demo.end(), Some(0));
+    assert_eq!(demo.end(), Some(1));
 }

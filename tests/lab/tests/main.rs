@@ -4,11 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod aws;
+mod axiom;
 mod background;
+mod boots;
+mod callers;
 mod demo;
 mod faults;
+mod groups;
 mod ledger;
 mod life;
+mod traffic;
+mod wire;
 
 use std::time::{Duration, Instant};
 

@@ -6,10 +6,11 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::unistd::{User, geteuid};
 use serde_json::Value;
 use sluice_lab::Lab;
 use tempfile::TempDir;
@@ -24,6 +25,8 @@ pub(crate) const SHIPPED: &str = env!("CARGO_BIN_EXE_sluice-as-shipped");
 pub(crate) struct Sluice {
     home: TempDir,
     env: Vec<(String, String)>,
+    /// Whose processes its commands are, where they are not those of whoever runs the tests.
+    user: Option<User>,
 }
 
 /// A command that has ended.
@@ -52,7 +55,7 @@ impl Sluice {
         let path = std::env::var("PATH").unwrap_or_default();
         let env = [("HOME", home.path().display().to_string()), ("PATH", path), ("LANG", "C.UTF-8".to_owned())];
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { home, env }
+        Self { home, env, user: None }
     }
 
     /// With the lab's inventory and environment, but a store of its own.
@@ -93,6 +96,18 @@ impl Sluice {
         path
     }
 
+    /// Makes all of it another user's, if the tests may do that: root may, where others may run the program. Who its
+    /// commands are run by then; no file is written for it after this.
+    pub(crate) fn of_another_user(&mut self) -> User {
+        let me = User::from_uid(geteuid()).unwrap().unwrap();
+        let other = User::from_name("nobody").unwrap();
+        let other = other.filter(|other| me.uid.is_root() && may_run(other, Path::new(SHIPPED)));
+        let Some(other) = other else { return me };
+        let owner = format!("{}:{}", other.uid, other.gid);
+        assert!(Command::new("chown").arg("-R").arg(owner).arg(self.home()).status().unwrap().success());
+        self.user.insert(other).clone()
+    }
+
     /// Sets a variable of its environment.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.env.retain(|(known, _)| known != name);
@@ -109,7 +124,11 @@ impl Sluice {
     pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
         // Away from the terminal of whoever runs the tests: what is signalled then is told by nobody else.
         let mut command = Command::new("setsid");
-        command.args(["env", "--default-signal=HUP,INT,QUIT,TERM"]).arg(program);
+        command.args(["env", "--default-signal=HUP,INT,QUIT,TERM"]);
+        if let Some(user) = &self.user {
+            command.args(become_user(user));
+        }
+        command.arg(program);
         command.args(arguments).env_clear().envs(self.env.iter().cloned()).current_dir(self.home());
         command.stdin(Stdio::null());
         command
@@ -126,12 +145,36 @@ impl Sluice {
     }
 }
 
+fn become_user(user: &User) -> [String; 4] {
+    let (uid, gid) = (format!("--reuid={}", user.uid), format!("--regid={}", user.gid));
+    ["setpriv".to_owned(), uid, gid, "--clear-groups".to_owned()]
+}
+
+fn may_run(user: &User, program: &Path) -> bool {
+    let [setpriv, arguments @ ..] = become_user(user);
+    let test = Command::new(setpriv).args(arguments).args(["test", "-x"]).arg(program).status();
+    test.is_ok_and(|test| test.success())
+}
+
 impl Running {
-    pub(crate) fn new(mut command: Command) -> Self {
+    pub(crate) fn new(command: Command) -> Self {
+        let mut running = Self::unread(command);
+        running.stdout = Some(reader(running.child.stdout.take().unwrap()));
+        running
+    }
+
+    /// Whose standard output somebody else reads, and whose standard input they write.
+    pub(crate) fn by_hand(mut command: Command) -> (Self, ChildStdin, ChildStdout) {
+        command.stdin(Stdio::piped());
+        let mut running = Self::unread(command);
+        let (keys, screen) = (running.child.stdin.take().unwrap(), running.child.stdout.take().unwrap());
+        (running, keys, screen)
+    }
+
+    fn unread(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = Some(reader(child.stdout.take().unwrap()));
         let stderr = Some(reader(child.stderr.take().unwrap()));
-        Self { child, began: Instant::now(), stdout, stderr }
+        Self { child, began: Instant::now(), stdout: None, stderr }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -139,10 +182,14 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub(crate) fn end(mut self) -> Done {
-        let status = self.wait();
+    pub(crate) fn end(self) -> Done {
+        self.end_within(PATIENCE)
+    }
+
+    pub(crate) fn end_within(mut self, patience: Duration) -> Done {
+        let status = self.wait(patience);
         let took = self.began.elapsed();
-        let text = |reader: Option<JoinHandle<String>>| reader.unwrap().join().unwrap();
+        let text = |reader: Option<JoinHandle<String>>| reader.map(|reader| reader.join().unwrap()).unwrap_or_default();
         Done {
             code: status.code(),
             signal: status.signal(),
@@ -152,8 +199,8 @@ impl Running {
         }
     }
 
-    fn wait(&mut self) -> ExitStatus {
-        while self.began.elapsed() < PATIENCE {
+    fn wait(&mut self, patience: Duration) -> ExitStatus {
+        while self.began.elapsed() < patience {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
@@ -167,7 +214,7 @@ impl Running {
             _ => "(not known)".to_owned(),
         };
         let (stdout, stderr) = (said(&mut self.stdout), said(&mut self.stderr));
-        panic!("it did not end within {PATIENCE:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}");
+        panic!("it did not end within {patience:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}");
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sluice_lab::{Lab, Options};
 
-use super::scan::{Secrets, Watch, files, in_files, new_in_shared_folders};
+pub(super) use super::scan::files;
+use super::scan::{Secrets, Watch, in_files, new_in_shared_folders};
 use crate::common::parameters;
 use crate::common::sluice::{Done, Running, Sluice};
 

@@ -9,9 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sluice_plugin::inventory::Aws;
-use sluice_plugin::{Action, ActionSpec, Call, Example, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Example, Host, Outcome, Problem};
 
 use crate::action::{About, given, input, output, read_spec};
+use crate::by_hand;
 use crate::clients::Clients;
 
 pub(crate) struct CallerIdentity(pub(crate) Arc<Clients>);
@@ -47,6 +48,11 @@ impl Action for CallerIdentity {
         let Input { aws } = input(call)?;
         let identity = self.0.identity(given(aws.as_ref())?, call.purpose).await?;
         output(Output { account: identity.account, arn: identity.arn, user_id: identity.user_id })
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let aws = input::<Input>(call).ok().and_then(|Input { aws }| aws);
+        aws.iter().map(by_hand::account).collect()
     }
 }
 

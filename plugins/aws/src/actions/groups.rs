@@ -7,19 +7,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_autoscaling::types::{Activity, AutoScalingGroup, InstanceRefresh};
+use aws_sdk_autoscaling::types::AutoScalingGroup;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sluice_plugin::inventory::{Cluster, Node};
-use sluice_plugin::{Action, ActionSpec, Call, Example, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Example, Host, Outcome, Problem};
 
-use crate::action::{About, input, millis, output, read_spec, required, text};
+use crate::action::{About, input, output, read_spec, required, text};
+use crate::by_hand;
 use crate::clients::{ClientSet, Clients};
 use crate::group::{self, DESCRIBE_GROUPS, Member, Template};
-
-const DESCRIBE_REFRESHES: &str = "autoscaling:DescribeInstanceRefreshes";
-const DESCRIBE_ACTIVITIES: &str = "autoscaling:DescribeScalingActivities";
+use crate::moving::{self, Activity, DESCRIBE_ACTIVITIES, DESCRIBE_REFRESHES, Refresh};
 
 pub(crate) struct Groups(pub(crate) Arc<Clients>);
 
@@ -58,39 +57,9 @@ struct Group {
     /// Instance refreshes that have not ended; null when that is not known.
     refreshes: Option<Vec<Refresh>>,
     /// The newest scaling activity; null when there is none or when that is not known.
-    newest_activity: Option<NewestActivity>,
+    newest_activity: Option<Activity>,
     /// Why a field is not known, by the field's name.
     unknown: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Refresh {
-    id: String,
-    /// `InProgress`, `Cancelling`, `Baking`, ...
-    status: String,
-    reason: Option<String>,
-    percentage: Option<i32>,
-    /// Milliseconds since 1970 in UTC.
-    started_at: Option<i64>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct NewestActivity {
-    id: String,
-    /// `Successful`, `Failed`, `InProgress`, ...
-    status: String,
-    /// Why it failed, as AWS tells it.
-    message: Option<String>,
-    description: Option<String>,
-    cause: Option<String>,
-    /// Per cent.
-    progress: Option<i32>,
-    /// Milliseconds since 1970 in UTC.
-    started_at: Option<i64>,
-    /// Milliseconds since 1970 in UTC; null while it goes on.
-    ended_at: Option<i64>,
 }
 
 #[async_trait]
@@ -119,10 +88,28 @@ impl Action for Groups {
         let missing = names.into_iter().filter(|name| !found.contains_key(name)).collect();
         output(Output { region: aws.region().to_owned(), groups, missing })
     }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        input::<Input>(call).map_or_else(|_| Vec::new(), |input| by_hand(&input.cluster))
+    }
+}
+
+/// Each group, what refreshes it, and the newest it did.
+pub(super) fn by_hand(cluster: &Cluster) -> Vec<ByHand> {
+    let Some(aws) = &cluster.aws else { return Vec::new() };
+    let names = cluster.nodes.iter().map(|node| node.group.as_str());
+    let look_for = "every group: as many instances as desired, InService and Healthy, nothing suspended";
+    let mut commands = vec![by_hand::account(aws), by_hand::groups(aws, names, look_for)];
+    for node in &cluster.nodes {
+        commands.push(by_hand::refreshes(aws, &node.group));
+        commands.push(by_hand::activities(aws, &node.group, "StatusCode Successful"));
+    }
+    commands
 }
 
 async fn look(aws: &ClientSet, node: &Node, group: &AutoScalingGroup) -> Result<Group, Problem> {
-    let (refreshes, activity) = tokio::join!(active_refreshes(aws, &node.group), newest_activity(aws, &node.group));
+    let (refreshes, activity) =
+        tokio::join!(moving::refreshes(aws, &node.group), moving::newest_activity(aws, &node.group));
     let mut unknown = BTreeMap::new();
     let refreshes = known_or_why("refreshes", refreshes, &mut unknown)?;
     let newest_activity = known_or_why("newest_activity", activity, &mut unknown)?.flatten();
@@ -158,54 +145,7 @@ fn known_or_why<T>(
     }
 }
 
-/// AWS lists the newest first and runs one at a time, so the first page holds every one that has not ended.
-async fn active_refreshes(aws: &ClientSet, group: &str) -> Result<Vec<Refresh>, Problem> {
-    let answer = aws.autoscaling.client.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
-    let answer = answer.map_err(|error| aws.problem(&aws.autoscaling, DESCRIBE_REFRESHES, group, &error))?;
-    Ok(answer.instance_refreshes().iter().map(Refresh::of).filter(|refresh| !has_ended(&refresh.status)).collect())
-}
-
-/// A status this program never heard of has not ended.
-fn has_ended(status: &str) -> bool {
-    matches!(status, "Successful" | "Failed" | "Cancelled" | "RollbackFailed" | "RollbackSuccessful")
-}
-
-async fn newest_activity(aws: &ClientSet, group: &str) -> Result<Option<NewestActivity>, Problem> {
-    let request = aws.autoscaling.client.describe_scaling_activities().auto_scaling_group_name(group);
-    let answer = request.max_records(10).send().await;
-    let answer = answer.map_err(|error| aws.problem(&aws.autoscaling, DESCRIBE_ACTIVITIES, group, &error))?;
-    let newest = answer.activities().iter().max_by_key(|activity| millis(activity.start_time()));
-    Ok(newest.map(NewestActivity::of))
-}
-
-impl Refresh {
-    fn of(refresh: &InstanceRefresh) -> Self {
-        Self {
-            id: refresh.instance_refresh_id().unwrap_or_default().to_owned(),
-            status: refresh.status().map_or("unknown", |status| status.as_str()).to_owned(),
-            reason: text(refresh.status_reason()),
-            percentage: refresh.percentage_complete(),
-            started_at: millis(refresh.start_time()),
-        }
-    }
-}
-
-impl NewestActivity {
-    fn of(activity: &Activity) -> Self {
-        Self {
-            id: activity.activity_id().unwrap_or_default().to_owned(),
-            status: activity.status_code().map_or("unknown", |status| status.as_str()).to_owned(),
-            message: text(activity.status_message()),
-            description: text(activity.description()),
-            cause: text(activity.cause()),
-            progress: activity.progress(),
-            started_at: millis(activity.start_time()),
-            ended_at: millis(activity.end_time()),
-        }
-    }
-}
-
-fn example() -> Example {
+pub(super) fn example() -> Example {
     let aws = json!({ "account": "123456789012", "region": "us-east-2", "profile": "staging", "act_role": null });
     let template = json!({ "id": "lt-0a1", "name": "nats-staging-node-1", "version": "7" });
     Example {

@@ -7,18 +7,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
-use aws_sdk_ec2::error::ProvideErrorMetadata;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sluice_plugin::inventory::Node;
-use sluice_plugin::{Action, ActionSpec, Call, Example, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Example, Host, Outcome, Problem};
 
 use crate::action::{About, input, millis, output, read_spec, required, text};
-use crate::clients::{ClientSet, Clients};
+use crate::by_hand;
+use crate::clients::Clients;
+use crate::ec2::{self, DESCRIBE_INSTANCES};
 use crate::group::{self, DESCRIBE_GROUPS, Member, Template};
-
-const DESCRIBE_INSTANCES: &str = "ec2:DescribeInstances";
 
 pub(crate) struct NodeInstance(pub(crate) Arc<Clients>);
 
@@ -31,32 +30,32 @@ struct Input {
 /// Everything of the instance is null when the group has none.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Output {
+pub(super) struct Output {
     /// The instance; null when the group has none.
-    id: Option<String>,
-    node: String,
-    group: String,
-    region: String,
+    pub(super) id: Option<String>,
+    pub(super) node: String,
+    pub(super) group: String,
+    pub(super) region: String,
     /// How many instances the group wants.
-    desired: Option<i32>,
+    pub(super) desired: Option<i32>,
     /// Processes of the group that are switched off; with `Launch` among them a lost instance is not replaced.
-    suspended: Vec<String>,
+    pub(super) suspended: Vec<String>,
     /// What the group launches the next instance from.
-    group_launch_template: Option<Template>,
+    pub(super) group_launch_template: Option<Template>,
     /// `InService`.
-    lifecycle: Option<String>,
+    pub(super) lifecycle: Option<String>,
     /// `Healthy` or `Unhealthy`, as the group sees it.
-    health: Option<String>,
+    pub(super) health: Option<String>,
     /// Availability zone.
-    zone: Option<String>,
-    instance_type: Option<String>,
+    pub(super) zone: Option<String>,
+    pub(super) instance_type: Option<String>,
     /// What the instance was launched from.
-    launch_template: Option<Template>,
+    pub(super) launch_template: Option<Template>,
     /// EC2's own state, `running`; null when EC2 does not list the instance yet.
-    state: Option<String>,
-    private_ip: Option<String>,
+    pub(super) state: Option<String>,
+    pub(super) private_ip: Option<String>,
     /// Milliseconds since 1970 in UTC.
-    launched_at: Option<i64>,
+    pub(super) launched_at: Option<i64>,
 }
 
 #[async_trait]
@@ -80,10 +79,17 @@ impl Action for NodeInstance {
         match the_one(&node, Member::all(group))? {
             None => output(none),
             Some(member) => {
-                let seen = describe_instance(&aws, &member.id).await?;
+                let seen = ec2::describe(&aws, &member.id).await?;
                 output(none.with(&node, member, seen)?)
             }
         }
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(Input { node }) = input::<Input>(call) else { return Vec::new() };
+        let Some(aws) = &node.aws else { return Vec::new() };
+        let look_for = "one instance, InService and Healthy; its id is the node's";
+        vec![by_hand::account(aws), by_hand::groups(aws, [node.group.as_str()], look_for)]
     }
 }
 
@@ -128,20 +134,8 @@ fn is_moving(lifecycle: &str) -> bool {
     lifecycle != "Terminating:Retained" && PASSING.iter().any(|passing| lifecycle.starts_with(passing))
 }
 
-/// EC2's view of one instance; nothing when EC2 does not know it yet, as its lists lag behind.
-async fn describe_instance(aws: &ClientSet, id: &str) -> Result<Option<aws_sdk_ec2::types::Instance>, Problem> {
-    let answer = match aws.ec2.client.describe_instances().instance_ids(id).send().await {
-        Ok(answer) => answer,
-        Err(error) if error.code() == Some("InvalidInstanceID.NotFound") => return Ok(None),
-        Err(error) => return Err(aws.problem(&aws.ec2, DESCRIBE_INSTANCES, id, &error)),
-    };
-    let mut instances =
-        answer.reservations.unwrap_or_default().into_iter().flat_map(|one| one.instances.unwrap_or_default());
-    Ok(instances.find(|instance| instance.instance_id() == Some(id)))
-}
-
 impl Output {
-    fn of_group(node: &Node, region: &str, group: &AutoScalingGroup) -> Self {
+    pub(super) fn of_group(node: &Node, region: &str, group: &AutoScalingGroup) -> Self {
         Self {
             node: node.name.clone(),
             group: node.group.clone(),
@@ -154,29 +148,31 @@ impl Output {
     }
 
     fn with(self, node: &Node, member: Member, seen: Option<aws_sdk_ec2::types::Instance>) -> Result<Self, Problem> {
-        let seen = seen.as_ref();
-        let state = seen.and_then(|seen| seen.state()?.name()).map(|state| state.as_str().to_owned());
-        if let Some(gone @ ("shutting-down" | "terminated")) = state.as_deref() {
+        if let Some(gone @ ("shutting-down" | "terminated")) = ec2::state(seen.as_ref()).as_deref() {
             // The group has not noticed yet; it will, and then it replaces the instance by itself.
             let details = json!({ "group": node.group, "instances": [member], "state": gone });
             return Err(odd_state(node, &member.id, gone).retryable().with_details(details));
         }
-        Ok(Self {
+        Ok(self.of_member(member, seen.as_ref()))
+    }
+
+    pub(super) fn of_member(self, member: Member, seen: Option<&aws_sdk_ec2::types::Instance>) -> Self {
+        Self {
             id: Some(member.id),
             lifecycle: Some(member.lifecycle),
             health: Some(member.health),
             zone: member.zone,
             instance_type: member.instance_type,
             launch_template: member.launch_template,
-            state,
+            state: ec2::state(seen),
             private_ip: text(seen.and_then(|seen| seen.private_ip_address())),
             launched_at: millis(seen.and_then(|seen| seen.launch_time())),
             ..self
-        })
+        }
     }
 }
 
-fn example() -> Example {
+pub(super) fn example() -> Example {
     let template = |version: &str| json!({ "id": "lt-0a1", "name": "nats-staging-node-1", "version": version });
     Example {
         summary: "The instance of node 1".to_owned(),

@@ -14,7 +14,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sluice_plugin::{Abilities, Action, ActionSpec, Call, Example, Host, Outcome, Problem};
+use sluice_plugin::by_hand::{self, ByHand};
+use sluice_plugin::{Abilities, Action, ActionSpec, Call, Example, Host, Outcome, Problem, SecretRef};
 
 use self::fetch::{Found, GET_PARAMETERS, fetch};
 use self::request::{Input, ParameterName};
@@ -78,6 +79,25 @@ impl Action for Parameters {
         refuse_missing(&aws, &input, &names, &found)?;
         refuse_bad(&input, &names, &found)?;
         output(Output::of(host, &input, &names, found))
+    }
+
+    /// A secret goes into the variable by which later steps know it, and not to the screen.
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(input) = input::<Input>(call) else { return Vec::new() };
+        let (Ok(names), Some(aws)) = (input.parameter_names(), &input.aws) else { return Vec::new() };
+        let one = |(key, name): (&&str, &ParameterName)| {
+            let decrypt = if input.decrypt { "--with-decryption" } else { "--no-with-decryption" };
+            let words = ["ssm", "get-parameter", decrypt, "--name", name.as_str()];
+            let words = words.into_iter().chain(["--query", "Parameter.Value", "--output", "text"]);
+            if input.is_secret(key) {
+                let variable = by_hand::name(&SecretRef(format!("steps.{}#{}", call.step, pointer(key))));
+                let look_for = "no error; the value is not shown";
+                return crate::by_hand::aws(aws, words, look_for).into_variable(&variable).once();
+            }
+            let absent = if input.is_optional(key) { "; ParameterNotFound is no harm" } else { "" };
+            crate::by_hand::aws(aws, words, &format!("the value of `{key}`{absent}"))
+        };
+        std::iter::once(crate::by_hand::account(aws)).chain(names.iter().map(one)).collect()
     }
 }
 

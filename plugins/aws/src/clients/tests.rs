@@ -69,6 +69,42 @@ async fn a_client_for_acts_sends_nothing_twice() {
     assert_eq!(asked_with(Purpose::Act, Answer::HangUp).await, 1);
 }
 
+/// The environment and the profile of [`nor_does_it_when_environment_and_profile_ask_for_retries`]; does nothing without.
+#[tokio::test]
+async fn helper_that_acts_where_retries_are_asked_for() {
+    let Ok(endpoint) = std::env::var("SLUICE_TEST_ENDPOINT") else { return };
+    let named = Aws { profile: Some("eager".into()), ..place("us-east-2", None) };
+    let clients = Clients::with(Surroundings { endpoint: Some(endpoint), ..Surroundings::default() });
+    for (purpose, expect) in [(Purpose::Act, "not retried"), (Purpose::Read, "retried")] {
+        let problem = groups_of(clients.open(&named, purpose).await.as_ref().unwrap()).await.unwrap_err();
+        assert_eq!(problem.code, "throttled", "{expect}: {problem}");
+    }
+}
+
+/// In a process of its own, since an environment belongs to a process.
+#[tokio::test]
+async fn nor_does_it_when_environment_and_profile_ask_for_retries() {
+    let settings = "retry_mode = adaptive\nmax_attempts = 7\n";
+    let keys = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = no\n";
+    let check = async |profile: &str, environment: &[(&str, &str)]| {
+        let stand_in = StandIn::start(|_, _| Answer::query_error(400, "Throttling", "Rate exceeded")).await;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("[profile eager]\nregion = us-east-2\n{profile}")).unwrap();
+        let helper = "clients::tests::helper_that_acts_where_retries_are_asked_for";
+        let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+        let child = child.args([helper, "--exact"]).env("SLUICE_TEST_ENDPOINT", stand_in.endpoint());
+        let child = child.env("AWS_CONFIG_FILE", file.path()).env("AWS_SHARED_CREDENTIALS_FILE", file.path());
+        let output = child.envs(environment.iter().copied()).kill_on_drop(true).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        // One for the act, three for the read.
+        assert_eq!(stand_in.asked().len(), 1 + 3, "{profile} {environment:?}");
+    };
+    let eager = [("AWS_MAX_ATTEMPTS", "7"), ("AWS_RETRY_MODE", "adaptive"), ("AWS_PROFILE", "eager")];
+    check(keys, &eager).await;
+    check(&format!("{keys}{settings}"), &[]).await;
+    check(&format!("{keys}{settings}"), &eager).await;
+}
+
 #[tokio::test]
 async fn after_expired_credentials_the_next_call_starts_anew() {
     let stand_in = StandIn::start(|request, nth| match (request.operation.as_str(), nth) {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sluice_plugin::{Abilities, Action, ActionSpec, Call, Effect, Host, Outcome, Preview, Problem, Reconciled};
+use sluice_plugin::{Abilities, Action, ActionSpec, ByHand, Call, Effect, Host, Outcome, Preview, Problem, Reconciled};
 
 use super::{Lie, Scene, Script};
 use crate::describe::{example, input_of, output, spec};
@@ -139,6 +139,17 @@ impl Action for ToyChange {
         Ok(Preview::Ready { binding, facts: json!({ "lines": page.lines.len() }) })
     }
 
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(input) = input_of::<Input>(call) else { return Vec::new() };
+        let line = self.0.line(&input, call);
+        let look_for = match self.0 {
+            Deed::Put | Deed::Append => format!("the line is there: {line}"),
+            Deed::Remove => format!("the line is gone: {line}"),
+        };
+        let words = ["-c".to_owned(), self.0.script().to_owned(), "toy".to_owned(), line, input.file.clone()];
+        vec![ByHand::run("sh", words, "nothing"), ByHand::run("cat", ["--".to_owned(), input.file], &look_for)]
+    }
+
     async fn reconcile(&self, _host: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {
         let input: Input = input_of(call)?;
         let page = Page::open(&input.file)?;
@@ -159,6 +170,17 @@ impl Deed {
         match self {
             Self::Put | Self::Remove => input.line.clone(),
             Self::Append => format!("{} # {} {}", input.line, call.run, call.step),
+        }
+    }
+
+    /// For a shell; `$1` is the line, `$2` the file.
+    fn script(self) -> &'static str {
+        match self {
+            Self::Put => r#"grep -sqFx -e "$1" -- "$2" || printf '%s\n' "$1" >> "$2""#,
+            Self::Append => r#"printf '%s\n' "$1" >> "$2""#,
+            Self::Remove => {
+                r#"test ! -e "$2" || { grep -vFx -e "$1" -- "$2" > "$2.new"; cat "$2.new" > "$2"; rm "$2.new"; }"#
+            }
         }
     }
 

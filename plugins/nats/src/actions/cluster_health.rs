@@ -11,10 +11,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sluice_plugin::inventory::Cluster;
-use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem, Timestamp};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem, Timestamp};
 
 use super::common;
 use super::second_source::SecondSource;
+use crate::by_hand;
 use crate::health::sample::{Configured, Own, Sample};
 use crate::health::threshold::Threshold;
 use crate::health::{Report, judge};
@@ -86,6 +87,20 @@ impl Action for ClusterHealth {
         let report = look(host, &input, second.as_mut()).await;
         let verdict = report.verdict();
         Ok(Outcome::judged(common::output(&report)?, verdict, report.summary))
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(Input { cluster, .. }) = common::input::<Input>(call) else { return Vec::new() };
+        let ask = |path, look_for| by_hand::endpoints(&cluster, path, look_for);
+        let mut commands = ask("/healthz", "{\"status\":\"ok\"}; this alone is true long before the data is there");
+        let counters = "slow_consumers, jetstream.stats.api.errors: ask again after some seconds, they must not grow";
+        commands.extend(ask("/varz", counters));
+        let raft = "in each stream and consumer, cluster: a leader, and of every replica current true, offline not true, \
+                    lag 0; in meta_cluster: the same leader on every node, as many peers as nodes; last_seq of each \
+                    stream about the same on every node";
+        commands.extend(by_hand::raft(&cluster, raft));
+        commands.extend(ask("/connz?limit=1", "num_connections: not zero on all nodes together"));
+        commands
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) fn plugin_name(name: &str) -> PluginName {
 }
 
 /// The three nodes of the examples, as the inventory fills them in.
-pub(super) fn example_cluster() -> Value {
+pub(crate) fn example_cluster() -> Value {
     let node = |number: u8| {
         serde_json::json!({
             "number": number, "name": format!("nats-staging-node-{number}"), "cluster": "nats-staging",

@@ -7,9 +7,10 @@ use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluice_plugin::inventory::Cluster;
-use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem};
 
 use super::common;
+use crate::by_hand;
 use crate::monitor::model;
 use crate::monitor::reach::Unreached;
 use crate::monitor::read;
@@ -90,6 +91,11 @@ impl Action for Connections {
             }
         }
         common::plain(&output)
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(Input { cluster }) = common::input(call) else { return Vec::new() };
+        by_hand::endpoints(&cluster, "/connz?auth=1&limit=1024", "connections: name and account of each client")
     }
 }
 

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem, Secret, schema};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem, Secret, schema};
 
 use super::common;
+use crate::by_hand::Nats;
 use crate::link::address::{Address, Urls};
 use crate::link::creds::CredsInput;
 
@@ -96,6 +97,13 @@ impl Action for Context {
         let summary = format!("creds file and context `{name}`, private to this run");
         let (creds, context) = (creds_path.display().to_string(), name.to_owned());
         common::plain(&Output { creds, config_home, context, url, summary })
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(Input { jwt, seed, url, .. }) = common::input::<Input>(call) else { return Vec::new() };
+        let look_for = "a round trip to each server; give nats these two options in all that follows";
+        let ask = |nats: Nats| nats.commands(&[(&["rtt"], look_for)]);
+        Nats::new(&url, &CredsInput { jwt, seed }).map(ask).unwrap_or_default()
     }
 }
 

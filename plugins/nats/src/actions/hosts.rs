@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluice_plugin::inventory::Node;
-use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem};
 
 use super::common;
 use crate::link::address::{Address, Urls};
@@ -46,14 +46,26 @@ impl Action for Hosts {
     }
 
     async fn run(&self, _host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
-        let Input { value, nodes } = common::input(call)?;
-        let hosts = match value {
-            Some(value) => value.parse("/value")?,
-            None => of_nodes(&nodes)?,
-        };
+        let hosts = common::input::<Input>(call)?.addresses()?;
         let urls: Vec<String> = hosts.iter().map(Address::url).collect();
         let list = urls.join(",");
         common::plain(&Output { hosts, urls, list })
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let servers = common::input::<Input>(call).and_then(|input| input.addresses());
+        let list = |servers: Vec<Address>| servers.iter().map(Address::url).collect::<Vec<_>>().join(",");
+        let show = |list| ByHand::run("echo", [list], "the servers, as the nats command takes them behind --server");
+        servers.map(list).map(show).into_iter().collect()
+    }
+}
+
+impl Input {
+    fn addresses(&self) -> Result<Vec<Address>, Problem> {
+        match &self.value {
+            Some(value) => value.parse("/value"),
+            None => of_nodes(&self.nodes),
+        }
     }
 }
 

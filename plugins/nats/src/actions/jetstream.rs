@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem};
 
 use super::common;
 use super::jetstream_input::{self, Input};
@@ -40,6 +40,10 @@ impl Action for JetStream {
         let all = jetstream_input::overview(&*self.0, host, call).await?;
         let servers = servers(&all);
         common::plain(&Output { servers, meta: all.report.meta, unreached: all.unreached, notes: all.notes })
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        jetstream_input::by_hand(call, "streams, consumers, messages and bytes of each server")
     }
 }
 

@@ -1,26 +1,35 @@
 //! The actions of this plugin: one file each and one line in the list.
 
+mod baseline;
+mod caught_up;
 mod cluster_health;
 mod common;
 mod connections;
 mod consumers;
 mod context;
+mod gate_input;
 mod hosts;
 mod jetstream;
 mod jetstream_input;
 mod meta;
+mod quorum;
+mod replicas_current;
 mod second_source;
 mod servers;
+mod step_down;
 mod stream_list;
 mod streams;
 mod whoami;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+
+#[cfg(test)]
+pub(crate) use common::example_cluster;
 
 use std::sync::Arc;
 
-use sluice_plugin::{Action, NativePlugin, PluginSpec, Power};
+use sluice_plugin::{Listed, NativePlugin, PluginSpec, Power};
 
 use crate::link::client::Network;
 use crate::link::wire::Wire;
@@ -35,19 +44,24 @@ pub fn plugin_over(wire: Arc<dyn Wire>) -> NativePlugin {
     NativePlugin::new(spec(), actions(&wire))
 }
 
-fn actions(wire: &Arc<dyn Wire>) -> Vec<Box<dyn Action>> {
+fn actions(wire: &Arc<dyn Wire>) -> Vec<Listed> {
     vec![
-        Box::new(servers::Servers),
-        Box::new(cluster_health::ClusterHealth(wire.clone())),
-        Box::new(streams::Streams(wire.clone())),
-        Box::new(consumers::Consumers(wire.clone())),
-        Box::new(meta::Meta(wire.clone())),
-        Box::new(jetstream::JetStream(wire.clone())),
-        Box::new(connections::Connections),
-        Box::new(hosts::Hosts),
-        Box::new(whoami::WhoAmI(wire.clone())),
-        Box::new(stream_list::StreamList(wire.clone())),
-        Box::new(context::Context),
+        ("servers", Box::new(servers::Servers)),
+        ("cluster_health", Box::new(cluster_health::ClusterHealth(wire.clone()))),
+        ("streams", Box::new(streams::Streams(wire.clone()))),
+        ("consumers", Box::new(consumers::Consumers(wire.clone()))),
+        ("meta", Box::new(meta::Meta(wire.clone()))),
+        ("jetstream", Box::new(jetstream::JetStream(wire.clone()))),
+        ("connections", Box::new(connections::Connections)),
+        ("hosts", Box::new(hosts::Hosts)),
+        ("whoami", Box::new(whoami::WhoAmI(wire.clone()))),
+        ("stream_list", Box::new(stream_list::StreamList(wire.clone()))),
+        ("context", Box::new(context::Context)),
+        ("quorum", Box::new(quorum::Quorum(wire.clone()))),
+        ("replicas_current", Box::new(replicas_current::ReplicasCurrent(wire.clone()))),
+        ("baseline", Box::new(baseline::Baseline(wire.clone()))),
+        ("caught_up", Box::new(caught_up::CaughtUp(wire.clone()))),
+        ("step_down", Box::new(step_down::StepDown(wire.clone()))),
     ]
 }
 
@@ -55,7 +69,7 @@ fn spec() -> PluginSpec {
     PluginSpec {
         name: common::plugin_name("nats"),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        summary: "Reads and judges NATS JetStream clusters".to_owned(),
+        summary: "Reads and judges NATS JetStream clusters, and moves leaders in them".to_owned(),
         powers: vec![Power {
             kind: Power::NETWORK.to_owned(),
             why: "opens NATS connections to the servers it is given credentials for".to_owned(),

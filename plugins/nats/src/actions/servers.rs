@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluice_plugin::inventory::Cluster;
-use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem};
 
 use super::common;
+use crate::by_hand;
 use crate::health::view::{ServerView, server_view};
 use crate::monitor::read;
 
@@ -53,5 +54,12 @@ impl Action for Servers {
         let healthy = servers.iter().filter(|server| server.health_code == Some(200)).count();
         let summary = format!("{answering} of {} answer, {healthy} healthy", servers.len());
         common::plain(&Output { servers, answering: answering as u64, summary })
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(Input { cluster }) = common::input(call) else { return Vec::new() };
+        let mut commands = by_hand::endpoints(&cluster, "/healthz", "{\"status\":\"ok\"}");
+        commands.extend(by_hand::endpoints(&cluster, "/varz", "server_name, version, uptime"));
+        commands
     }
 }

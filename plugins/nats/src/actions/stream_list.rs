@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluice_plugin::inventory::Node;
-use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem};
 
 use super::common;
+use crate::by_hand::{self, Nats};
 use crate::health::view::Source;
 use crate::link::address::Urls;
 use crate::link::ask::Unanswered;
@@ -141,6 +142,24 @@ impl Action for StreamList {
         }
         output.summary = output.sum_up();
         common::plain(&output)
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(Input { urls, creds, streams, nodes }) = common::input::<Input>(call) else { return Vec::new() };
+        let Some(nats) = Nats::new(&urls, &creds) else { return Vec::new() };
+        let info = streams.iter().filter(|name| StreamName::parse(name, "").is_ok());
+        let info: Vec<[&str; 3]> = info.map(|name| ["stream", "info", name]).collect();
+        let mut asked: Vec<(&[&str], &str)> = vec![(&["stream", "ls"], "the streams you expect")];
+        let of_stream = "a leader, and every replica current with lag 0";
+        asked.extend(info.iter().map(|words| (words.as_slice(), of_stream)));
+        asked.push((
+            &["server", "report", "jetstream"],
+            "every server, one of them the meta leader; needs system rights",
+        ));
+        let raft = "without system rights: streams, consumers and bytes of this server";
+        let mut commands = nats.commands(&asked);
+        commands.extend(nodes.iter().map(|node| by_hand::endpoint(node, read::JSZ, raft)));
+        commands
     }
 }
 

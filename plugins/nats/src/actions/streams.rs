@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem};
 
 use super::common;
 use super::jetstream_input::{self, Input};
@@ -42,5 +42,12 @@ impl Action for Streams {
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         let all = jetstream_input::overview(&*self.0, host, call).await?;
         common::plain(&Output { streams: all.report.streams, unreached: all.unreached, notes: all.notes })
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        jetstream_input::by_hand(
+            call,
+            "account_details, stream_detail: of each stream its leader, replicas and last_seq",
+        )
     }
 }

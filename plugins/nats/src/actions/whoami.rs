@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sluice_plugin::{Action, ActionSpec, Call, Host, Outcome, Problem};
+use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem};
 
 use super::common;
+use crate::by_hand::Nats;
 use crate::link::address::Urls;
 use crate::link::connect::{self, Link, NoLink};
 use crate::link::creds::{CredsInput, UserCreds};
@@ -107,6 +108,13 @@ impl Action for WhoAmI {
             );
         }
         common::plain(&output)
+    }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        let Ok(Input { urls, creds }) = common::input(call) else { return Vec::new() };
+        let look_for = "the user and the account you mean, and when they expire";
+        let ask = |nats: Nats| nats.commands(&[(&["account", "info"], look_for)]);
+        Nats::new(&urls, &creds).map(ask).unwrap_or_default()
     }
 }
 

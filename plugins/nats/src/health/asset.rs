@@ -9,39 +9,52 @@ use crate::monitor::read::Round;
 
 /// What an asset is called, over all accounts. A stream sorts before its consumers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    pub(super) account_id: String,
-    pub(super) account: String,
-    pub(super) stream: String,
-    pub(super) consumer: Option<String>,
+pub(crate) struct Key {
+    pub(crate) account_id: String,
+    pub(crate) account: String,
+    pub(crate) stream: String,
+    pub(crate) consumer: Option<String>,
 }
 
 /// One asset as one node saw it in one round.
 #[derive(Clone, Debug)]
-pub(super) struct View {
+pub(crate) struct View {
     /// The name the node's server gives itself.
-    pub(super) server: String,
-    pub(super) group: Group,
+    pub(crate) server: String,
+    pub(crate) group: Group,
     /// Configured count of peers.
-    pub(super) want: u64,
-    pub(super) created: String,
-    pub(super) retention: String,
-    pub(super) state: StreamState,
+    pub(crate) want: u64,
+    pub(crate) created: String,
+    /// Of a consumer: its stream's.
+    pub(crate) config: StreamConfig,
+    pub(crate) state: StreamState,
     /// Grows while anything happens: a stream's last sequence, a consumer's deliveries and acknowledgements.
-    pub(super) position: u64,
-    pub(super) pending: u64,
-    pub(super) ack_pending: u64,
-    pub(super) source: Source,
+    pub(crate) position: u64,
+    pub(crate) pending: u64,
+    pub(crate) ack_pending: u64,
+    /// What only a consumer has.
+    pub(crate) consumer: Option<ConsumerOwn>,
+    pub(crate) source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConsumerOwn {
+    /// It stays when its clients go.
+    pub(crate) durable: bool,
+    /// How far it came, in sequences of its stream.
+    pub(crate) delivered: u64,
+    pub(crate) ack_floor: u64,
 }
 
 /// One asset in every round: what each node that holds it said.
-pub(super) struct Asset {
-    pub(super) key: Key,
-    pub(super) rounds: Vec<Vec<View>>,
+#[derive(Clone)]
+pub(crate) struct Asset {
+    pub(crate) key: Key,
+    pub(crate) rounds: Vec<Vec<View>>,
 }
 
 /// Who leads a group, as far as it can be told.
-pub(super) enum Leadership<'a> {
+pub(crate) enum Leadership<'a> {
     /// A node says so of itself.
     Known(&'a View),
     /// More than one node says so of itself.
@@ -54,7 +67,7 @@ pub(super) enum Leadership<'a> {
 }
 
 /// Everything that exists in the last round, with what was said of it in the rounds before.
-pub(super) fn gather(sample: &Sample) -> Vec<Asset> {
+pub(crate) fn gather(sample: &Sample) -> Vec<Asset> {
     let rounds: Vec<_> = sample.rounds.iter().map(|round| views(sample, round)).collect();
     let keys: BTreeSet<&Key> = rounds.last().into_iter().flat_map(BTreeMap::keys).collect();
     keys.into_iter()
@@ -66,18 +79,24 @@ pub(super) fn gather(sample: &Sample) -> Vec<Asset> {
 }
 
 impl Asset {
-    pub(super) fn last(&self) -> &[View] {
+    pub(crate) fn last(&self) -> &[View] {
         self.rounds.last().map_or(&[], Vec::as_slice)
     }
 
     /// What the leader itself said in a round, when exactly one claimed to be it.
-    pub(super) fn leader_in(&self, round: usize) -> Option<&View> {
+    pub(crate) fn leader_in(&self, round: usize) -> Option<&View> {
         let mut claims = self.rounds.get(round)?.iter().filter(|view| view.leads());
         claims.next().filter(|_| claims.next().is_none())
     }
 
+    /// A consumer of one replica that nobody keeps: it goes with its client, which makes it anew.
+    pub(crate) fn is_passing(&self) -> bool {
+        let passing = |view: &View| view.want == 1 && view.consumer.is_some_and(|own| !own.durable);
+        !self.last().is_empty() && self.last().iter().all(passing)
+    }
+
     /// Who leads now.
-    pub(super) fn leadership(&self, sample: &Sample) -> Leadership<'_> {
+    pub(crate) fn leadership(&self, sample: &Sample) -> Leadership<'_> {
         let claims: Vec<&View> = self.last().iter().filter(|view| view.leads()).collect();
         match claims.as_slice() {
             [] => self.named_leader(sample),
@@ -100,7 +119,7 @@ impl Asset {
 
     /// How far the leader's position moved from the round before the last to the last: what the traffic is. Zero for an
     /// asset that was made anew in between.
-    pub(super) fn moved(&self) -> u64 {
+    pub(crate) fn moved(&self) -> u64 {
         let mut words = (0..self.rounds.len()).rev().filter_map(|round| self.leader_in(round));
         match (words.next(), words.next()) {
             (Some(last), Some(before)) if last.created == before.created => {
@@ -113,14 +132,19 @@ impl Asset {
 
 impl View {
     /// A server outside any cluster has no group and leads what it holds.
-    fn leads(&self) -> bool {
+    pub(crate) fn leads(&self) -> bool {
         self.group.leader == self.server
     }
 }
 
 impl Key {
+    /// Whether it is the stream, or one of the consumers of it.
+    pub(crate) fn is_of(&self, stream: &Self) -> bool {
+        self.account_id == stream.account_id && self.stream == stream.stream
+    }
+
     /// `account/stream` or `account/stream/consumer`.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         match &self.consumer {
             None => format!("{}/{}", self.account, self.stream),
             Some(consumer) => format!("{}/{}/{consumer}", self.account, self.stream),
@@ -165,11 +189,12 @@ fn stream_view(server: &str, stream: &Stream) -> View {
         group: group_or_alone(stream.cluster.as_ref(), server),
         want: config.replicas(),
         created: stream.created.clone(),
-        retention: config.retention,
+        config,
         state: stream.state.clone(),
         position: stream.state.last_seq,
         pending: 0,
         ack_pending: 0,
+        consumer: None,
         source: stream.source,
     }
 }
@@ -184,6 +209,11 @@ fn consumer_view(stream: &View, consumer: &Consumer, config: Option<&StreamConfi
         position: consumer.delivered.consumer_seq.saturating_add(consumer.ack_floor.consumer_seq),
         pending: consumer.num_pending,
         ack_pending: consumer.num_ack_pending,
+        consumer: Some(ConsumerOwn {
+            durable: own.durable_name.as_deref().is_some_and(|name| !name.is_empty()),
+            delivered: consumer.delivered.stream_seq,
+            ack_floor: consumer.ack_floor.stream_seq,
+        }),
         source: consumer.source,
         ..stream.clone()
     }

@@ -10,29 +10,29 @@ use crate::monitor::model::{Group, Peer};
 
 /// Raft operations a follower may be behind at any rate: at 2,000 messages a second this is half a second. A group that
 /// does more between two looks may have followers half of that behind.
-pub(super) const MAX_LAG: u64 = 1_000;
+pub(crate) const MAX_LAG: u64 = 1_000;
 
 /// The server's own limit for a peer it has not heard of.
 const SILENT_AFTER_MS: u64 = 10_000;
 
 /// What else is known of a follower beside the leader's word.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Evidence {
+pub(crate) struct Evidence {
     /// What it has not got yet may be what was done while we looked: its own store has reached what the leader had
     /// before, or it is no further behind than that.
-    pub(super) keeps_up: bool,
+    pub(crate) keeps_up: bool,
     /// What the group did between the rounds; zero without traffic.
-    pub(super) moved: u64,
+    pub(crate) moved: u64,
     /// The leader called it current in another round, and the group is one that is idle for hours.
-    pub(super) current_before: bool,
+    pub(crate) current_before: bool,
 }
 
-pub(super) fn active_ms(peer: &Peer) -> u64 {
+pub(crate) fn active_ms(peer: &Peer) -> u64 {
     peer.active / 1_000_000
 }
 
 /// What the leader's word and the evidence make of one follower.
-pub(super) fn state_of(sample: &Sample, peer: &Peer, evidence: Evidence) -> ReplicaState {
+pub(crate) fn state_of(sample: &Sample, peer: &Peer, evidence: Evidence) -> ReplicaState {
     let active = active_ms(peer);
     if sample.node_named(&peer.name).is_none() {
         ReplicaState::Ghost
@@ -54,12 +54,17 @@ fn max_lag(moved: u64) -> u64 {
 }
 
 /// A follower that can vote: heard of lately, and its node answers us. Behind is not down; unknown is.
-pub(super) fn votes(sample: &Sample, peer: &Peer) -> bool {
+pub(crate) fn votes(sample: &Sample, peer: &Peer) -> bool {
     let answers = sample.node_named(&peer.name).is_some_and(|node| sample.silent(node).is_none());
-    answers && !peer.offline && active_ms(peer) < SILENT_AFTER_MS && (peer.active > 0 || peer.current)
+    answers && heard(peer)
 }
 
-pub(super) fn follower_view(peer: &Peer, state: ReplicaState) -> ReplicaView {
+/// Whoever says this of the peer has heard of it lately.
+pub(crate) fn heard(peer: &Peer) -> bool {
+    !peer.offline && active_ms(peer) < SILENT_AFTER_MS && (peer.active > 0 || peer.current)
+}
+
+pub(crate) fn follower_view(peer: &Peer, state: ReplicaState) -> ReplicaView {
     ReplicaView {
         node: peer.name.clone(),
         leader: false,
@@ -73,7 +78,7 @@ pub(super) fn follower_view(peer: &Peer, state: ReplicaState) -> ReplicaView {
     }
 }
 
-pub(super) fn leader_view(name: &str) -> ReplicaView {
+pub(crate) fn leader_view(name: &str) -> ReplicaView {
     ReplicaView {
         node: name.to_owned(),
         leader: true,
@@ -88,7 +93,7 @@ pub(super) fn leader_view(name: &str) -> ReplicaView {
 }
 
 /// The finding about one follower, if its state asks for one.
-pub(super) fn follower_finding(sample: &Sample, subject: &Subject, replica: &ReplicaView) -> Option<Finding> {
+pub(crate) fn follower_finding(sample: &Sample, subject: &Subject, replica: &ReplicaView) -> Option<Finding> {
     let name = &replica.node;
     let critical = |code: &str| Finding::new(Severity::Critical, code, subject.clone());
     let heard = if replica.active_ms == 0 { "never".to_owned() } else { format!("{} ms ago", replica.active_ms) };
@@ -127,7 +132,7 @@ pub(super) fn follower_finding(sample: &Sample, subject: &Subject, replica: &Rep
 }
 
 /// Too few or too many peers.
-pub(super) fn size_finding(subject: &Subject, group: &Group, want: u64) -> Option<Finding> {
+pub(crate) fn size_finding(subject: &Subject, group: &Group, want: u64) -> Option<Finding> {
     let has = group.replicas.len() as u64 + 1;
     if has == want {
         return None;
@@ -139,7 +144,7 @@ pub(super) fn size_finding(subject: &Subject, group: &Group, want: u64) -> Optio
     ))
 }
 
-pub(super) fn ghost(subject: &Subject, name: &str) -> Finding {
+pub(crate) fn ghost(subject: &Subject, name: &str) -> Finding {
     let finding = Finding::new(Severity::Critical, "ghost_peer", subject.clone());
     finding.seen(format!("peer `{name}`"), "only configured nodes").told(
         format!("{subject} counts `{name}` as a peer, and no configured node runs a server of that name"),
@@ -151,7 +156,7 @@ pub(super) fn ghost(subject: &Subject, name: &str) -> Finding {
 }
 
 /// The leader's view of the others as rows for the output.
-pub(super) fn rows(
+pub(crate) fn rows(
     sample: &Sample,
     leader: &str,
     group: &Group,

@@ -10,10 +10,10 @@ use super::view::{GroupView, MetaView, Source};
 use crate::monitor::model::{Group, Peer};
 use crate::monitor::read::Round;
 
-pub(super) struct Judged {
-    pub(super) view: MetaView,
-    pub(super) findings: Vec<Finding>,
-    pub(super) votes: Votes,
+pub(crate) struct Judged {
+    pub(crate) view: MetaView,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) votes: Votes,
 }
 
 /// The meta group as one node saw it.
@@ -22,7 +22,7 @@ struct Said<'a> {
     group: &'a Group,
 }
 
-pub(super) fn judge(sample: &Sample) -> Judged {
+pub(crate) fn judge(sample: &Sample) -> Judged {
     let subject = Subject::new(SubjectKind::Meta, sample.cluster.clone());
     let said: Vec<Said<'_>> = sample.last().map(|round| said(sample, round)).unwrap_or_default();
     let named: BTreeSet<&str> = said.iter().map(|said| said.group.leader.as_str()).collect();

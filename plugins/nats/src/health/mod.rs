@@ -2,20 +2,20 @@
 //!
 //! `judge` turns what the nodes said into findings and a report. How the sample was taken is not known here.
 
-mod asset;
-mod finding;
-mod group;
-mod meta;
+pub(crate) mod asset;
+pub(crate) mod finding;
+pub(crate) mod group;
+pub(crate) mod meta;
 mod node;
-mod quorum;
+pub(crate) mod quorum;
 mod report;
 pub(crate) mod sample;
 mod second;
-mod stream;
+pub(crate) mod stream;
 pub(crate) mod threshold;
 pub(crate) mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use report::{Report, judge};

@@ -7,11 +7,11 @@ use super::finding::{Finding, Severity, Subject};
 
 /// The votes of one group.
 #[derive(Clone, Debug)]
-pub(super) struct Votes {
-    pub(super) subject: Subject,
+pub(crate) struct Votes {
+    pub(crate) subject: Subject,
     /// Configured peers, or more when the group counts over more.
-    pub(super) total: u64,
-    pub(super) left: u64,
+    pub(crate) total: u64,
+    pub(crate) left: u64,
 }
 
 /// The group that is nearest to losing its majority, and how many have lost it.
@@ -29,11 +29,11 @@ pub(crate) struct Voters {
 }
 
 impl Votes {
-    fn majority(&self) -> u64 {
+    pub(crate) fn majority(&self) -> u64 {
         self.total / 2 + 1
     }
 
-    fn lost(&self) -> bool {
+    pub(crate) fn lost(&self) -> bool {
         self.left < self.majority()
     }
 
@@ -44,7 +44,7 @@ impl Votes {
 }
 
 /// A group of one has no margin ever, so one of several is shown where there is one, and the meta group at a tie.
-pub(super) fn voters(votes: &[Votes]) -> Voters {
+pub(crate) fn voters(votes: &[Votes]) -> Voters {
     let nearest = votes.iter().min_by_key(|votes| (!votes.lost(), votes.total < 2, votes.margin()));
     let lost = votes.iter().filter(|votes| votes.lost());
     Voters {
@@ -57,7 +57,7 @@ pub(super) fn voters(votes: &[Votes]) -> Voters {
     }
 }
 
-pub(super) fn findings(votes: &[Votes]) -> Vec<Finding> {
+pub(crate) fn findings(votes: &[Votes]) -> Vec<Finding> {
     votes.iter().filter(|votes| votes.lost()).map(lost).collect()
 }
 

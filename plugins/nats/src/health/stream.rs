@@ -12,18 +12,18 @@ use super::view::{ConsumerView, GroupView, ReplicaState, ReplicaView, Source, St
 use crate::monitor::model::Peer;
 
 /// What one asset comes to.
-pub(super) struct Judged {
-    pub(super) row: Row,
-    pub(super) findings: Vec<Finding>,
-    pub(super) votes: Votes,
+pub(crate) struct Judged {
+    pub(crate) row: Row,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) votes: Votes,
 }
 
-pub(super) enum Row {
+pub(crate) enum Row {
     Stream(StreamView),
     Consumer(ConsumerView),
 }
 
-pub(super) fn judge(sample: &Sample, asset: &Asset) -> Judged {
+pub(crate) fn judge(sample: &Sample, asset: &Asset) -> Judged {
     let kind = if asset.key.consumer.is_some() { SubjectKind::Consumer } else { SubjectKind::Stream };
     let subject = Subject::new(kind, asset.key.path());
     let leadership = asset.leadership(sample);
@@ -199,7 +199,7 @@ fn row(asset: &Asset, view: Option<&View>, last_seq: Option<(u64, Source)>, grou
         None => Row::Stream(StreamView {
             account,
             name: stream,
-            retention: view.map(|view| view.retention.clone()).unwrap_or_default(),
+            retention: view.map(|view| view.config.retention.clone()).unwrap_or_default(),
             messages: state.messages,
             bytes: state.bytes,
             first_seq: state.first_seq,

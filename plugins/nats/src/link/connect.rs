@@ -45,7 +45,8 @@ pub(crate) async fn first(wire: &dyn Wire, addresses: &[Address], creds: &UserCr
     Err(last.unwrap_or_else(|| NoLink::Unreached(Unreached::new(Kind::Other, "no server was given"))))
 }
 
-async fn one(wire: &dyn Wire, address: &Address, creds: &UserCreds) -> Result<Link, NoLink> {
+/// Connects to this server and no other.
+pub(crate) async fn one(wire: &dyn Wire, address: &Address, creds: &UserCreds) -> Result<Link, NoLink> {
     let Address { host, port, tls } = address;
     let target = Target { host, port: *port, tls: *tls, jwt: &creds.jwt, seed: &creds.seed };
     let opened = wire.open(target).await.map_err(|none| no_link(address, creds, &none))?;

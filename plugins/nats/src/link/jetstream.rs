@@ -1,7 +1,13 @@
 //! The JetStream API of the account the credentials belong to. It is answered by leaders, so it is the leaders' view.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::{Either, select};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sluice_plugin::Host;
 
 use super::ask::{Unanswered, ask};
 use super::connect::Link;
@@ -95,4 +101,41 @@ pub(crate) async fn account(link: &Link, me: &Me) -> Result<Account, Unanswered>
         streams.push(stream);
     }
     Ok(Account { name: me.account_name.clone(), id: me.account.clone(), stream_detail: streams })
+}
+
+/// The account as far as its leaders answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Partly {
+    /// Every stream there is, answered for or not.
+    pub(crate) names: Vec<String>,
+    pub(crate) account: Account,
+}
+
+/// Everything of the account, asked at one time. A leader that says nothing is waited for no longer than `patience`.
+pub(crate) async fn partly(link: &Link, me: &Me, host: &dyn Host, patience: Duration) -> Result<Partly, Unanswered> {
+    const AT_ONE_TIME: usize = 16;
+    let names = stream_names(link).await?;
+    let parsed = names.iter().filter_map(|name| StreamName::parse(name, "").ok());
+    let asking: Vec<_> = parsed.map(|name| within(host, patience, with_consumers(link, name))).collect();
+    let streams = futures::stream::iter(asking).buffered(AT_ONE_TIME).filter_map(std::future::ready).collect().await;
+    Ok(Partly {
+        names,
+        account: Account { name: me.account_name.clone(), id: me.account.clone(), stream_detail: streams },
+    })
+}
+
+async fn within<T>(host: &dyn Host, patience: Duration, asking: impl Future<Output = Option<T>>) -> Option<T> {
+    match select(pin!(asking), host.sleep(patience)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(((), _)) => None,
+    }
+}
+
+/// None when its leader does not answer. Consumers whose leaders do not are left out.
+async fn with_consumers(link: &Link, name: StreamName) -> Option<Stream> {
+    let (stream, consumers) = futures::future::join(stream_info(link, &name), consumers(link, &name)).await;
+    let mut stream = stream.ok()?;
+    stream.consumer_detail = consumers.unwrap_or_default();
+    stream.consumer_detail.iter_mut().for_each(|consumer| consumer.source = Source::JetstreamApi);
+    Some(stream)
 }

@@ -3,7 +3,10 @@
 //! Tolerant on purpose: the server omits `lag`, `offline` and `pending` when they are 0 or false, older servers lack
 //! fields, and `jwt` is never read so that it can never be shown.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::number;
 use crate::health::view::Source;
@@ -28,6 +31,8 @@ pub(crate) struct Varz {
     pub(crate) server_name: String,
     pub(crate) version: String,
     pub(crate) start: String,
+    /// The server's own clock when it answered.
+    pub(crate) now: String,
     pub(crate) uptime: String,
     #[serde(deserialize_with = "number::count")]
     pub(crate) mem: u64,
@@ -115,6 +120,9 @@ pub(crate) struct StreamConfig {
     pub(crate) subjects: Vec<String>,
     #[serde(deserialize_with = "number::count")]
     pub(crate) num_replicas: u64,
+    /// Everything else, as it is told.
+    #[serde(flatten)]
+    pub(crate) other: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -182,6 +190,8 @@ pub(crate) struct Group {
 #[serde(default)]
 pub(crate) struct Peer {
     pub(crate) name: String,
+    /// Made from its name, and known also while its name is not.
+    pub(crate) peer: String,
     pub(crate) current: bool,
     pub(crate) offline: bool,
     /// Nanoseconds since it was last heard of; 0 means never.
@@ -200,6 +210,22 @@ pub(crate) struct Connz {
     pub(crate) total: u64,
     #[serde(deserialize_with = "number::list")]
     pub(crate) connections: Vec<Connection>,
+}
+
+/// The servers that one server has routes to; several entries may be of one server.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Routez {
+    #[serde(deserialize_with = "number::list")]
+    pub(crate) routes: Vec<Route>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Route {
+    pub(crate) remote_id: String,
+    /// Older servers do not say it.
+    pub(crate) remote_name: String,
 }
 
 /// One client. The endpoint also shows its `jwt`, which has no field here.

@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use sluice_plugin::inventory::Node;
 use sluice_plugin::{Host, HttpRequest, HttpResponse};
 
-use super::model::{Connz, Health, HealthBody, Jsz, Varz};
+use super::model::{Connz, Health, HealthBody, Jsz, Routez, Varz};
 use super::reach::{Kind, Reach, Unreached};
 
 /// How long one endpoint may take. A frozen server accepts the connection and never answers.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
-const JSZ: &str = "/jsz?accounts=1&streams=1&consumers=1&config=1&raft=1&limit=100000";
+pub(crate) const JSZ: &str = "/jsz?accounts=1&streams=1&consumers=1&config=1&raft=1&limit=100000";
 
 /// Everything one node said in one round.
 #[derive(Clone, Debug)]
@@ -68,6 +68,15 @@ pub(crate) async fn servers(host: &dyn Host, nodes: &[Node]) -> Vec<(Reach<Healt
 /// The Raft view of every node and nothing else: streams, consumers, the meta group.
 pub(crate) async fn jetstream(host: &dyn Host, nodes: &[Node]) -> Vec<Reach<Jsz>> {
     join_all(nodes.iter().map(|node| get(host, node, JSZ, PATIENCE))).await
+}
+
+/// Which servers each node has routes to.
+pub(crate) async fn routes(
+    host: &dyn Host,
+    nodes: &[Node],
+    patience: impl Fn(usize) -> Duration,
+) -> Vec<Reach<Routez>> {
+    join_all(nodes.iter().enumerate().map(|(at, node)| get(host, node, "/routez", patience(at)))).await
 }
 
 /// The clients of one node, page by page.

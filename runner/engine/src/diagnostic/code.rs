@@ -57,6 +57,10 @@ codes! {
     NoRunbook = "no-runbook",
     UnknownSecret = "unknown-secret",
     UngrantedSecret = "ungranted-secret",
+    UnknownRunbook = "unknown-runbook",
+    // Runbooks that call runbooks.
+    CallDepth = "call-depth",
+    NotCallable = "not-callable",
     // Expressions and the values they give.
     BadExpression = "bad-expression",
     UnknownFilter = "unknown-filter",
@@ -79,6 +83,11 @@ codes! {
     EffectLowered = "effect-lowered",
     RetryNotSafe = "retry-not-safe",
     ChangeNotIdempotent = "change-not-idempotent",
+    DestroyWithoutGate = "destroy-without-gate",
+    DestroyWithoutLock = "destroy-without-lock",
+    DestroyWithoutConfirm = "destroy-without-confirm",
+    ConfirmMisplaced = "confirm-misplaced",
+    ConfirmTooEarly = "confirm-too-early",
     DestroyNotYet = "destroy-not-yet",
     NotInFinally = "not-in-finally",
     UnusedInput = "unused-input",

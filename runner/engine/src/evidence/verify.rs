@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sluice_plugin::Timestamp;
 
@@ -14,20 +15,23 @@ use crate::journal::chain::{Fault, Verified, verify_one, version_of};
 use crate::journal::{Envelope, Event, Outcome, Record, Version};
 
 /// What was found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Verdict {
     /// As the file says, in the chain where the journal is new enough.
     pub run: String,
     pub runbook: Option<String>,
     /// Milliseconds since 1970.
+    #[schemars(with = "Option<i64>")]
     pub started: Option<Timestamp>,
     pub by: Option<String>,
+    #[schemars(with = "Option<OutcomeShape>")]
     pub outcome: Option<Outcome>,
     /// The program that wrote the file, as it says.
     pub written_by: String,
     pub events: u64,
     pub blobs: u64,
     /// The last event and its hash.
+    #[schemars(with = "Option<HeadShape>")]
     pub head: Option<Version>,
     /// Every hash is right, every event follows the one before, and nothing contradicts what is known of the run.
     pub intact: bool,
@@ -42,8 +46,32 @@ pub struct Verdict {
     pub cannot_tell: Vec<String>,
 }
 
+/// What an [`Outcome`] looks like.
+#[derive(JsonSchema)]
+#[schemars(rename = "Outcome")]
+#[expect(dead_code, reason = "only its schema is of use")]
+struct OutcomeShape {
+    /// `done`, `failed`, `stopped`, `cancelled`, `abandoned` or `interrupted`.
+    is: String,
+    /// The step that decided it, where one did.
+    key: Option<String>,
+    /// Of an abandoned run: acts that may have happened.
+    #[schemars(default)]
+    unknown: Vec<String>,
+}
+
+/// What a [`Version`] looks like.
+#[derive(JsonSchema)]
+#[schemars(rename = "Head")]
+#[expect(dead_code, reason = "only its schema is of use")]
+struct HeadShape {
+    ordinal: u64,
+    /// SHA-256, in hexadecimal.
+    hash: String,
+}
+
 /// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     pub about: About,
     /// Of the file; counts from 1.
@@ -51,7 +79,7 @@ pub struct Finding {
     pub what: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
     Intact,
@@ -59,7 +87,7 @@ pub enum About {
 }
 
 /// The head that was noted earlier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Noted {
     NotGiven,
@@ -201,8 +229,11 @@ impl Seen {
             if ordinal == 1 {
                 self.started = matches!(envelope.event, Event::Started { .. }).then(|| envelope.clone());
             }
-            if let (Event::Ended { outcome }, true) = (&envelope.event, Some(ordinal) == last) {
-                self.ended = Some(outcome.clone());
+            match &envelope.event {
+                Event::Ended { outcome } => self.ended = Some(outcome.clone()),
+                // Only what becomes of the lock is told after the end.
+                Event::Unlocked { .. } | Event::LockLost { .. } => {}
+                _ => self.ended = None,
             }
         }
         self.number = end;

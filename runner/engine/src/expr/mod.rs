@@ -42,6 +42,7 @@ pub use kinds::Kinds;
 pub use rank::lowest;
 pub use roots::{roots, template_roots};
 pub use scope::{Layered, Resolved, Scope, TypeScope};
+pub(crate) use secret::holds_secret;
 pub use syntax::{MAX_DEPTH, MAX_EXPRESSION, parse};
 pub use template::{MAX_TEMPLATE, parse_template};
 pub use tree::{Arithmetic, Comparison, Expr, Key, Kind, Part, Path, Piece, Template, Test};

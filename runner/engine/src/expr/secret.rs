@@ -12,7 +12,7 @@ pub(super) fn is_secret(value: &Value) -> bool {
 }
 
 /// True when the value is a reference or holds one at any depth.
-pub(super) fn holds_secret(value: &Value) -> bool {
+pub(crate) fn holds_secret(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         Value::Array(items) => items.iter().any(holds_secret),

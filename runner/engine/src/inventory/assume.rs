@@ -63,24 +63,44 @@ pub(super) const ADMIN_SEED: Standard =
     Standard::documented("creds.admin.seed", "admin/nats_admin_nkey_seed", "connecting with admin credentials");
 pub(super) const SOAK: Standard = Standard::documented("soak", "120s", "the delay between two nodes of a rollout");
 pub(super) const AXIOM_DATASET: Standard = Standard::documented("logs.axiom.dataset", "nats-logs", "view node logs");
-pub(super) const AXIOM_MATCH: Standard =
-    Standard::guess("logs.axiom.match", "host", "the field that names the node in Axiom is written nowhere");
-pub(super) const AXIOM_OK: Standard = Standard::guess(
-    "logs.axiom.bootstrap.ok",
-    "Axiom ingest check",
-    "the text of the line is known from a query for CloudWatch; what it says on success is not",
+pub(super) const AXIOM_NODE_FIELD: Standard =
+    Standard::guess("logs.axiom.node_field", "host", "the field that names the node in Axiom is written nowhere");
+pub(super) const AXIOM_MATCH: Standard = Standard::guess(
+    "logs.axiom.match",
+    "{{ cluster }}-node-{{ n }}",
+    "what that field says of a node is taken to be the node's name",
 );
+pub(super) const AXIOM_INSTANCE_FIELD: Standard = Standard::guess(
+    "logs.axiom.instance_field",
+    "instance_id",
+    "nobody wrote down whether an event names its instance, and in which field",
+);
+pub(super) const AXIOM_TIME_FIELD: Standard =
+    Standard::documented("logs.axiom.time_field", "_time", "Axiom's own name of an event's time");
 pub(super) const CLOUDWATCH_GROUP: Standard = Standard::documented(
-    "logs.cloudwatch.dataset",
+    "logs.cloudwatch.group",
     "/aws/ec2/nats-cluster/{{ cluster }}/diagnostic",
     "the log group of the bootstrap fallback",
 );
-pub(super) const CLOUDWATCH_MATCH: Standard =
-    Standard::documented("logs.cloudwatch.match", "{{ cluster }}-node-{{ n }}-bootstrap-", "the stream prefix");
-pub(super) const CLOUDWATCH_OK: Standard = Standard::guess(
-    "logs.cloudwatch.bootstrap.ok",
+pub(super) const CLOUDWATCH_STREAMS: Standard = Standard::documented(
+    "logs.cloudwatch.stream_prefix",
+    "{{ cluster }}-node-{{ n }}-bootstrap-",
+    "the stream prefix of the bootstrap fallback",
+);
+pub(super) const BOOTSTRAP_MATCH: Standard = Standard::documented(
+    "logs.cloudwatch.bootstrap.match",
     "Axiom ingest check",
-    "the query looks for this text; what it says on success is not known",
+    "the text that the query for the bootstrap's health looks for",
+);
+pub(super) const BOOTSTRAP_OK: Standard = Standard::guess(
+    "logs.cloudwatch.bootstrap.ok",
+    "ok, passed, success, successful, succeeded",
+    "what the line says when it went well is written nowhere",
+);
+pub(super) const BOOTSTRAP_FAILED: Standard = Standard::guess(
+    "logs.cloudwatch.bootstrap.failed",
+    "fail, failed, failure, error, not ok, refused, denied, timed out",
+    "what the line says when it went wrong is written nowhere",
 );
 pub(super) const UNITS: Standard =
     Standard::documented("units", "nats, nats-monitor, fluent-bit", "useful commands on the instance");

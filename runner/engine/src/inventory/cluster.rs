@@ -8,7 +8,7 @@ use sluice_plugin::inventory::{Aws, Cluster, Creds, CredsAt, Node as ClusterNode
 use super::assume::{self, Assumption, Standard};
 use super::pattern::{self, Names};
 use super::sections::{labels, optional, ssm_path, texts};
-use super::{Entry, LocksAt, Logs, LogsAt, keys};
+use super::{Entry, LocksAt, keys};
 use crate::diagnostic::{Code, Findings};
 use crate::yaml::fields::{self, Fields};
 use crate::yaml::{Kind, Node};
@@ -26,34 +26,35 @@ pub(super) fn parse(name: &str, node: &Node, findings: &mut Findings) -> Option<
     let cluster = Cluster {
         name: name.to_owned(),
         labels: reader.fields.get("labels").map_or_else(BTreeMap::new, |node| labels(node, "`labels`", findings)),
-        nodes,
         streams: reader.streams(findings),
         services,
         creds: reader.creds(&prefix, findings),
         ssm_prefix: prefix,
+        logs: Some(reader.logs(&nodes, findings)),
+        nodes,
         aws,
     };
-    let (soak, logs, units) = (reader.soak(findings), reader.logs(findings), reader.units(findings));
+    let (soak, units) = (reader.soak(findings), reader.units(findings));
     let locks = reader.locks(cluster.aws.as_ref().is_some_and(|aws| aws.account.is_some()), findings);
-    Some(Entry { cluster, soak, locks, logs, units, ecs, assumptions: reader.assumptions })
+    Some(Entry { cluster, soak, locks, units, ecs, assumptions: reader.assumptions })
 }
 
 /// The entry being read, and the defaults it was given so far.
-struct Reader<'a> {
-    name: &'a str,
-    fields: Fields<'a>,
+pub(super) struct Reader<'a> {
+    pub(super) name: &'a str,
+    pub(super) fields: Fields<'a>,
     assumptions: Vec<Assumption>,
 }
 
 impl Reader<'_> {
-    fn assume(&mut self, standard: &Standard, value: String) -> String {
+    pub(super) fn assume(&mut self, standard: &Standard, value: String) -> String {
         let Standard { key, basis, why, .. } = *standard;
         self.assumptions.push(Assumption { key, value: value.clone(), basis, why });
         value
     }
 
     /// The default with the cluster's name in it.
-    fn standard(&mut self, standard: &Standard) -> String {
+    pub(super) fn standard(&mut self, standard: &Standard) -> String {
         let value = standard.pattern.replace("{{ cluster }}", self.name);
         self.assume(standard, value)
     }
@@ -153,27 +154,6 @@ impl Reader<'_> {
             ecs.extend(its_ecs.map(|ecs| (name.clone(), ecs)));
         }
         (services, ecs)
-    }
-
-    fn logs(&mut self, findings: &mut Findings) -> Logs {
-        let fields = self.fields.get("logs").and_then(|node| Fields::open(node, "`logs`", keys::LOGS, findings));
-        let at = |key: &str, findings: &mut Findings| {
-            fields
-                .as_ref()
-                .and_then(|fields| fields.get(key))
-                .map_or_else(LogsAt::default, |node| logs_at(node, findings))
-        };
-        let (mut axiom, mut cloudwatch) = (at("axiom", findings), at("cloudwatch", findings));
-        let mut fill = |place: &mut Option<String>, standard: &Standard| {
-            place.get_or_insert_with(|| self.standard(standard));
-        };
-        fill(&mut axiom.dataset, &assume::AXIOM_DATASET);
-        fill(&mut axiom.matches, &assume::AXIOM_MATCH);
-        fill(&mut axiom.bootstrap_ok, &assume::AXIOM_OK);
-        fill(&mut cloudwatch.dataset, &assume::CLOUDWATCH_GROUP);
-        fill(&mut cloudwatch.matches, &assume::CLOUDWATCH_MATCH);
-        fill(&mut cloudwatch.bootstrap_ok, &assume::CLOUDWATCH_OK);
-        Logs { axiom, cloudwatch }
     }
 
     fn nodes(&mut self, aws: &Option<Aws>, findings: &mut Findings) -> Vec<ClusterNode> {
@@ -337,18 +317,4 @@ fn creds_at(node: &Node, cluster: &str, findings: &mut Findings) -> Option<Creds
     };
     let (jwt, seed) = (path("jwt"), path("seed"));
     Some(CredsAt { jwt: jwt?, seed: seed? })
-}
-
-fn logs_at(node: &Node, findings: &mut Findings) -> LogsAt {
-    let Some(fields) = Fields::open(node, "logs", keys::LOGS_AT, findings) else { return LogsAt::default() };
-    let bootstrap =
-        fields.get("bootstrap").and_then(|node| Fields::open(node, "`bootstrap`", keys::BOOTSTRAP, findings));
-    let mut line = |key: &str| bootstrap.as_ref().and_then(|fields| optional(fields, key, findings));
-    let (bootstrap_ok, bootstrap_failed) = (line("ok"), line("failed"));
-    LogsAt {
-        dataset: optional(&fields, "dataset", findings),
-        matches: optional(&fields, "match", findings),
-        bootstrap_ok,
-        bootstrap_failed,
-    }
 }

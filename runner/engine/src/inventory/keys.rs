@@ -46,9 +46,11 @@ pub(super) const CREDS_AT: &[&str] = &["jwt", "seed"];
 
 pub(super) const LOGS: &[&str] = &["axiom", "cloudwatch"];
 
-pub(super) const LOGS_AT: &[&str] = &["dataset", "match", "bootstrap"];
+pub(super) const LOGS_IN_CLOUDWATCH: &[&str] = &["group", "stream_prefix", "bootstrap"];
 
-pub(super) const BOOTSTRAP: &[&str] = &["ok", "failed"];
+pub(super) const BOOTSTRAP: &[&str] = &["match", "ok", "failed"];
+
+pub(super) const LOGS_IN_AXIOM: &[&str] = &["dataset", "node_field", "match", "instance_field", "time_field"];
 
 pub(super) const RULE: &[&str] = &["when", "confirm", "override"];
 

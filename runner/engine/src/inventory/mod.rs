@@ -6,6 +6,7 @@
 mod assume;
 mod cluster;
 mod keys;
+mod logs;
 mod names;
 mod parse;
 mod pattern;
@@ -45,7 +46,6 @@ pub struct Entry {
     /// How long to wait between two nodes.
     pub soak: Duration,
     pub locks: LocksAt,
-    pub logs: Logs,
     /// systemd units on each node.
     pub units: Vec<String>,
     /// Names of ECS services, by service.
@@ -63,23 +63,6 @@ pub enum LocksAt {
     Store,
     /// This machine only.
     Local,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Logs {
-    pub axiom: LogsAt,
-    pub cloudwatch: LogsAt,
-}
-
-/// Where a node's log lines are and what they say of its start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogsAt {
-    /// The dataset, or the log group.
-    pub dataset: Option<String>,
-    /// The field or stream prefix that tells nodes apart.
-    pub matches: Option<String>,
-    pub bootstrap_ok: Option<String>,
-    pub bootstrap_failed: Option<String>,
 }
 
 /// Who must say yes, for clusters with these labels. The first rule that fits counts.

@@ -27,7 +27,7 @@ fn read(root: &Node, findings: &mut Findings) -> Inventory {
         }
     }
     let secrets = top.get("secrets").map_or_else(IndexMap::new, |node| sections::secrets(node, findings));
-    let inventory = Inventory {
+    let mut inventory = Inventory {
         clusters: top.get("clusters").map_or_else(IndexMap::new, |node| clusters(node, findings)),
         policy: top.get("policy").map_or_else(Vec::new, |node| sections::policy(node, findings)),
         people: top.get("people").map_or_else(IndexMap::new, |node| sections::people(node, findings)),
@@ -37,6 +37,10 @@ fn read(root: &Node, findings: &mut Findings) -> Inventory {
         terraform: top.get("terraform").map_or_else(Default::default, |node| sections::terraform(node, findings)),
         store: top.get("store").map_or_else(Default::default, |node| sections::store(node, findings)),
     };
+    if let Some(url) = &inventory.axiom.url {
+        let logs = inventory.clusters.values_mut().filter_map(|entry| entry.cluster.logs.as_mut());
+        logs.for_each(|logs| logs.axiom.url.clone_from(url));
+    }
     if let Some(node) = top.get("plugins") {
         known_secrets(node, &inventory, findings);
     }

@@ -51,7 +51,10 @@ fn cluster() -> Value {
         "creds" => object(keys::CREDS, &[], |_| creds_at()),
         "soak" => duration("between two nodes"),
         "locks" => words(&["ssm", "store", "local"], "where the lock around destroy steps lives"),
-        "logs" => object(keys::LOGS, &[], |_| logs_at()),
+        "logs" => object(keys::LOGS, &[], |key| match key {
+            "cloudwatch" => logs_in_cloudwatch(),
+            _ => logs_in_axiom(),
+        }),
         "units" => texts("systemd units on each node"),
         _ => json!(true),
     })
@@ -93,10 +96,25 @@ fn creds_at() -> Value {
     object(keys::CREDS_AT, keys::CREDS_AT, |_| path.clone())
 }
 
-fn logs_at() -> Value {
-    object(keys::LOGS_AT, &[], |key| match key {
-        "bootstrap" => object(keys::BOOTSTRAP, &[], |_| text("text of the line that says so")),
-        _ => json!({ "type": "string" }),
+fn logs_in_cloudwatch() -> Value {
+    object(keys::LOGS_IN_CLOUDWATCH, &[], |key| match key {
+        "group" => text("the log group; `{{ cluster }}` is filled in"),
+        "stream_prefix" => text("for each node; `{{ cluster }}` and `{{ n }}` are filled in"),
+        _ => object(keys::BOOTSTRAP, &[], |key| match key {
+            "match" => text("text of the line that says how a node's start went"),
+            "ok" => texts("whole words of the line that say it went well"),
+            _ => texts("whole words of the line that say it did not"),
+        }),
+    })
+}
+
+fn logs_in_axiom() -> Value {
+    object(keys::LOGS_IN_AXIOM, &[], |key| match key {
+        "dataset" => text("the dataset; `{{ cluster }}` is filled in"),
+        "node_field" => text("the field that says which node an event is of"),
+        "match" => text("what stands in `node_field`, for each node; `{{ cluster }}` and `{{ n }}` are filled in"),
+        "instance_field" => text("the field that says which instance an event is of"),
+        _ => text("the field with the time of the event"),
     })
 }
 

@@ -1,12 +1,16 @@
 //! The events of a run: the words its journal is written in.
 //!
 //! An event says what happened, never what to do. Owner events come from the process that holds the run's epoch; outside
-//! events (`cancel_asked`, `settled`) come from any process at any time. What an event may follow is told in `machine/apply.rs`.
+//! events (`cancel_asked`, `answered`, `settled`) come from any process at any time. What an event may follow is told in `machine/apply.rs`.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sluice_plugin::{ActionName, Attempt, Problem, Timestamp, Verdict};
 
+use super::lock::{After, LockedAt, Loss};
+use crate::confirm::{Identity, Policy};
 use crate::ids::{RunId, Sha256};
 
 /// Ownership of a run, raised by each claim. An owner event with an older epoch is refused.
@@ -51,6 +55,27 @@ pub enum Event {
         epoch: Epoch,
         owner: Owner,
     },
+    /// The run has its lock from here on, under this claim of it.
+    Locked {
+        name: String,
+        generation: u64,
+        at: LockedAt,
+        /// From whom it was taken, where it was not free.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<After>,
+        /// Whom AWS takes the process for, where the lock is kept there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        caller: Option<String>,
+    },
+    /// Outside, since nothing follows an end: the lock was given back.
+    Unlocked {
+        generation: u64,
+    },
+    /// Outside: the run has its lock no more, and acts only after it has it again.
+    LockLost {
+        generation: u64,
+        how: Loss,
+    },
     Entered {
         phase: Phase,
     },
@@ -58,6 +83,20 @@ pub enum Event {
     Opened {
         key: Key,
         items: Vec<Item>,
+    },
+    /// A called runbook begins: its inputs are frozen.
+    Called {
+        key: Key,
+        inputs: Value,
+    },
+    /// The steps of a called runbook are over, or are to end; its `finally` begins.
+    EnteredFinally {
+        key: Key,
+    },
+    /// A called runbook is done. The outputs are made once, here.
+    Returned {
+        key: Key,
+        outputs: Value,
     },
     /// A loop's next item, with what was read to choose it.
     Picked {
@@ -116,6 +155,79 @@ pub enum Event {
     },
     /// Nothing goes on by itself: acts of unknown outcome wait for a person. Nobody owns the run until it is claimed.
     Parked,
+    /// Who must say yes to acts that destroy, as it is for the process that owns the run. The stricter of all holds.
+    Ruled {
+        policy: Policy,
+        /// Who started the run, as far as this process knows them. Told once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        requester: Option<Identity>,
+    },
+    /// People are asked for a yes to exactly these acts.
+    Asked {
+        ask: AskId,
+        /// The step that says `confirm`.
+        key: Key,
+        acts: Vec<Bound>,
+        /// The name a person has to type.
+        typed: String,
+        answer_by: Timestamp,
+        /// `15m`: from the last yes to the last act.
+        valid_for: String,
+        /// What a person is shown: bindings, facts, what the gates saw.
+        shown: Value,
+    },
+    /// Outside: a person's answer.
+    Answered {
+        ask: AskId,
+        /// The digest of the question that was answered.
+        asked: Sha256,
+        yes: bool,
+        by: Identity,
+        #[serde(default)]
+        typed: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+        /// It was given beforehand.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<Sha256>,
+    },
+    /// The question counts no more, whatever was answered.
+    Voided {
+        ask: AskId,
+        key: Key,
+        why: Void,
+    },
+    /// Right before an act that was confirmed: what it would do is still what was confirmed.
+    Rebound {
+        ask: AskId,
+        key: Key,
+        binding: Sha256,
+    },
+    /// A gate that this act needs has passed once more, as a whole, since the yes.
+    Rejudged {
+        ask: AskId,
+        /// The act.
+        key: Key,
+        gate: Key,
+        why: String,
+        samples: Samples,
+        seen: Value,
+    },
+    /// One sample of every gate that this act needs, taken together. The intent follows at once.
+    LookedLast {
+        ask: AskId,
+        key: Key,
+        looks: Vec<Glance>,
+    },
+    /// Outside: a person lets a gate count as passed, once.
+    Overridden {
+        /// The gate.
+        key: Key,
+        /// The digest of what it saw when it did not pass.
+        observation: Sha256,
+        by: Identity,
+        why: String,
+    },
     /// The final word of a gate, with what it saw last.
     Judged {
         key: Key,
@@ -134,6 +246,47 @@ pub enum Event {
     Ended {
         outcome: Outcome,
     },
+}
+
+/// One question of a run; they count from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AskId(pub u32);
+
+/// An act and what exactly it would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    pub key: Key,
+    pub attempt: Attempt,
+    pub binding: Sha256,
+}
+
+/// One look at one gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Glance {
+    pub gate: Key,
+    pub verdict: Verdict,
+    pub why: String,
+    /// When it began.
+    pub at: Timestamp,
+}
+
+/// Why a question counts no more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Void {
+    /// Somebody said no.
+    Denied,
+    /// Nobody said yes in time, or the yes is too old by now.
+    Expired,
+    /// What the act would do is not what was confirmed.
+    Moved { act: Key, was: Sha256, now: Option<Sha256>, changes: Value },
+    /// A gate that had passed did not pass again.
+    GateFailed { act: Key, gate: Key, verdict: Verdict, why: String, seen: Value },
+    /// The run, or what the question stood in, is to end.
+    Cancelled,
+    /// Something is to be asked that this question does not cover.
+    Superseded,
 }
 
 /// What looking at the world says about an act.
@@ -189,7 +342,8 @@ pub enum Trigger {
 pub struct Owner {
     pub host: String,
     pub pid: u32,
-    /// Clock ticks since boot at which the process started, with the boot's id: `<boot id>/<ticks>`.
+    /// Clock ticks since boot at which the process started, with the boot's id, and the pid namespace it lives in:
+    /// `<boot id>/<ticks>/<namespace>`.
     pub started: String,
 }
 
@@ -226,6 +380,10 @@ pub enum Outcome {
     Stopped {
         key: Key,
     },
+    /// Nobody said yes to an act that destroys, or somebody said no.
+    Unconfirmed {
+        key: Key,
+    },
     Cancelled,
     Abandoned {
         /// Acts that may have happened; nobody will look any more.
@@ -243,6 +401,7 @@ impl Outcome {
             Self::Done => 0,
             Self::Failed { .. } => 1,
             Self::Stopped { .. } => 3,
+            Self::Unconfirmed { .. } => 4,
             Self::Abandoned { unknown } if !unknown.is_empty() => 6,
             Self::Cancelled | Self::Abandoned { .. } => 5,
             Self::Interrupted => 130,
@@ -254,6 +413,7 @@ impl Outcome {
             Self::Done => "done",
             Self::Failed { .. } => "failed",
             Self::Stopped { .. } => "stopped",
+            Self::Unconfirmed { .. } => "not confirmed",
             Self::Cancelled => "cancelled",
             Self::Abandoned { .. } => "abandoned",
             Self::Interrupted => "interrupted",
@@ -267,8 +427,14 @@ impl Event {
         match self {
             Self::Started { .. } => "started",
             Self::Claimed { .. } => "claimed",
+            Self::Locked { .. } => "locked",
+            Self::Unlocked { .. } => "unlocked",
+            Self::LockLost { .. } => "lock_lost",
             Self::Entered { .. } => "entered",
             Self::Opened { .. } => "opened",
+            Self::Called { .. } => "called",
+            Self::EnteredFinally { .. } => "entered_finally",
+            Self::Returned { .. } => "returned",
             Self::Picked { .. } => "picked",
             Self::Skipped { .. } => "skipped",
             Self::Waiting { .. } => "waiting",
@@ -279,6 +445,14 @@ impl Event {
             Self::Reconciled { .. } => "reconciled",
             Self::Settled { .. } => "settled",
             Self::Parked => "parked",
+            Self::Ruled { .. } => "ruled",
+            Self::Asked { .. } => "asked",
+            Self::Answered { .. } => "answered",
+            Self::Voided { .. } => "voided",
+            Self::Rebound { .. } => "rebound",
+            Self::Rejudged { .. } => "rejudged",
+            Self::LookedLast { .. } => "looked_last",
+            Self::Overridden { .. } => "overridden",
             Self::Judged { .. } => "judged",
             Self::CancelAsked { .. } => "cancel_asked",
             Self::Interrupted => "interrupted",
@@ -288,13 +462,24 @@ impl Event {
 
     /// May any process append it, whoever owns the run?
     pub fn is_outside(&self) -> bool {
-        matches!(self, Self::CancelAsked { .. } | Self::Settled { .. })
+        matches!(
+            self,
+            Self::CancelAsked { .. }
+                | Self::Settled { .. }
+                | Self::Answered { .. }
+                | Self::Overridden { .. }
+                | Self::Unlocked { .. }
+                | Self::LockLost { .. }
+        )
     }
 
     /// The step it is about.
     pub fn key(&self) -> Option<&Key> {
         match self {
             Self::Opened { key, .. }
+            | Self::Called { key, .. }
+            | Self::EnteredFinally { key }
+            | Self::Returned { key, .. }
             | Self::Picked { key, .. }
             | Self::Skipped { key }
             | Self::Waiting { key, .. }
@@ -304,11 +489,22 @@ impl Event {
             | Self::Intended { key, .. }
             | Self::Reconciled { key, .. }
             | Self::Settled { key, .. }
+            | Self::Asked { key, .. }
+            | Self::Voided { key, .. }
+            | Self::Rebound { key, .. }
+            | Self::Rejudged { key, .. }
+            | Self::LookedLast { key, .. }
+            | Self::Overridden { key, .. }
             | Self::Judged { key, .. } => Some(key),
             Self::Started { .. }
             | Self::Claimed { .. }
+            | Self::Locked { .. }
+            | Self::Unlocked { .. }
+            | Self::LockLost { .. }
             | Self::Entered { .. }
             | Self::CancelAsked { .. }
+            | Self::Ruled { .. }
+            | Self::Answered { .. }
             | Self::Parked
             | Self::Interrupted
             | Self::Ended { .. } => None,
@@ -339,6 +535,27 @@ pub struct Snapshot {
     /// Where the runbook came from, for people.
     pub origin: String,
     pub runbook: String,
-    /// Digest of each action's contract (name, effect, schemas, revision) the runbook names.
-    pub contracts: std::collections::BTreeMap<ActionName, Sha256>,
+    /// Digest of each action's contract (name, effect, schemas, revision) that the runbook and those it calls name.
+    pub contracts: BTreeMap<ActionName, Sha256>,
+    /// What the runbook's calls mean: a key of `called` for each name that it uses.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub calls: BTreeMap<String, String>,
+    /// Every runbook that is called, directly or through another one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub called: BTreeMap<String, CalledBook>,
+    /// What the run was started with. Missing in snapshots of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Value>,
+}
+
+/// A called runbook as it was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalledBook {
+    pub origin: String,
+    pub runbook: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub calls: BTreeMap<String, String>,
+    /// Rows for the inputs of type `thresholds` that a call leaves out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub thresholds: BTreeMap<String, Value>,
 }

@@ -2,13 +2,16 @@
 
 pub mod chain;
 pub mod event;
+pub mod lock;
 pub mod store;
 mod upcast;
 
 pub use event::{
-    CancelHow, Envelope, Epoch, Event, Found, Item, Key, Outcome, Owner, Phase, Ruling, Samples, Snapshot, Trigger,
+    AskId, Bound, CalledBook, CancelHow, Envelope, Epoch, Event, Found, Glance, Item, Key, Outcome, Owner, Phase,
+    Ruling, Samples, Snapshot, Trigger, Void,
 };
+pub use lock::{After, Breach, Holder, Keep, Lock, LockedAt, Loss, Standing};
 pub use store::{
-    AppendError, Blobs, Durability, Filter, HeldLock, Index, IndexEntry, Journal, Locks, Page, Record, Schedules,
-    Store, StoreError, Take, Version,
+    AppendError, Blobs, Durability, Filter, Index, IndexEntry, Journal, Locks, Page, Record, Schedules, Store,
+    StoreError, Version,
 };

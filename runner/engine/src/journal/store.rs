@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 pub use sluice_plugin::Timestamp;
 
+pub use super::lock::{Breach, Holder, Keep, Lock, LockedAt, Standing};
 use crate::ids::{RunId, Sha256};
 
 /// All of it.
@@ -61,38 +62,30 @@ pub enum Durability {
     Sync,
 }
 
-/// Named locks with a lease. Each take-over raises the generation, which is the fencing token.
+/// Named locks. Each take raises the generation, which is the fencing token; a lock that is free stays, so that its
+/// generation goes on. Who may take a lock from whom is not decided here: what is written is written only if the lock
+/// still is as it was seen.
 #[async_trait]
 pub trait Locks: Send + Sync {
-    /// Takes the lock for `run`, or says who has it. The same run takes its own lock again (same generation, new lease).
-    /// A lock whose lease is over is still held: only its run, `release` or `break_lock` end it.
-    async fn take(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<Take, StoreError>;
+    /// `None` of a lock that nobody ever took.
+    async fn look(&self, name: &str) -> Result<Option<Lock>, StoreError>;
 
-    /// Prolongs the lease. False when the lock is no longer this run's.
-    async fn renew(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<bool, StoreError>;
+    /// Gives the lock to `holder` under the next generation, if it still is as it was seen. `None` when it has moved.
+    async fn take(&self, name: &str, seen: Option<&Lock>, holder: &Holder) -> Result<Option<u64>, StoreError>;
 
-    /// Gives the lock back; nothing happens if it is not this run's.
-    async fn release(&self, name: &str, run: &RunId) -> Result<(), StoreError>;
+    /// The holder of this generation is heard of. False when the lock is held under it no more.
+    async fn renew(&self, name: &str, generation: u64, keep: Keep) -> Result<bool, StoreError>;
 
-    /// Takes the lock away from whoever holds exactly this generation. False when it has moved on.
-    async fn break_lock(&self, name: &str, generation: u64) -> Result<bool, StoreError>;
+    /// Gives the lock of this generation back: it is free, or its holder's again whom the run repaired. False when the
+    /// lock is held under it no more.
+    async fn release(&self, name: &str, generation: u64) -> Result<bool, StoreError>;
 
-    /// All held locks, by name.
-    async fn held(&self) -> Result<Vec<HeldLock>, StoreError>;
-}
+    /// Takes the lock away from whoever holds exactly this generation: nothing that holder still writes can hide it. False
+    /// when it is held under it no more. The break may have a generation of its own.
+    async fn break_lock(&self, name: &str, generation: u64, breach: &Breach) -> Result<bool, StoreError>;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Take {
-    Taken { generation: u64 },
-    Held(HeldLock),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldLock {
-    pub name: String,
-    pub run: RunId,
-    pub generation: u64,
-    pub lease_until: Timestamp,
+    /// All that are not free, by name.
+    async fn held(&self) -> Result<Vec<Lock>, StoreError>;
 }
 
 /// A list of runs that can be rebuilt from the journals at any time.
@@ -111,6 +104,12 @@ pub trait Index: Send + Sync {
 
     /// Runs whose journal exists, in no order: what a rebuild reads.
     async fn journals(&self) -> Result<Vec<RunId>, StoreError>;
+
+    /// The run's process will be heard of again before `until`; `None`: it has left the run. A rebuild knows none.
+    async fn beat(&self, run: &RunId, until: Option<Timestamp>) -> Result<(), StoreError>;
+
+    /// Until when the run's process is to be heard of, if it said so.
+    async fn lease(&self, run: &RunId) -> Result<Option<Timestamp>, StoreError>;
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

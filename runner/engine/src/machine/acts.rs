@@ -8,9 +8,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use sluice_plugin::{Applied, Attempt, Effect, Problem, Timestamp};
 
-use super::apply::{Illegal, is_ending, is_leaf, on_step, settle};
+use super::apply::{Illegal, has_ended_around, is_ending, is_in_what_tidies, is_leaf, on_step, settle};
+use super::asks;
 use super::path::{Path, Root, locate};
-use super::state::{Inside, Intent, Slot, State, Status};
+use super::state::{Intent, Slot, State, Status};
 use crate::ids::Sha256;
 use crate::journal::{CancelHow, Found, Key, Phase, Ruling};
 use crate::runbook::checked::{Checked, Kind, Step};
@@ -22,7 +23,7 @@ pub const ROUNDS: u32 = 3;
 pub fn over_at(step: &Step, intent: &Intent) -> Timestamp {
     let time = match &step.kind {
         Kind::Use(used) => used.time(),
-        Kind::Gate(_) | Kind::Group(_) => std::time::Duration::ZERO,
+        Kind::Gate(_) | Kind::Group(_) | Kind::Call(_) => std::time::Duration::ZERO,
     };
     intent.act_by.plus(time)
 }
@@ -32,22 +33,33 @@ pub(super) fn intend(
     state: &mut State,
     key: &Key,
     (attempt, binding, act_by): (Attempt, Sha256, Timestamp),
+    at: Timestamp,
 ) -> Result<(), Illegal> {
-    let abandoned = state.cancel.as_ref().is_some_and(|cancel| cancel.how == CancelHow::Abandon);
-    if abandoned || (state.phase == Phase::Steps && is_ending(state)) {
-        return Err(Illegal::Phase { kind: "intended" });
-    }
     let path = locate(key, runbook, state).ok_or_else(|| Illegal::NoStep(key.clone()))?;
     let (step, slot) = path.find(runbook, state).ok_or_else(|| Illegal::NoStep(key.clone()))?;
     let once = step.is_once();
     // What is fetched again after a resume is done already and stays so.
-    let renews = slot.stale && step.effect() != Effect::Read && attempt.0 == slot.attempts;
+    let renews = slot.stale && !step.destroys() && step.effect() != Effect::Read && attempt.0 == slot.attempts;
+    // A `finally` may need it.
+    let tidies = path.is_in_finally() || (renews && is_in_what_tidies(&path, runbook, state));
+    let abandoned = state.cancel.as_ref().is_some_and(|cancel| cancel.how == CancelHow::Abandon);
+    if abandoned || (state.phase == Phase::Steps && is_ending(state) && !tidies) {
+        return Err(Illegal::Phase { kind: "intended" });
+    }
     if !renews {
         if has_ended_around(&path, runbook, state) {
             return Err(Illegal::NotNext(key.clone()));
         }
+        let destroys = step.destroys();
+        if destroys {
+            let refused = |why| Illegal::NotConfirmed { key: key.clone(), why };
+            asks::may_begin(runbook, state, (&path, binding), at).map_err(refused)?;
+        }
         let mine = is_mine(runbook, state, key);
         on_step(runbook, state, key, "intended", |step, slot| begin(step, slot, attempt, mine))?;
+        if destroys {
+            asks::use_up(runbook, state, &path);
+        }
     }
     let epoch = state.epoch;
     state.intents.insert(path, Intent { attempt: attempt.0, epoch, binding, act_by, once });
@@ -69,17 +81,6 @@ fn begin(step: &Step, slot: &mut Slot, attempt: Attempt, mine: bool) -> bool {
     fits
 }
 
-/// A failure beside it has ended a list or loop that it stands in.
-fn has_ended_around(path: &Path, runbook: &Checked, state: &State) -> bool {
-    path.levels(runbook, state).iter().any(|level| {
-        let rounds = match &level.slot.inside {
-            Inside::Rounds(rounds) => rounds.front.broken.is_some(),
-            Inside::Leaf | Inside::List(_) | Inside::Closed => false,
-        };
-        level.list.front.broken.is_some() || rounds
-    })
-}
-
 /// Whether the process that owns the run now began this act.
 pub(super) fn is_mine(runbook: &Checked, state: &State, key: &Key) -> bool {
     let intent = || state.intents.get(&locate(key, runbook, state)?);
@@ -87,8 +88,9 @@ pub(super) fn is_mine(runbook: &Checked, state: &State, key: &Key) -> bool {
 }
 
 /// May a call of this step have ended well just now?
-pub(super) fn may_be_done(slot: &Slot, mine: bool) -> bool {
+pub(super) fn may_be_done(step: &Step, slot: &Slot, mine: bool) -> bool {
     match slot.status {
+        Status::Pending | Status::Backoff { .. } if step.destroys() => false,
         // The world was there already, or it is no act.
         Status::Pending | Status::Backoff { .. } => true,
         Status::Intended => mine,
@@ -189,9 +191,15 @@ pub(super) fn rule(
     Ok(())
 }
 
-/// A run is parked when an act keeps it from going on and nothing is left that could tell about it.
+/// A run is parked when only a person can say how it goes on: what became of an act of which nothing else could tell, yes
+/// or no, or what about a gate that stopped it.
 pub(super) fn park(runbook: &Checked, state: &mut State) -> Result<(), Illegal> {
-    let mut stuck = state.interrupted;
+    let asks = state.unanswered().next().is_some() || asks::is_stopped_open(runbook, state).is_some();
+    if asks && !state.has_open_act() {
+        state.parked = true;
+        return Ok(());
+    }
+    let mut stuck = state.interrupted || asks;
     for (path, _) in state.intents.iter().filter(|(_, intent)| intent.once) {
         match path.find(runbook, state).map(|(_, slot)| &slot.status) {
             Some(Status::Stuck { .. }) => stuck = true,
@@ -227,9 +235,38 @@ pub(super) fn forget_flight(runbook: &Checked, state: &mut State) {
     }
 }
 
-/// `finally` has such an act: it is not run anew before that is known.
+/// A `finally` has such an act: it is not run anew before that is known.
 pub(super) fn is_open_in_finally(state: &State) -> bool {
-    state.intents.iter().any(|(path, intent)| intent.once && path.root == Root::Finally)
+    state.intents.iter().any(|(path, intent)| intent.once && path.is_in_finally())
+}
+
+/// Whether such an act stands inside the step at `outer`.
+pub(super) fn is_open_inside(state: &State, outer: &Path) -> bool {
+    state.intents.iter().any(|(path, intent)| intent.once && path.is_inside(outer))
+}
+
+/// What is to be begun anew has not been begun.
+pub(super) fn forget_what_comes_anew(runbook: &Checked, state: &mut State) {
+    let mut intents = std::mem::take(&mut state.intents);
+    intents.retain(|path, _| path.find(runbook, state).is_some_and(|(_, slot)| slot.status != Status::Pending));
+    state.intents = intents;
+}
+
+/// Whoever abandons a run without its runbook cannot tell what may be repeated: it names too many acts rather than too
+/// few.
+pub(super) fn may_leave(runbook: &Checked, state: &State, unknown: &[Key]) -> bool {
+    let begun = |key: &Key| {
+        let Some(path) = locate(key, runbook, state) else { return was_in_a_loop(key, runbook, state) };
+        let may_be = |slot: &Slot| slot.attempts > 0 || is_open(&slot.status) || path.is_in_finally();
+        path.find(runbook, state).is_some_and(|(step, slot)| step.effect() != Effect::Read && may_be(slot))
+    };
+    left_behind(runbook, state).iter().all(|key| unknown.contains(key)) && unknown.iter().all(begun)
+}
+
+/// A `finally` that was cut begins anew, and with it a loop whose items are not known then.
+fn was_in_a_loop(key: &Key, runbook: &Checked, state: &State) -> bool {
+    let outer = key.as_str().split_once('[').map(|(outer, _)| Key(outer.to_owned()));
+    outer.and_then(|outer| locate(&outer, runbook, state)).is_some_and(|path| path.is_in_finally())
 }
 
 /// The acts that an abandoned run leaves behind.

@@ -2,6 +2,10 @@
 //!
 //! Pure. The same function serves live runs, resume, display and replay; what it refuses has no effect at all.
 
+mod call;
+
+pub(super) use call::{has_ended_around, is_in_what_tidies, reopen};
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -9,11 +13,11 @@ use serde_json::Value;
 use sluice_plugin::{Attempt, Problem, Timestamp, Verdict};
 
 use crate::journal::{CancelHow, Envelope, Epoch, Event, Item, Key, Outcome, Phase, Samples};
-use crate::machine::acts;
 use crate::machine::next::outcome_of;
 use crate::machine::path::{Hop, Root, locate};
 use crate::machine::pick::{self, Failed, is_due, pick};
-use crate::machine::state::{Cancel, Front, Inside, List, Round, Rounds, Slot, Started, State, Status, Turns};
+use crate::machine::state::{Cancel, Claim, Front, Inside, List, Round, Rounds, Slot, Started, State, Status, Turns};
+use crate::machine::{acts, asks, lock, overrides};
 use crate::runbook::checked::{Checked, Kind, OnError, Step};
 
 /// Why an event cannot be.
@@ -33,6 +37,11 @@ pub enum Illegal {
     Settled(Key),
     #[error("a {kind} event does not fit step `{key}`")]
     Misfit { kind: &'static str, key: Key },
+    /// An answer or an override of a person that does not count.
+    #[error("{why}")]
+    NoAnswer { why: String },
+    #[error("step `{key}` destroys, and {why}")]
+    NotConfirmed { key: Key, why: &'static str },
 }
 
 /// Adds one event to the state, or leaves the state as it was.
@@ -42,7 +51,7 @@ pub fn apply(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Resul
     }
     check_epoch(state, envelope)?;
     change(runbook, state, envelope)?;
-    state.ordinal = envelope.ordinal;
+    (state.ordinal, state.at) = (envelope.ordinal, envelope.at);
     Ok(())
 }
 
@@ -75,8 +84,10 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
                 return wrong_phase;
             }
             claim(runbook, state);
+            asks::claimed(runbook, state, at);
             state.epoch = *epoch;
             state.owner = Some(owner.clone());
+            state.claims.push(Claim { by: envelope.actor.clone(), at, left: state.at });
             state.parked = false;
             Ok(())
         }
@@ -88,7 +99,12 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
             ask_cancel(state, Cancel { how: *how, why: why.clone(), by: envelope.actor.clone() });
             Ok(())
         }
+        event @ (Event::Locked { .. } | Event::Unlocked { .. } | Event::LockLost { .. }) => {
+            if lock::change(runbook, state, event) { Ok(()) } else { wrong_phase }
+        }
         _ if state.phase == Phase::Ended => wrong_phase,
+        event @ Event::Answered { .. } => asks::answer(state, event, at),
+        event @ Event::Overridden { .. } => overrides::let_pass(runbook, state, event, at),
         event if state.parked && !event.is_outside() => wrong_phase,
         Event::Interrupted => {
             // `finally` goes on all the same, and what was before it is over.
@@ -97,14 +113,27 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
         }
         Event::Entered { phase } => enter(runbook, state, *phase),
         // Nothing new starts once the run is to end.
-        Event::Opened { .. } | Event::Skipped { .. } | Event::Picked { .. }
-            if state.phase == Phase::Steps && is_ending(state) =>
+        Event::Opened { key, .. } | Event::Picked { key, .. } | Event::Called { key, .. } | Event::Skipped { key }
+            if call::is_to_end(key, runbook, state) =>
         {
             wrong_phase
         }
+        Event::Called { key, .. } if call::is_doomed(key, runbook, state) => Err(Illegal::NotNext(key.clone())),
         Event::Ended { outcome } => end(runbook, state, outcome, at),
         Event::Opened { key, items } => on_step(runbook, state, key, "opened", |step, slot| open(step, slot, items)),
         Event::Picked { key, item, .. } => on_step(runbook, state, key, "picked", |step, slot| pick(step, slot, item)),
+        Event::Called { key, inputs } => on_step(runbook, state, key, "called", |_, slot| call::begin(slot, inputs)),
+        Event::EnteredFinally { key } => {
+            let cut = call::is_to_end(key, runbook, state) || call::is_doomed(key, runbook, state);
+            let open = call::has_open_act(key, runbook, state);
+            on_step(runbook, state, key, "entered_finally", |_, slot| !open && call::enter_finally(slot, cut))
+        }
+        Event::Returned { key, .. } | Event::Failed { key, .. } if call::has_open_act(key, runbook, state) => {
+            Err(Illegal::NotNext(key.clone()))
+        }
+        Event::Returned { key, outputs } => {
+            on_step(runbook, state, key, "returned", |_, slot| call::give_back(slot, outputs, at))
+        }
         Event::Skipped { key } => on_step(runbook, state, key, "skipped", |_, slot| skip(slot, at)),
         Event::Waiting { key, until } => on_step(runbook, state, key, "waiting", |step, slot| wait(step, slot, *until)),
         Event::Done { key, attempt, output } if *key == Key::session() => {
@@ -121,13 +150,22 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
         }
         Event::Failed { key, attempt, problem } => {
             let mine = acts::is_mine(runbook, state, key);
-            on_step(runbook, state, key, "failed", |step, slot| fail(step, slot, *attempt, problem, (mine, at)))?;
+            let unasked = asks::may_fail_to_ask(runbook, state, key);
+            let how = (mine, unasked, at);
+            on_step(runbook, state, key, "failed", |step, slot| fail(step, slot, *attempt, problem, how))?;
+            asks::forget_checks_of(runbook, state, key);
             acts::close(runbook, state, key);
             Ok(())
         }
         Event::Intended { key, attempt, binding, act_by } => {
-            acts::intend(runbook, state, key, (*attempt, *binding, *act_by))
+            acts::intend(runbook, state, key, (*attempt, *binding, *act_by), at)
         }
+        Event::Ruled { policy, requester } => asks::rule(state, policy, requester.as_ref()),
+        event @ Event::Asked { .. } => asks::ask(runbook, state, event, at),
+        Event::Voided { ask, key, why } => asks::void(runbook, state, (*ask, key, why), at),
+        Event::Rebound { ask, key, binding } => asks::rebound(runbook, state, (*ask, key, *binding)),
+        Event::Rejudged { ask, key, gate, samples, .. } => asks::rejudged(runbook, state, (*ask, key, gate), samples),
+        Event::LookedLast { ask, key, looks } => asks::looked_last(runbook, state, (*ask, key, looks), at),
         Event::Reconciled { key, attempt, verdict, evidence } => {
             acts::reconcile(runbook, state, key, *attempt, (verdict, evidence), at)
         }
@@ -141,11 +179,12 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
 }
 
 fn start(state: &mut State, envelope: &Envelope) -> Result<(), Illegal> {
-    let Event::Started { runbook, snapshot, inputs, trigger, semantics, .. } = &envelope.event else { return Ok(()) };
+    let Event::Started { run, runbook, snapshot, inputs, trigger, semantics } = &envelope.event else { return Ok(()) };
     if state.started.is_some() {
         return Err(Illegal::Phase { kind: "started" });
     }
     state.started = Some(Started {
+        run: run.clone(),
         runbook: runbook.clone(),
         snapshot: *snapshot,
         inputs: Arc::new(inputs.clone()),
@@ -166,10 +205,11 @@ fn claim(runbook: &Checked, state: &mut State) {
     let goes_out = left && acts::is_open_in_finally(state);
     if !goes_out && (state.ended.take().is_some() || left) {
         state.phase = Phase::Steps;
+        call::reopen(&runbook.steps, &mut state.steps);
         state.cut = false;
         state.finally = List::new(&runbook.finally);
         state.session = Slot::of_session();
-        state.intents.retain(|path, _| path.root != Root::Finally);
+        acts::forget_what_comes_anew(runbook, state);
     }
     state.interrupted = goes_out;
     if state.epoch != Epoch(0) {
@@ -188,8 +228,13 @@ fn mark_slot(step: &Step, slot: &mut Slot) {
     match (&step.kind, &mut slot.inside) {
         (Kind::Group(group), Inside::List(list)) => mark_stale(&group.steps, list),
         (_, Inside::Rounds(rounds)) => rounds.rounds.iter_mut().for_each(|round| mark_slot(step, &mut round.slot)),
+        (Kind::Call(call), Inside::Call(called)) => {
+            mark_stale(&call.runbook.steps, &mut called.steps);
+            mark_stale(&call.runbook.finally, &mut called.finally);
+            slot.stale = call::mark_stale(call, called, &slot.status);
+        }
         (Kind::Use(step), _) => slot.stale = step.ephemeral && matches!(slot.status, Status::Done(_)),
-        (Kind::Gate(_) | Kind::Group(_), _) => {}
+        (Kind::Gate(_) | Kind::Group(_) | Kind::Call(_), _) => {}
     }
 }
 
@@ -212,7 +257,10 @@ fn enter(runbook: &Checked, state: &mut State, phase: Phase) -> Result<(), Illeg
     let legal = match (state.phase, phase) {
         _ if state.has_open_act() => false,
         (Phase::Steps, Phase::Session) => session && !ending && state.steps.is_settled(),
-        (Phase::Steps, Phase::Finally) => ending || (state.steps.is_settled() && !session),
+        (Phase::Steps, Phase::Finally) => {
+            let stays_open = asks::is_stopped_open(runbook, state).is_some();
+            (ending && !state.steps.is_untidy()) || (state.steps.is_settled() && !session && !stays_open)
+        }
         (Phase::Session, Phase::Finally) => ending || state.session.status.is_settled(),
         _ => false,
     };
@@ -220,8 +268,9 @@ fn enter(runbook: &Checked, state: &mut State, phase: Phase) -> Result<(), Illeg
         return Err(Illegal::Phase { kind: "entered" });
     }
     if phase == Phase::Finally {
-        // Who wants to end what is over already has come too late.
-        let over = state.steps.is_settled() && (!session || state.session.status.is_settled());
+        // Who wants to end what is over already has come too late; what only a gate stopped stays open.
+        let stopped = asks::stopped_by(runbook, state).is_some();
+        let over = state.steps.is_settled() && !stopped && (!session || state.session.status.is_settled());
         state.cut = ending && !over;
         state.interrupted &= state.cut || state.semantics() < 2;
     }
@@ -238,7 +287,7 @@ fn end(runbook: &Checked, state: &mut State, outcome: &Outcome, at: Timestamp) -
     let abandoned = state.cancel.as_ref().is_some_and(|cancel| cancel.how == CancelHow::Abandon);
     let over = state.phase == Phase::Finally && state.finally.is_settled() && !state.has_open_act();
     let legal = match outcome {
-        Outcome::Abandoned { unknown } => abandoned && *unknown == acts::left_behind(runbook, state),
+        Outcome::Abandoned { unknown } => abandoned && acts::may_leave(runbook, state, unknown),
         other if state.semantics() < 2 => !abandoned && ended_as_before(runbook, state, other),
         other => over && !abandoned && *other == outcome_of(runbook, state),
     };
@@ -312,17 +361,25 @@ fn wait(step: &Step, slot: &mut Slot, until: Timestamp) -> bool {
 /// `mine`: the owner of the run has begun it as an act.
 fn done(step: &Step, slot: &mut Slot, attempt: Attempt, output: &Value, (mine, at): (bool, Timestamp)) -> bool {
     let fits = matches!(step.kind, Kind::Use(_)) && is_leaf(slot) && attempt.0 == slot.attempts + 1;
-    if fits && acts::may_be_done(slot, mine) {
+    if fits && acts::may_be_done(step, slot, mine) {
         settle(slot, Status::Done(Arc::new(output.clone())), at);
         return true;
     }
     false
 }
 
-fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, (mine, at): (bool, Timestamp)) -> bool {
-    // A group or loop fails before it begins; after that what is in it does, or the choice of its next item.
+/// `mine`: the owner of the run has begun it as an act. `unasked`: people cannot be asked for what is in it.
+fn fail(
+    step: &Step,
+    slot: &mut Slot,
+    attempt: Attempt,
+    problem: &Problem,
+    (mine, unasked, at): (bool, bool, Timestamp),
+) -> bool {
+    // A group or loop fails before it begins; after that what is in it does, or the choice of its next item, or the
+    // question that is put anew. A call may fail when it returns.
     let choice = || is_due(step, slot, 0);
-    let fits = is_leaf(slot) || slot.status == Status::Pending || choice();
+    let fits = is_leaf(slot) || slot.status == Status::Pending || call::may_return(slot) || unasked || choice();
     if !fits || attempt.0 != slot.attempts + 1 {
         return false;
     }
@@ -334,7 +391,15 @@ fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, (mine
         }
         Err(()) => return false,
     };
-    if matches!(pick::fail(step, slot, &problem, at), Some(Failed::Again)) {
+    match pick::fail(step, slot, &problem, at) {
+        Some(Failed::Again) => return true,
+        Some(Failed::ForGood) if call::waits_for_calls(slot, &problem) => return true,
+        Some(Failed::ForGood) | None => {}
+    }
+    if step.destroys() && slot.status == Status::Intended && problem.retryable && attempt.0 < acts::ROUNDS {
+        // Nothing was done: the whole road again, with a new question.
+        slot.attempts += 1;
+        slot.status = Status::Pending;
         return true;
     }
     match &step.kind {
@@ -343,7 +408,7 @@ fn fail(step: &Step, slot: &mut Slot, attempt: Attempt, problem: &Problem, (mine
             slot.attempts += 1;
             slot.status = Status::Backoff { until, problem };
         }
-        Kind::Use(_) | Kind::Gate(_) | Kind::Group(_) => settle(slot, Status::Failed(problem), at),
+        Kind::Use(_) | Kind::Gate(_) | Kind::Group(_) | Kind::Call(_) => settle(slot, Status::Failed(problem), at),
     }
     true
 }
@@ -360,6 +425,7 @@ fn judge(
     }
     let seen = Arc::new(seen.clone());
     slot.samples = Some(samples.clone());
+    slot.why = if verdict == Verdict::Pass { why.to_owned() } else { String::new() };
     settle(
         slot,
         match verdict {
@@ -402,7 +468,7 @@ pub(super) fn slot_at<'a>(list: &'a mut List, hops: &[Hop]) -> Option<&'a mut Sl
         Some(round) => slot.round_mut(round)?,
         None => slot,
     };
-    if rest.is_empty() { Some(slot) } else { slot_at(slot.list_mut()?, rest) }
+    if rest.is_empty() { Some(slot) } else { slot_at(slot.list_mut(hop.finally)?, rest) }
 }
 
 /// Finds the step, checks that its turn has come, changes it, and carries the news outwards.
@@ -430,7 +496,7 @@ pub(super) fn on_step(
         if fits { Ok(()) } else { Err(Illegal::Misfit { kind, key: key.clone() }) }
     };
     let not_next = Illegal::NotNext(key.clone());
-    in_list(steps, list, 1, &path.hops, &not_next, &mut at_leaf)
+    in_list(steps, list, (1, false), &path.hops, &not_next, &mut at_leaf)
 }
 
 type AtLeaf<'a> = dyn FnMut(&Step, &mut Slot) -> Result<(), Illegal> + 'a;
@@ -438,7 +504,7 @@ type AtLeaf<'a> = dyn FnMut(&Step, &mut Slot) -> Result<(), Illegal> + 'a;
 fn in_list(
     steps: &[Step],
     list: &mut List,
-    width: usize,
+    (width, late): (usize, bool),
     hops: &[Hop],
     not_next: &Illegal,
     at_leaf: &mut AtLeaf<'_>,
@@ -451,6 +517,7 @@ fn in_list(
     if !may_start && !is_begun(slot) {
         return Err(not_next.clone());
     }
+    let late = late || (!may_start && !slot.status.is_settled());
     match (hop.round, &mut slot.inside) {
         (Some(at), Inside::Rounds(rounds)) => {
             let width = step.for_each.as_ref().map_or(1, |each| each.at_most as usize);
@@ -459,17 +526,16 @@ fn in_list(
             if !may_start && !is_begun(&round.slot) {
                 return Err(not_next.clone());
             }
-            in_slot(step, &mut round.slot, rest, not_next, at_leaf)?;
+            in_slot(step, &mut round.slot, (*hop, rest, late), not_next, at_leaf)?;
             let bad = round.slot.status.is_settled() && round.slot.status.is_bad();
             rounds.advance(at, bad && step.on_error == OnError::Stop);
             rounds.front.fail(at, bad && step.on_error == OnError::Later);
-            let length = rounds.rounds.len();
             // A loop whose choice failed stays failed, whatever its last rounds come to.
             if !matches!(slot.status, Status::Failed(_)) {
-                slot.status = rounds.front.status(length);
+                slot.status = rounds.status();
             }
         }
-        (None, _) => in_slot(step, slot, rest, not_next, at_leaf)?,
+        (None, _) => in_slot(step, slot, (*hop, rest, late), not_next, at_leaf)?,
         (Some(_), _) => return Err(not_next.clone()),
     }
     let bad = slot.status.is_bad();
@@ -488,24 +554,39 @@ fn is_begun(slot: &Slot) -> bool {
 fn in_slot(
     step: &Step,
     slot: &mut Slot,
-    rest: &[Hop],
+    (hop, rest, late): (Hop, &[Hop], bool),
     not_next: &Illegal,
     at_leaf: &mut AtLeaf<'_>,
 ) -> Result<(), Illegal> {
     if rest.is_empty() {
+        // In what has begun, and waits behind a gate that is judged anew, only what is under way goes on.
+        if late && !is_begun(slot) {
+            return Err(not_next.clone());
+        }
         return at_leaf(step, slot);
     }
-    let (Kind::Group(group), Inside::List(list)) = (&step.kind, &mut slot.inside) else {
-        return Err(not_next.clone());
+    slot.status = match (&step.kind, &mut slot.inside) {
+        (Kind::Group(group), Inside::List(list)) => {
+            in_list(&group.steps, list, (group.order.width(), late), rest, not_next, at_leaf)?;
+            list.status()
+        }
+        // Its steps have their turn, and after them its `finally`.
+        (Kind::Call(call), Inside::Call(called)) if called.inputs.is_some() && called.tidies == hop.finally => {
+            let steps = if hop.finally { &call.runbook.finally } else { &call.runbook.steps };
+            // On the way out whatever has begun tidies up.
+            in_list(steps, called.list_mut(hop.finally), (1, late && !hop.finally), rest, not_next, at_leaf)?;
+            called.status()
+        }
+        _ => return Err(not_next.clone()),
     };
-    in_list(&group.steps, list, group.order.width(), rest, not_next, at_leaf)?;
-    slot.status = list.front.status(list.slots.len());
     Ok(())
 }
 
 impl Front {
-    fn status(self, length: usize) -> Status {
+    /// `untidy`: something called in it has not tidied up.
+    fn status(self, length: usize, untidy: impl Fn() -> bool) -> Status {
         match self.broken {
+            Some(_) if untidy() => Status::Open,
             Some(_) => Status::Broken,
             None if self.cursor >= length && self.failed.is_some() => Status::Broken,
             None if self.cursor >= length => Status::Complete,
@@ -538,6 +619,10 @@ impl Front {
 }
 
 impl List {
+    pub(super) fn status(&self) -> Status {
+        self.front.status(self.slots.len(), || self.is_untidy())
+    }
+
     fn advance(&mut self, at: usize, breaks: bool) {
         let slots = &self.slots;
         self.front.advance(at, breaks, |place| slots.get(place).is_some_and(|slot| slot.status.is_settled()));
@@ -550,6 +635,14 @@ impl List {
 }
 
 impl Rounds {
+    pub(super) fn status(&self) -> Status {
+        match self.given_up() {
+            Some(problem) if !self.is_untidy() => Status::Failed(problem.clone()),
+            Some(_) => Status::Open,
+            None => self.front.status(self.rounds.len(), || self.is_untidy()),
+        }
+    }
+
     fn advance(&mut self, at: usize, breaks: bool) {
         let rounds = &self.rounds;
         self.front.advance(at, breaks, |place| rounds.get(place).is_some_and(|round| round.slot.status.is_settled()));

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use sluice_plugin::Problem;
 
-use crate::expr::{self, EvalError, Key, Scope, Template};
+use crate::expr::{self, EvalError, Scope, Template};
 use crate::machine::scope::StepScope;
-use crate::machine::state::State;
-use crate::runbook::checked::{Checked, Session, Step, Tree};
+use crate::machine::state::{Called, State};
+use crate::runbook::checked::{Call, Checked, Session, Step, Tree};
+use crate::runbook::step_of;
 
 /// The value of a tree of templates.
 pub fn tree(tree: &Tree, scope: &dyn Scope) -> Result<Value, EvalError> {
@@ -43,6 +44,22 @@ pub fn outputs(runbook: &Checked, state: &State) -> Map<String, Value> {
     runbook.outputs.iter().map(|(name, tree)| (name.clone(), value(tree))).collect()
 }
 
+/// What a called runbook gives.
+pub fn outputs_of(call: &Call, called: &Called) -> Result<Value, Problem> {
+    let scope = StepScope::at_end_of(call, called);
+    let mut outputs = Map::new();
+    for (name, tree) in &call.runbook.outputs {
+        let place = format!("outputs.{name}");
+        let value = self::tree(tree, &scope).map_err(|error| problem(&place, &error))?;
+        if expr::holds_secret(&value) {
+            let message = format!("`{place}` of {} would hold a secret", call.name);
+            return Err(Problem::not_applied("secret", message));
+        }
+        outputs.insert(name.clone(), value);
+    }
+    Ok(Value::Object(outputs))
+}
+
 /// A failed evaluation as the failure of the step.
 pub fn problem(place: &str, error: &EvalError) -> Problem {
     Problem::not_applied("expression", format!("`{place}` cannot be evaluated: {error}"))
@@ -57,11 +74,12 @@ pub fn names_in_session(session: &Session) -> BTreeSet<String> {
     names(session.paths())
 }
 
+/// The steps that the outputs of a called runbook name, its own ones.
+pub fn names_in_outputs(call: &Call) -> BTreeSet<String> {
+    names(call.runbook.output_paths())
+}
+
 /// The steps that these paths lead to.
 pub fn names(paths: Vec<&expr::Path>) -> BTreeSet<String> {
-    let step = |path: &expr::Path| match path.parts.first().map(|part| &part.key) {
-        Some(Key::Name(name)) if path.root == "steps" => Some(name.clone()),
-        _ => None,
-    };
-    paths.into_iter().filter_map(step).collect()
+    paths.into_iter().filter_map(step_of).map(str::to_owned).collect()
 }

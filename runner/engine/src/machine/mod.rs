@@ -3,11 +3,16 @@
 //! No clock, no I/O: time comes in with each event, and answers come in as events.
 
 pub mod acts;
+mod amend;
 mod apply;
+pub mod asks;
 pub mod fill;
+pub mod lock;
 mod next;
+pub mod overrides;
 pub mod path;
 pub mod pick;
+mod remaining;
 pub mod scope;
 pub mod state;
 
@@ -17,5 +22,6 @@ pub mod state;
 pub const SEMANTICS: u16 = 2;
 
 pub use apply::{Illegal, apply};
-pub use next::{Command, InFlight, is_act, next, remaining_actions, who_needs};
+pub use next::{Check, Command, InFlight, is_act, next, wanted_in, who_needs};
+pub use remaining::{remaining_actions, remaining_steps};
 pub use state::{State, Status};

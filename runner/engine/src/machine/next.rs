@@ -2,19 +2,23 @@
 //!
 //! The answer follows from the state alone, so a crash, a resume and a live run all go on the same way.
 
+mod call;
+mod confirm;
 mod turns;
+
+pub use confirm::{Check, wanted_in};
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use sluice_plugin::{ActionName, Attempt, Effect, Problem, Timestamp};
+use sluice_plugin::{Attempt, Effect, Problem, Timestamp};
 
 use crate::expr;
 use crate::journal::{CancelHow, Event, Found, Item, Key, Outcome, Phase};
 use crate::machine::path::{Hop, Path, Root};
 use crate::machine::scope::StepScope;
 use crate::machine::state::{Inside, Intent, List, Rounds, Slot, State, Status};
-use crate::machine::{acts, fill};
+use crate::machine::{acts, asks, fill, lock};
 use crate::runbook::checked::{Checked, Kind, Step};
 
 /// One thing that should be happening. Each ends in one or more events.
@@ -30,8 +34,14 @@ pub enum Command {
     Renew { path: Path },
     /// Read what a loop's next item is chosen by, and choose it.
     Pick { path: Path },
+    /// A part of the way from a question to an act.
+    Check(Check),
     /// Hand the terminal to a person.
     Session,
+    /// Take the run's lock; nothing else starts before that.
+    Take,
+    /// Give it back: the run has ended.
+    Release,
     /// A decision that needs nobody outside: append it now.
     Emit(Event),
     /// Ask again then.
@@ -46,6 +56,11 @@ pub struct InFlight {
     pub looks: BTreeSet<Path>,
     /// Loops that read to choose their next item.
     pub picks: BTreeSet<Path>,
+    pub checks: BTreeSet<Check>,
+    /// A person is there who can be asked.
+    pub attended: bool,
+    /// Nothing is done, and so nobody is asked: acts are only looked at.
+    pub plans: bool,
     /// Acts among them: they are never cut, and a phase does not end before they do.
     pub acts: usize,
     pub session: bool,
@@ -63,7 +78,11 @@ pub fn who_needs(runbook: &Checked, state: &State, now: Timestamp, flight: &InFl
 }
 
 fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a InFlight) -> Walk<'a> {
-    let mut walk = Walk { runbook, state, now, flight, commands: Vec::new(), waiting: Vec::new() };
+    let mut walk =
+        Walk { runbook, state, now, flight, commands: Vec::new(), waiting: Vec::new(), asks: BTreeSet::new() };
+    if state.is_over() && state.lock.held.is_some() {
+        walk.commands.push(Command::Release);
+    }
     if state.started.is_none() || state.phase == Phase::Ended || state.parked {
         return walk;
     }
@@ -73,17 +92,23 @@ fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a 
         walk.emit(Event::Ended { outcome: Outcome::Abandoned { unknown } });
         return walk;
     }
+    if lock::is_wanted(runbook, state) {
+        walk.commands.push(Command::Take);
+        return walk;
+    }
     let cut = state.interrupted || how == Some(CancelHow::Now);
     let ending = cut || how == Some(CancelHow::AfterStep);
     match state.phase {
-        Phase::Steps if cut => walk.leave(Phase::Finally),
+        Phase::Steps if ending => {
+            walk.tidy(&runbook.steps, &state.steps, !cut, &Path::root(Root::Steps));
+            if walk.commands.is_empty() && !state.steps.is_untidy() {
+                walk.leave(Phase::Finally);
+            }
+        }
         Phase::Steps => {
             walk.list(&runbook.steps, &state.steps, 1, &Path::root(Root::Steps));
-            if ending {
-                walk.keep_in_flight();
-            }
-            if walk.commands.is_empty() && (ending || state.steps.is_settled()) {
-                let well = !ending && state.steps.front.broken.is_none();
+            if walk.commands.is_empty() && state.steps.is_settled() && asks::is_stopped_open(runbook, state).is_none() {
+                let well = state.steps.front.broken.is_none();
                 walk.leave(if well && runbook.session.is_some() { Phase::Session } else { Phase::Finally });
             }
         }
@@ -100,8 +125,18 @@ fn walk<'a>(runbook: &'a Checked, state: &'a State, now: Timestamp, flight: &'a 
         Phase::Ended => {}
     }
     walk.open_acts(ending);
+    walk.withdraw();
     walk.park();
+    walk.begin_nothing_beside_a_failure();
     walk
+}
+
+/// How a list ended, and at which step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Break {
+    Failed,
+    Stopped,
+    Unconfirmed,
 }
 
 /// How the run has gone; complete only when `finally` is settled, whose failures never hide those of the steps.
@@ -110,17 +145,18 @@ pub(super) fn outcome_of(runbook: &Checked, state: &State) -> Outcome {
         return if state.cancel.is_some() { Outcome::Cancelled } else { Outcome::Interrupted };
     }
     let broken = first_broken(runbook, state, Root::Steps)
-        .or_else(|| matches!(state.session.status, Status::Failed(_)).then(|| (Key::session(), false)))
+        .or_else(|| matches!(state.session.status, Status::Failed(_)).then(|| (Key::session(), Break::Failed)))
         .or_else(|| first_broken(runbook, state, Root::Finally));
     match broken {
         None => Outcome::Done,
-        Some((key, true)) => Outcome::Stopped { key },
-        Some((key, false)) => Outcome::Failed { key },
+        Some((key, Break::Stopped)) => Outcome::Stopped { key },
+        Some((key, Break::Unconfirmed)) => Outcome::Unconfirmed { key },
+        Some((key, Break::Failed)) => Outcome::Failed { key },
     }
 }
 
-/// The step whose end ended the list, and whether it was a gate that did not pass.
-fn first_broken(runbook: &Checked, state: &State, root: Root) -> Option<(Key, bool)> {
+/// The step whose end ended the list, and how.
+fn first_broken(runbook: &Checked, state: &State, root: Root) -> Option<(Key, Break)> {
     let (mut steps, mut list) = match root {
         Root::Steps => (&*runbook.steps, &state.steps),
         Root::Finally => (&*runbook.finally, &state.finally),
@@ -137,10 +173,27 @@ fn first_broken(runbook: &Checked, state: &State, root: Root) -> Option<(Key, bo
         }
         path = path.child(at, round);
         match &slot.inside {
-            Inside::List(inner) if inner.front.broken.is_some() => (steps, list) = (step.children(), inner),
+            Inside::List(inner)
+                if inner.front.broken.is_some() && !matches!(slot.status, Status::Unconfirmed { .. }) =>
+            {
+                (steps, list) = (step.children(), inner);
+            }
+            Inside::Call(called) if slot.status == Status::Broken => {
+                let Kind::Call(call) = &step.kind else { return None };
+                if called.steps.front.broken.is_some() {
+                    (steps, list) = (&*call.runbook.steps, &called.steps);
+                } else {
+                    path = path.in_finally();
+                    (steps, list) = (&*call.runbook.finally, &called.finally);
+                }
+            }
             _ => {
-                let stopped = matches!(slot.status, Status::Stopped { .. });
-                return Some((path.key(runbook, state), stopped));
+                let how = match slot.status {
+                    Status::Stopped { .. } => Break::Stopped,
+                    Status::Unconfirmed { .. } => Break::Unconfirmed,
+                    _ => Break::Failed,
+                };
+                return Some((path.key(runbook, state), how));
             }
         }
     }
@@ -154,6 +207,8 @@ struct Walk<'a> {
     commands: Vec<Command>,
     /// Steps that cannot start before a stale one is done again, each with that one.
     waiting: Vec<(Path, Path)>,
+    /// Steps that ask or were asked about, and go on.
+    asks: BTreeSet<Path>,
 }
 
 impl Walk<'_> {
@@ -175,12 +230,15 @@ impl Walk<'_> {
 
     /// Looks at each act of which nobody knows whether it happened, wherever it stands.
     fn open_acts(&mut self, ending: bool) {
-        let cut = self.state.interrupted && self.state.cancel.is_none() && self.state.phase != Phase::Finally;
+        let left = self.state.interrupted && self.state.cancel.is_none();
         let (runbook, state) = (self.runbook, self.state);
         for (path, intent) in state.intents.iter().filter(|(_, intent)| intent.once) {
             let Some((step, slot)) = path.find(runbook, state) else { continue };
             match slot.status {
-                Status::Unknown { .. } if !cut => self.look(step, slot, path, (intent, ending)),
+                // On its way out a run waits for what its `finally` did, and for nothing else.
+                Status::Unknown { .. } if !left || path.is_in_finally() => {
+                    self.look(step, slot, path, (intent, ending))
+                }
                 // Whoever wrote it did not come to call: nobody can say more.
                 Status::Intended if !self.flight.paths.contains(path) => {
                     let message = "it was to be begun, and whether it was is not known";
@@ -198,7 +256,7 @@ impl Walk<'_> {
         let can = self.runbook.actions.get(&used.action).is_some_and(|spec| spec.abilities.reconcile);
         if !can {
             let why = format!("{} has no way to look whether it happened", used.action);
-            return self.cannot_tell(slot, path, &why);
+            return self.cannot_tell(slot, path, json!({ "why": why }));
         }
         let not_before = acts::over_at(step, intent);
         if !self.flight.paths.contains(path) && self.state.epoch.0 > 1 {
@@ -209,39 +267,40 @@ impl Walk<'_> {
             let act = |path: &Path| path.find(self.runbook, self.state).is_some_and(|(step, _)| is_act(step));
             if ending && stale.iter().any(act) {
                 let why = "what it needs to look would have to be done again first, and the run is to end";
-                return self.cannot_tell(slot, path, why);
+                return self.cannot_tell(slot, path, json!({ "why": why }));
             }
             if !stale.is_empty() {
                 self.waiting.extend(stale.iter().map(|stale| (path.clone(), stale.clone())));
-                return self.renew(stale);
+                return self.renew(stale, Some(path));
             }
         }
         self.commands.push(Command::Reconcile { path: path.clone(), not_before });
     }
 
-    fn cannot_tell(&mut self, slot: &Slot, path: &Path, why: &str) {
+    fn cannot_tell(&mut self, slot: &Slot, path: &Path, evidence: Value) {
         let key = path.key(self.runbook, self.state);
         let (attempt, verdict) = (Attempt(slot.attempts + 1), Found::CannotTell);
-        self.emit(Event::Reconciled { key, attempt, verdict, evidence: json!({ "why": why }) });
+        self.emit(Event::Reconciled { key, attempt, verdict, evidence });
     }
 
     /// Nothing is left to do and nothing to wait for, but for what a person has to say.
     fn park(&mut self) {
         let flying = !self.flight.paths.is_empty() || !self.flight.picks.is_empty() || self.flight.session;
-        let idle = self.commands.is_empty() && !flying;
-        if idle && self.state.has_open_act() {
+        let idle = self.commands.is_empty() && !flying && self.flight.checks.is_empty();
+        let asks = || self.state.unanswered().next().is_some();
+        let stopped = || asks::is_stopped_open(self.runbook, self.state).is_some();
+        if idle && (self.state.has_open_act() || asks() || stopped()) {
             self.emit(Event::Parked);
         }
     }
 
-    /// Nothing new starts.
-    fn keep_in_flight(&mut self) {
-        let flight = self.flight;
-        self.commands.retain(|command| match command {
-            Command::Call { path } | Command::Judge { path, .. } => flight.paths.contains(path),
-            Command::Renew { .. } | Command::Pick { .. } | Command::Reconcile { .. } => false,
-            Command::Session | Command::Emit(_) | Command::Wake(_) => false,
-        });
+    /// What fails now may end the group around a call or a choice that would begin in the same breath: that is decided
+    /// behind it.
+    fn begin_nothing_beside_a_failure(&mut self) {
+        let begins = |event: &Event| matches!(event, Event::Called { .. } | Event::Picked { .. });
+        if self.commands.iter().any(|command| matches!(command.event(), Some(Event::Failed { .. }))) {
+            self.commands.retain(|command| !command.event().is_some_and(begins));
+        }
     }
 
     fn session(&mut self) {
@@ -250,7 +309,7 @@ impl Walk<'_> {
             self.stale_among(&fill::names_in_session(session), &scope)
         });
         match stale {
-            Some(paths) if !paths.is_empty() => self.renew(paths),
+            Some(paths) if !paths.is_empty() => self.renew(paths, None),
             _ => self.commands.push(Command::Session),
         }
     }
@@ -259,10 +318,19 @@ impl Walk<'_> {
         if list.is_settled() {
             return;
         }
+        if list.front.broken.is_some() {
+            return self.tidy(steps, list, false, path);
+        }
         let unsettled = |(_, slot): &(usize, &Slot)| !slot.status.is_settled();
-        let places = list.slots.iter().enumerate().skip(list.front.cursor).filter(unsettled);
-        let late = self.late_steps(list, path);
-        for (at, slot) in places.take(width.saturating_sub(late)) {
+        let places = list.slots.iter().enumerate().skip(list.front.cursor).filter(unsettled).take(width);
+        let busy = self.busy_steps(path);
+        let mut free = width.saturating_sub(busy.len());
+        for (at, slot) in places {
+            let goes_on = busy.contains(&at);
+            if !goes_on && free == 0 {
+                continue;
+            }
+            free -= usize::from(!goes_on);
             if let Some(step) = steps.get(at) {
                 self.step(step, slot, path.child(at, None));
             }
@@ -279,37 +347,39 @@ impl Walk<'_> {
         }
         match &slot.inside {
             Inside::Closed => self.open(step, &path),
+            Inside::Rounds(rounds) if rounds.ends_early() => self.tidy_step(step, slot, false, path),
             Inside::Rounds(rounds) => self.rounds(step, slot, rounds, &path),
-            Inside::Leaf | Inside::List(_) => self.body(step, slot, path),
+            Inside::Leaf | Inside::List(_) | Inside::Call(_) => self.body(step, slot, path),
         }
     }
 
-    /// How many settled places below `depth` hops of `path` have an act in flight or of unknown outcome: a failure beside
-    /// it settled them, and they are not over before it is. `settled` gives the place of a hop, if that is settled.
-    fn late(&self, path: &Path, depth: usize, settled: impl Fn(&Hop) -> Option<usize>) -> usize {
+    /// The places below `depth` hops of `path` with an act in flight or of unknown outcome; `place` gives that of a hop.
+    fn busy(&self, path: &Path, depth: usize, place: impl Fn(&Hop) -> Option<usize>) -> BTreeSet<usize> {
         if !self.has_acts() {
-            return 0;
+            return BTreeSet::new();
         }
         let around = path.hops.get(..depth).unwrap_or_default();
         let open = self.state.intents.iter().filter_map(|(path, intent)| intent.once.then_some(path));
         let acts = self.flight.paths.iter().chain(open);
         let inside = acts.filter(|act| act.root == path.root && act.hops.starts_with(around));
-        let late = inside.filter(|act| act.hops.get(depth).and_then(&settled).is_some() && self.is_open_act(act));
-        late.filter_map(|act| act.hops.get(depth).and_then(&settled)).collect::<BTreeSet<_>>().len()
+        let open = inside.filter(|act| act.hops.get(depth).and_then(&place).is_some() && self.is_open_act(act));
+        open.filter_map(|act| act.hops.get(depth).and_then(&place)).collect()
     }
 
-    fn late_steps(&self, list: &List, path: &Path) -> usize {
-        let settled = |hop: &Hop| list.slots.get(hop.at)?.status.is_settled().then_some(hop.at);
-        self.late(path, path.hops.len(), settled)
+    /// What a failure settled beside an act is not over before the act is; and while one is open behind a gate that is
+    /// judged anew, the gate waits for it.
+    fn busy_steps(&self, path: &Path) -> BTreeSet<usize> {
+        self.busy(path, path.hops.len(), |hop| Some(hop.at))
     }
 
+    /// How many settled rounds have such an act: a failure beside it settled them, and they are not over before it is.
     fn late_rounds(&self, rounds: &Rounds, path: &Path) -> usize {
         let own = path.hops.last().map(|hop| hop.at);
         let settled = |hop: &Hop| {
             let round = hop.round.filter(|_| own == Some(hop.at))?;
             rounds.rounds.get(round)?.slot.status.is_settled().then_some(round)
         };
-        self.late(path, path.hops.len().saturating_sub(1), settled)
+        self.busy(path, path.hops.len().saturating_sub(1), settled).len()
     }
 
     fn is_open_act(&self, path: &Path) -> bool {
@@ -334,6 +404,8 @@ impl Walk<'_> {
         }
         let Some(when) = &step.when else { return true };
         if self.renews_first(|| step.paths_of_when(), path) {
+            // A question about it stands as long.
+            self.asks.insert(path.clone());
             return false;
         }
         let scope = StepScope::new(self.runbook, self.state, path);
@@ -351,9 +423,14 @@ impl Walk<'_> {
     }
 
     fn fail(&mut self, path: &Path, problem: Problem) {
-        let attempts = path.find(self.runbook, self.state).map_or(0, |(_, slot)| slot.attempts);
+        let slot = path.find(self.runbook, self.state).map(|(_, slot)| slot);
+        if let Some(slot @ Slot { status: Status::Unknown { .. }, .. }) = slot {
+            // That nobody could look is no news about the act.
+            return self.cannot_tell(slot, path, json!({ "looks": [], "problem": problem }));
+        }
         let key = path.key(self.runbook, self.state);
-        self.emit(Event::Failed { key, attempt: Attempt(attempts + 1), problem });
+        let attempt = Attempt(slot.map_or(0, |slot| slot.attempts) + 1);
+        self.emit(Event::Failed { key, attempt, problem });
     }
 
     fn open(&mut self, step: &Step, path: &Path) {
@@ -377,8 +454,12 @@ impl Walk<'_> {
 
     /// A step, or one round of it, that may begin or has begun.
     fn body(&mut self, step: &Step, slot: &Slot, path: Path) {
+        if step.confirm.is_some() && !self.flight.plans && !self.is_confirmed(step, &path) {
+            return;
+        }
         match (&step.kind, &slot.inside) {
             (Kind::Group(group), Inside::List(list)) => self.list(&group.steps, list, group.order.width(), &path),
+            (Kind::Call(call), Inside::Call(called)) => self.call(step, call, called, &path),
             _ => self.leaf(step, slot, path),
         }
     }
@@ -398,9 +479,12 @@ impl Walk<'_> {
         if !self.flight.paths.contains(&path) && self.renews_first(|| step.paths_of_body(), &path) {
             return;
         }
+        if step.destroys() && !self.flight.plans && !self.flight.paths.contains(&path) {
+            return self.destroy(path);
+        }
         self.commands.push(match &step.kind {
             Kind::Gate(_) => Command::Judge { path, until },
-            Kind::Use(_) | Kind::Group(_) => Command::Call { path },
+            Kind::Use(_) | Kind::Group(_) | Kind::Call(_) => Command::Call { path },
         });
     }
 
@@ -413,12 +497,17 @@ impl Walk<'_> {
         let stale = self.stale_among(&fill::names(named()), &StepScope::new(self.runbook, self.state, path));
         let some = !stale.is_empty();
         self.waiting.extend(stale.iter().map(|stale| (path.clone(), stale.clone())));
-        self.renew(stale);
+        self.renew(stale, Some(path));
         some
     }
 
-    fn renew(&mut self, paths: Vec<Path>) {
+    fn renew(&mut self, paths: Vec<Path>, needy: Option<&Path>) {
         for path in paths {
+            let found = path.find(self.runbook, self.state).map(|(step, slot)| (&step.kind, &slot.inside));
+            if let Some((Kind::Call(call), Inside::Call(called))) = found {
+                self.renew_call(call, called, &path, needy);
+                continue;
+            }
             let command = Command::Renew { path };
             if !self.commands.contains(&command) {
                 self.commands.push(command);
@@ -432,9 +521,12 @@ impl Walk<'_> {
         for name in names {
             let Some((_, slot)) = scope.step(name) else { continue };
             for path in stale_paths(self.runbook, self.state, slot) {
-                let before = path.find(self.runbook, self.state).map(|(step, _)| {
-                    let names = fill::names(step.paths_of_body());
-                    self.stale_among(&names, &StepScope::new(self.runbook, self.state, &path))
+                let before = path.find(self.runbook, self.state).map(|(step, slot)| match (&step.kind, &slot.inside) {
+                    (Kind::Call(call), Inside::Call(called)) => self.stale_outputs(call, called),
+                    _ => {
+                        let names = fill::names(step.paths_of_body());
+                        self.stale_among(&names, &StepScope::new(self.runbook, self.state, &path))
+                    }
                 });
                 match before {
                     Some(deeper) if !deeper.is_empty() => stale.extend(deeper),
@@ -472,15 +564,22 @@ fn collect_stale(steps: &[Step], list: &List, path: &Path, wanted: &Slot, inside
             if slot.stale && inside {
                 found.push(path.clone());
             }
-            if let Inside::List(inner) = &slot.inside {
-                collect_stale(step.children(), inner, &path, wanted, inside, found);
+            match (&step.kind, &slot.inside) {
+                (_, Inside::List(inner)) => collect_stale(step.children(), inner, &path, wanted, inside, found),
+                // From outside only what it gives counts.
+                (Kind::Call(call), Inside::Call(called)) if !inside => {
+                    collect_stale(&call.runbook.steps, &called.steps, &path, wanted, false, found);
+                    let path = path.in_finally();
+                    collect_stale(&call.runbook.finally, &called.finally, &path, wanted, false, found);
+                }
+                _ => {}
             }
         };
         match &slot.inside {
             Inside::Rounds(rounds) => {
                 rounds.rounds.iter().enumerate().for_each(|(at, round)| visit(&round.slot, Some(at)));
             }
-            Inside::Leaf | Inside::List(_) | Inside::Closed => visit(slot, None),
+            Inside::Leaf | Inside::List(_) | Inside::Call(_) | Inside::Closed => visit(slot, None),
         }
     }
 }
@@ -515,7 +614,9 @@ impl Command {
         match self {
             Self::Emit(event) => Some(event),
             Self::Call { .. } | Self::Judge { .. } | Self::Renew { .. } | Self::Pick { .. } => None,
-            Self::Reconcile { .. } | Self::Session | Self::Wake(_) => None,
+            Self::Reconcile { .. } | Self::Check(_) | Self::Session | Self::Take | Self::Release | Self::Wake(_) => {
+                None
+            }
         }
     }
 
@@ -524,7 +625,7 @@ impl Command {
         match self {
             Self::Call { path } | Self::Judge { path, .. } | Self::Renew { path } | Self::Pick { path } => Some(path),
             Self::Reconcile { path, .. } => Some(path),
-            Self::Session | Self::Emit(_) | Self::Wake(_) => None,
+            Self::Check(_) | Self::Session | Self::Take | Self::Release | Self::Emit(_) | Self::Wake(_) => None,
         }
     }
 }
@@ -532,29 +633,4 @@ impl Command {
 /// Whether a command may be cut: an act never is.
 pub fn is_act(step: &Step) -> bool {
     step.effect() != Effect::Read
-}
-
-/// The actions of steps that are not settled.
-pub fn remaining_actions(runbook: &Checked, state: &State) -> BTreeSet<ActionName> {
-    let mut names = BTreeSet::new();
-    remaining_in(&runbook.steps, &state.steps, &mut names);
-    remaining_in(&runbook.finally, &state.finally, &mut names);
-    names
-}
-
-fn remaining_in(steps: &[Step], list: &List, names: &mut BTreeSet<ActionName>) {
-    for (step, slot) in steps.iter().zip(&list.slots) {
-        // What is stale will be called again although it is settled.
-        if slot.status.is_settled() && !slot.stale {
-            continue;
-        }
-        let choice = step.for_each.as_ref().and_then(|each| each.next_by.as_ref()?.read.as_ref());
-        names.extend(choice.map(|read| read.action.clone()));
-        match (&step.kind, &slot.inside) {
-            (Kind::Use(used), _) => drop(names.insert(used.action.clone())),
-            (Kind::Gate(gate), _) => drop(names.insert(gate.action.clone())),
-            (Kind::Group(group), Inside::List(inner)) => remaining_in(&group.steps, inner, names),
-            (Kind::Group(group), _) => remaining_in(&group.steps, &List::new(&group.steps), names),
-        }
-    }
 }

@@ -11,11 +11,14 @@ pub enum Root {
     Finally,
 }
 
-/// One step down: the place in the list, and the round when the step is a loop.
+/// One step down: the place in the list, and the round when the step is a loop. Below a call it goes on in one of two
+/// lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hop {
     pub at: usize,
     pub round: Option<usize>,
+    /// Of a call: the way goes on in the `finally` of what is called.
+    pub finally: bool,
 }
 
 /// A place, by indices. Valid only for the runbook it was made for.
@@ -34,7 +37,7 @@ impl Path {
     pub fn child(&self, at: usize, round: Option<usize>) -> Self {
         let mut hops = Vec::with_capacity(self.hops.len() + 1);
         hops.extend_from_slice(&self.hops);
-        hops.push(Hop { at, round });
+        hops.push(Hop { at, round, finally: false });
         Self { root: self.root, hops }
     }
 
@@ -46,6 +49,26 @@ impl Path {
         path
     }
 
+    /// Where the way into the `finally` of this call begins.
+    #[must_use]
+    pub fn in_finally(&self) -> Self {
+        let mut path = self.clone();
+        path.hops.last_mut().into_iter().for_each(|hop| hop.finally = true);
+        path
+    }
+
+    /// Whether it stands in the `finally` of the run, or of a runbook that is called on the way.
+    pub fn is_in_finally(&self) -> bool {
+        self.root == Root::Finally || self.hops.iter().any(|hop| hop.finally)
+    }
+
+    /// Whether it stands inside the step at `outer`, in whichever of its lists.
+    pub fn is_inside(&self, outer: &Self) -> bool {
+        let Some((last, above)) = outer.hops.split_last() else { return self.root == outer.root };
+        let Some(rest) = self.hops.strip_prefix(above).filter(|_| self.root == outer.root) else { return false };
+        matches!(rest, [hop, _, ..] if (hop.at, hop.round) == (last.at, last.round))
+    }
+
     /// The lists from the outermost in, each with the hop taken in it.
     pub fn levels<'a>(&'a self, runbook: &'a Checked, state: &'a State) -> Vec<Level<'a>> {
         let (mut steps, mut list) = root_of(self.root, runbook, state);
@@ -54,9 +77,9 @@ impl Path {
             let (Some(step), Some(slot)) = (steps.get(hop.at), list.slots.get(hop.at)) else { break };
             let round = hop.round.and_then(|round| round_of(slot, round));
             levels.push(Level { steps, list, step, slot, hop: *hop, round });
-            match (&step.kind, inner_list(round.map_or(slot, |round| &round.slot))) {
-                (Kind::Group(group), Some(inner)) => (steps, list) = (&group.steps, inner),
-                _ => break,
+            match below(step, round.map_or(slot, |round| &round.slot), hop.finally) {
+                Some(inner) => (steps, list) = inner,
+                None => break,
             }
         }
         levels
@@ -120,11 +143,12 @@ fn locate_in(key: &Key, root: Root, runbook: &Checked, state: &State) -> Option<
             Some(found) => found,
             None => None,
         };
-        path.hops.push(Hop { at, round });
-        if parts.peek().is_some() {
+        let next = parts.peek().map(|next| next.split_once('[').map_or(*next, |(id, _)| id));
+        let finally = next.is_some_and(|next| is_named_in_finally(step, next));
+        path.hops.push(Hop { at, round, finally });
+        if next.is_some() {
             let slot = round.and_then(|round| round_of(slot, round)).map_or(slot, |round| &round.slot);
-            let Kind::Group(group) = &step.kind else { return None };
-            (steps, list) = (&group.steps, inner_list(slot)?);
+            (steps, list) = below(step, slot, finally)?;
         }
     }
     (!path.hops.is_empty()).then_some(path)
@@ -157,13 +181,29 @@ fn root_of<'a>(root: Root, runbook: &'a Checked, state: &'a State) -> (&'a [Step
 fn round_of(slot: &Slot, round: usize) -> Option<&Round> {
     match &slot.inside {
         Inside::Rounds(rounds) => rounds.rounds.get(round),
-        Inside::Leaf | Inside::List(_) | Inside::Closed => None,
+        Inside::Leaf | Inside::List(_) | Inside::Call(_) | Inside::Closed => None,
     }
 }
 
-fn inner_list(slot: &Slot) -> Option<&List> {
-    match &slot.inside {
-        Inside::List(list) => Some(list),
-        Inside::Leaf | Inside::Rounds(_) | Inside::Closed => None,
+/// The steps inside a group, or one of the two lists of what is called.
+fn below<'a>(step: &'a Step, slot: &'a Slot, finally: bool) -> Option<(&'a [Step], &'a List)> {
+    match (&step.kind, &slot.inside) {
+        (Kind::Group(group), Inside::List(list)) => Some((&group.steps, list)),
+        (Kind::Call(call), Inside::Call(called)) if finally => Some((&call.runbook.finally, &called.finally)),
+        (Kind::Call(call), Inside::Call(called)) => Some((&call.runbook.steps, &called.steps)),
+        _ => None,
     }
+}
+
+/// Those from the innermost `finally` on: how things stand around a call decides nothing in its `finally`.
+pub fn since_finally<'l, 'a>(levels: &'l [Level<'a>]) -> &'l [Level<'a>] {
+    let from = levels.iter().rposition(|level| level.hop.finally).map_or(0, |at| at + 1);
+    levels.get(from..).unwrap_or_default()
+}
+
+/// The ids of a runbook's two lists differ: each of the steps is seen by `finally`.
+fn is_named_in_finally(step: &Step, id: &str) -> bool {
+    let Kind::Call(call) = &step.kind else { return false };
+    let named = |steps: &[Step]| steps.iter().any(|step| step.id.as_str() == id);
+    !named(&call.runbook.steps) && named(&call.runbook.finally)
 }

@@ -24,7 +24,8 @@ pub(super) fn of<'a>(step: &'a Step, slot: &'a Slot) -> Option<(&'a Loop, &'a Ne
 pub(super) fn is_due(step: &Step, slot: &Slot, beside: usize) -> bool {
     of(step, slot).is_some_and(|(each, _, rounds, turns)| {
         let open = turns.open(rounds).count();
-        slot.status == Status::Open && turns.picked.len() < rounds.rounds.len() && open + beside < each.at_most as usize
+        let goes_on = slot.status == Status::Open && turns.given_up.is_none();
+        goes_on && turns.picked.len() < rounds.rounds.len() && open + beside < each.at_most as usize
     })
 }
 

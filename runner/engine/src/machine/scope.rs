@@ -1,7 +1,8 @@
 //! What the names in a step's expressions stand for, looked up in the state when they are asked for.
 //!
 //! A step sees the steps before it in its own list and in the lists around it. Nobody ever builds an object of all
-//! steps: `steps.quorum.voters_left` borrows the one output.
+//! steps: `steps.quorum.voters_left` borrows the one output. Inside a called runbook only its own inputs and steps are
+//! there; outside only its outputs.
 
 use std::borrow::Cow;
 
@@ -10,26 +11,64 @@ use sluice_plugin::SecretRef;
 
 use crate::expr::{Key as PartKey, Part, Resolved, Scope};
 use crate::machine::path::{Level, Path};
-use crate::machine::state::{Inside, Slot, State, Status};
-use crate::runbook::checked::{Checked, Kind, Step};
+use crate::machine::state::{Called, Inside, List, Slot, State, Status};
+use crate::runbook::checked::{Call, Checked, Kind, Step};
 
 /// The names at one place of a run.
 pub struct StepScope<'a> {
-    runbook: &'a Checked,
-    state: &'a State,
+    frame: Frame<'a>,
+    /// Of this runbook alone: what is around a call cannot be seen from inside.
     levels: Vec<Level<'a>>,
     /// A gate's own sample.
     seen: Option<&'a Value>,
 }
 
+/// The runbook in which the place is: the run's own, or a called one.
+#[derive(Clone, Copy)]
+struct Frame<'a> {
+    inputs: &'a Value,
+    steps: &'a [Step],
+    list: &'a List,
+}
+
+impl<'a> Frame<'a> {
+    fn of_call(call: &'a Call, called: &'a Called) -> Self {
+        let inputs = called.inputs.as_deref().unwrap_or(&Value::Null);
+        Self { inputs, steps: &call.runbook.steps, list: &called.steps }
+    }
+
+    /// What is called at this level, for those inside.
+    fn of_level(level: &Level<'a>) -> Option<Self> {
+        match (&level.step.kind, &level.round.map_or(level.slot, |round| &round.slot).inside) {
+            (Kind::Call(call), Inside::Call(called)) => Some(Self::of_call(call, called)),
+            _ => None,
+        }
+    }
+}
+
 impl<'a> StepScope<'a> {
     pub fn new(runbook: &'a Checked, state: &'a State, path: &'a Path) -> Self {
-        Self { runbook, state, levels: path.levels(runbook, state), seen: None }
+        let mut scope = Self::at_end(runbook, state);
+        scope.levels = path.levels(runbook, state);
+        let above = scope.levels.len().saturating_sub(1);
+        let calls = scope.levels.iter().take(above).enumerate().rev();
+        let innermost = calls.filter_map(|(at, level)| Some((at, Frame::of_level(level)?))).next();
+        if let Some((at, frame)) = innermost {
+            scope.frame = frame;
+            scope.levels.drain(..=at);
+        }
+        scope
     }
 
     /// For what is evaluated when all steps are over: `outputs`, the session.
     pub fn at_end(runbook: &'a Checked, state: &'a State) -> Self {
-        Self { runbook, state, levels: Vec::new(), seen: None }
+        let frame = Frame { inputs: state.inputs(), steps: &runbook.steps, list: &state.steps };
+        Self { frame, levels: Vec::new(), seen: None }
+    }
+
+    /// The same for a called runbook.
+    pub fn at_end_of(call: &'a Call, called: &'a Called) -> Self {
+        Self { frame: Frame::of_call(call, called), levels: Vec::new(), seen: None }
     }
 
     #[must_use]
@@ -50,8 +89,9 @@ impl<'a> StepScope<'a> {
             }
         }
         // From `finally`, `outputs` and the session the steps of the runbook are visible too.
-        find(&self.runbook.steps, &self.state.steps.slots, usize::MAX)
-            .filter(|_| self.levels.first().is_none_or(|level| !std::ptr::eq(level.steps, &*self.runbook.steps)))
+        let Frame { steps, list, .. } = self.frame;
+        find(steps, &list.slots, usize::MAX)
+            .filter(|_| self.levels.first().is_none_or(|level| !std::ptr::eq(level.steps, steps)))
     }
 
     /// The items of the innermost loop that have their turn after this one.
@@ -94,7 +134,7 @@ impl Scope for StepScope<'_> {
         let round = || self.levels.iter().rev().find_map(|level| level.round.zip(level.hop.round));
         let found = |value| Resolved::Found { value, used: 0 };
         match root {
-            "inputs" => found(Cow::Borrowed(self.state.inputs())),
+            "inputs" => found(Cow::Borrowed(self.frame.inputs)),
             "steps" => self.steps(path),
             "secrets" => secret(path),
             "run" => self.run(path),

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sluice_plugin::{Problem, Timestamp, Verdict};
 
-use crate::ids::Sha256;
+use crate::ids::{RunId, Sha256};
 use crate::journal::{CancelHow, Epoch, Outcome, Owner, Phase, Samples, Trigger};
 use crate::machine::SEMANTICS;
+use crate::machine::asks::Asking;
+use crate::machine::lock::LockState;
 use crate::machine::path::Path;
 use crate::runbook::checked::{Checked, Kind, Step};
 
@@ -19,15 +21,22 @@ use crate::runbook::checked::{Checked, Kind, Step};
 pub struct State {
     /// Ordinal of the last event in it.
     pub ordinal: u64,
+    /// When that was written.
+    pub at: Timestamp,
     pub started: Option<Started>,
     pub epoch: Epoch,
     pub owner: Option<Owner>,
+    /// Who has had the run, one after the other.
+    pub claims: Vec<Claim>,
+    pub lock: LockState,
     pub phase: Phase,
     pub steps: List,
     pub session: Slot,
     pub finally: List,
     /// Acts that were begun and of which no end is known.
     pub intents: BTreeMap<Path, Intent>,
+    /// Who must say yes, and what people were asked.
+    pub asking: Asking,
     pub cancel: Option<Cancel>,
     pub interrupted: bool,
     /// Nothing goes on by itself, and nobody owns the run.
@@ -39,6 +48,8 @@ pub struct State {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Started {
+    /// Journals of the first release do not say.
+    pub run: Option<RunId>,
     pub runbook: String,
     pub snapshot: Sha256,
     pub inputs: Arc<Value>,
@@ -46,6 +57,15 @@ pub struct Started {
     pub semantics: u16,
     pub at: Timestamp,
     pub by: String,
+}
+
+/// Who went on with a run, and when: `ana@laptop`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    pub by: String,
+    pub at: Timestamp,
+    /// When the event before was written.
+    pub left: Timestamp,
 }
 
 /// An act that was begun.
@@ -96,6 +116,8 @@ pub struct Slot {
     /// The output lived only as long as the process that made it.
     pub stale: bool,
     pub samples: Option<Samples>,
+    /// Of a gate that passed: the sentence it passed with.
+    pub why: String,
     pub ended: Option<Timestamp>,
 }
 
@@ -103,9 +125,21 @@ pub struct Slot {
 pub enum Inside {
     Leaf,
     List(Box<List>),
+    Call(Box<Called>),
     /// A loop before its items are known.
     Closed,
     Rounds(Box<Rounds>),
+}
+
+/// A called runbook: the two lists of a run of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Called {
+    /// `None` before the step has opened.
+    pub inputs: Option<Arc<Value>>,
+    pub steps: List,
+    /// Its `finally` is on, or over.
+    pub tidies: bool,
+    pub finally: List,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -117,13 +151,15 @@ pub struct Rounds {
 }
 
 /// The turns of a loop that chooses its next item.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Turns {
     /// Places in the list, in the order in which they were chosen.
     pub picked: Vec<usize>,
     /// How often the next choice has failed, and when it is tried again.
     pub tries: u32,
     pub until: Option<Timestamp>,
+    /// There will be no next one: the choice has failed for good.
+    pub given_up: Option<Problem>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -156,7 +192,7 @@ pub enum Status {
         problem: Option<Problem>,
         evidence: Arc<Value>,
     },
-    /// A group or loop of which something has happened.
+    /// A group, loop or call of which something has happened.
     Open,
     Done(Arc<Value>),
     /// A group or loop whose parts are settled.
@@ -169,7 +205,11 @@ pub enum Status {
         why: String,
         seen: Arc<Value>,
     },
-    /// A group or loop that a part of it ended.
+    /// Nobody said yes to what it would do, or somebody said no.
+    Unconfirmed {
+        why: String,
+    },
+    /// A group, loop or call that a part of it ended.
     Broken,
 }
 
@@ -177,14 +217,18 @@ impl State {
     pub fn new(runbook: &Checked) -> Self {
         Self {
             ordinal: 0,
+            at: Timestamp(0),
             started: None,
             epoch: Epoch(0),
             owner: None,
+            claims: Vec::new(),
+            lock: LockState::default(),
             phase: Phase::Steps,
             steps: List::new(&runbook.steps),
             session: Slot::new(Inside::Leaf),
             finally: List::new(&runbook.finally),
             intents: BTreeMap::new(),
+            asking: Asking::default(),
             cancel: None,
             interrupted: false,
             parked: false,
@@ -213,14 +257,58 @@ impl List {
         Self { slots: steps.iter().map(Slot::of_step).collect(), front: Front::default() }
     }
 
+    /// A failure ends it once everything called in it has tidied up.
     pub fn is_settled(&self) -> bool {
-        self.front.is_settled(self.slots.len())
+        self.front.cursor >= self.slots.len() || (self.front.broken.is_some() && !self.is_untidy())
+    }
+
+    /// Something called in it has begun, and its `finally` has not ended.
+    pub fn is_untidy(&self) -> bool {
+        self.slots.iter().any(Slot::is_untidy)
     }
 }
 
-impl Front {
-    pub fn is_settled(&self, length: usize) -> bool {
-        self.broken.is_some() || self.cursor >= length
+impl Rounds {
+    /// No further round begins, though not all have ended.
+    pub fn ends_early(&self) -> bool {
+        self.front.broken.is_some() || self.given_up().is_some()
+    }
+
+    pub fn given_up(&self) -> Option<&Problem> {
+        self.turns.as_ref()?.given_up.as_ref()
+    }
+
+    pub fn is_untidy(&self) -> bool {
+        self.rounds.iter().any(|round| round.slot.is_untidy())
+    }
+}
+
+impl Called {
+    fn new(runbook: &Checked) -> Self {
+        Self { inputs: None, steps: List::new(&runbook.steps), tidies: false, finally: List::new(&runbook.finally) }
+    }
+
+    /// Nothing in it starts any more: its steps have ended, and so has its `finally`.
+    pub fn is_over(&self) -> bool {
+        self.steps.is_settled() && (self.finally.slots.is_empty() || (self.tidies && self.finally.is_settled()))
+    }
+
+    /// Its steps ended well, and so did its `finally`.
+    pub fn is_well(&self) -> bool {
+        let well = |list: &List| list.front.broken.is_none() && list.front.failed.is_none();
+        well(&self.steps) && well(&self.finally)
+    }
+
+    pub(super) fn is_untidy(&self) -> bool {
+        match (self.inputs.is_some(), self.tidies) {
+            (false, _) => false,
+            (true, true) => !self.finally.is_settled(),
+            (true, false) => !self.finally.slots.is_empty() || self.steps.is_untidy(),
+        }
+    }
+
+    pub(super) fn list_mut(&mut self, finally: bool) -> &mut List {
+        if finally { &mut self.finally } else { &mut self.steps }
     }
 }
 
@@ -239,7 +327,15 @@ impl Turns {
 
 impl Slot {
     fn new(inside: Inside) -> Self {
-        Self { status: Status::Pending, attempts: 0, inside, stale: false, samples: None, ended: None }
+        Self {
+            status: Status::Pending,
+            attempts: 0,
+            inside,
+            stale: false,
+            samples: None,
+            why: String::new(),
+            ended: None,
+        }
     }
 
     pub(super) fn of_session() -> Self {
@@ -256,19 +352,42 @@ impl Slot {
         Self::new(match &step.kind {
             Kind::Use(_) | Kind::Gate(_) => Inside::Leaf,
             Kind::Group(group) => Inside::List(Box::new(List::new(&group.steps))),
+            Kind::Call(call) => Inside::Call(Box::new(Called::new(&call.runbook))),
         })
     }
 
     pub(super) fn round_mut(&mut self, round: usize) -> Option<&mut Slot> {
         match &mut self.inside {
             Inside::Rounds(rounds) => rounds.rounds.get_mut(round).map(|round| &mut round.slot),
-            Inside::Leaf | Inside::List(_) | Inside::Closed => None,
+            Inside::Leaf | Inside::List(_) | Inside::Call(_) | Inside::Closed => None,
         }
     }
 
-    pub(super) fn list_mut(&mut self) -> Option<&mut List> {
+    /// It, or something that it is made of, lived only as long as the process that made it.
+    pub fn is_stale(&self) -> bool {
+        let inside = match &self.inside {
+            Inside::Leaf | Inside::Closed | Inside::Call(_) => false,
+            Inside::List(list) => list.slots.iter().any(Self::is_stale),
+            Inside::Rounds(rounds) => rounds.rounds.iter().any(|round| round.slot.is_stale()),
+        };
+        self.stale || inside
+    }
+
+    fn is_untidy(&self) -> bool {
+        self.status == Status::Open
+            && match &self.inside {
+                Inside::Leaf | Inside::Closed => false,
+                Inside::List(list) => list.is_untidy(),
+                Inside::Rounds(rounds) => rounds.is_untidy(),
+                Inside::Call(called) => called.is_untidy(),
+            }
+    }
+
+    /// The list inside; `finally` chooses one of the two of a call.
+    pub(super) fn list_mut(&mut self, finally: bool) -> Option<&mut List> {
         match &mut self.inside {
             Inside::List(list) => Some(list),
+            Inside::Call(called) => Some(called.list_mut(finally)),
             Inside::Leaf | Inside::Rounds(_) | Inside::Closed => None,
         }
     }
@@ -276,7 +395,9 @@ impl Slot {
     /// The value `steps.<id>` stands for.
     pub fn output(&self, step: &Step) -> Value {
         match &self.inside {
-            Inside::Leaf | Inside::Closed => self.status.output().map_or(Value::Null, |value| (**value).clone()),
+            Inside::Leaf | Inside::Call(_) | Inside::Closed => {
+                self.status.output().map_or(Value::Null, |value| (**value).clone())
+            }
             Inside::List(list) => Value::Object(list.outputs(step)),
             Inside::Rounds(rounds) => Value::Array(rounds.rounds.iter().map(|round| round.output(step)).collect()),
         }
@@ -297,7 +418,7 @@ impl Round {
     fn output(&self, step: &Step) -> Value {
         let mut object = match &self.slot.inside {
             Inside::List(list) => list.outputs(step),
-            Inside::Leaf | Inside::Closed | Inside::Rounds(_) => {
+            Inside::Leaf | Inside::Call(_) | Inside::Closed | Inside::Rounds(_) => {
                 Map::from_iter([("output".to_owned(), self.slot.output(step))])
             }
         };
@@ -313,18 +434,17 @@ impl Status {
         match self {
             Self::Pending | Self::Backoff { .. } | Self::Waiting { .. } | Self::Open => false,
             Self::Intended | Self::Unknown { .. } | Self::Stuck { .. } => false,
-            Self::Done(_) | Self::Complete | Self::Skipped | Self::Failed(_) | Self::Stopped { .. } | Self::Broken => {
-                true
-            }
+            Self::Done(_) | Self::Complete | Self::Skipped => true,
+            Self::Failed(_) | Self::Stopped { .. } | Self::Unconfirmed { .. } | Self::Broken => true,
         }
     }
 
     /// It ended, and not well.
     pub fn is_bad(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Stopped { .. } | Self::Broken)
+        matches!(self, Self::Failed(_) | Self::Stopped { .. } | Self::Unconfirmed { .. } | Self::Broken)
     }
 
-    /// What a leaf gave; a gate that stopped gives what it saw last.
+    /// What a leaf or a call gave; a gate that stopped gives what it saw last.
     pub fn output(&self) -> Option<&Arc<Value>> {
         match self {
             Self::Done(value) | Self::Stopped { seen: value, .. } => Some(value),
@@ -346,6 +466,7 @@ impl Status {
             Self::Skipped => "skipped",
             Self::Failed(_) | Self::Broken => "failed",
             Self::Stopped { .. } => "stopped",
+            Self::Unconfirmed { .. } => "not confirmed",
         }
     }
 }

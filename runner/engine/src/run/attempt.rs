@@ -49,7 +49,7 @@ impl Attempt {
         let (name, with, timeout) = match &step.kind {
             Kind::Use(used) => (&used.action, &used.with, used.timeout),
             Kind::Gate(gate) => (&gate.action, &gate.with, gate.timeout),
-            Kind::Group(_) => return Err(gone()),
+            Kind::Group(_) | Kind::Call(_) => return Err(gone()),
         };
         let scope = StepScope::new(runbook, state, path);
         let with = fill::tree(with, &scope).map_err(|error| fill::problem("with", &error))?;
@@ -147,7 +147,7 @@ impl Attempt {
         let limit = self.clock.now().plus(self.timeout);
         self.call.purpose = purpose;
         self.call.deadline = Some(self.until.map_or(limit, |until| limit.min(until)));
-        self.hosts.host(&self.action.plugin.describe().name, &self.call)
+        self.hosts.host(self.action.plugin.name(), &self.call)
     }
 
     /// `applied`: what may have happened when there is no answer.
@@ -214,7 +214,7 @@ impl Attempt {
 
 fn action(engine: &Engine, name: &ActionName) -> Result<Arc<Action>, Problem> {
     let gone = || Problem::not_applied("no_such_action", format!("this Sluice has no action `{name}`"));
-    engine.registry.action(name).cloned().ok_or_else(gone)
+    engine.registry.action(name).ok_or_else(gone)
 }
 
 /// What a step of this effect is called for.

@@ -7,7 +7,7 @@ use sluice_plugin::{Preview, Problem};
 
 use super::Hosts;
 use super::plan::What;
-use crate::journal::{Event, Found, Item, Ruling};
+use crate::journal::{After, Event, Found, Item, Loss, Ruling, Void};
 
 /// Bytes of a text: more than a screen.
 const LONGEST: usize = 4096;
@@ -16,7 +16,9 @@ pub(super) fn event(hosts: &dyn Hosts, event: &mut Event) {
     match event {
         Event::Started { inputs: value, .. }
         | Event::Done { output: value, .. }
-        | Event::Renewed { output: value, .. } => hosts.redact(value),
+        | Event::Renewed { output: value, .. }
+        | Event::Called { inputs: value, .. }
+        | Event::Returned { outputs: value, .. } => hosts.redact(value),
         Event::Opened { items, .. } => self::items(hosts, items),
         Event::Failed { problem, .. } => self::problem(hosts, problem),
         Event::Picked { seen, .. } => hosts.redact(seen),
@@ -25,6 +27,8 @@ pub(super) fn event(hosts: &dyn Hosts, event: &mut Event) {
             hosts.redact(seen);
         }
         Event::CancelAsked { why, .. } => text(hosts, why),
+        Event::Locked { after: Some(After::Broken { breach, .. }), .. } => text(hosts, &mut breach.why),
+        Event::LockLost { how: Loss::Broken { why }, .. } => text(hosts, why),
         Event::Reconciled { verdict, evidence, .. } => {
             if let Found::Done { output } = verdict {
                 hosts.redact(output);
@@ -37,13 +41,40 @@ pub(super) fn event(hosts: &dyn Hosts, event: &mut Event) {
             }
             text(hosts, why);
         }
-        Event::Intended { .. } | Event::Parked => {}
+        Event::Asked { shown, .. } => hosts.redact(shown),
+        Event::Answered { typed, because, .. } => {
+            text(hosts, typed);
+            because.iter_mut().for_each(|because| text(hosts, because));
+        }
+        Event::Voided { why, .. } => void(hosts, why),
+        Event::Rejudged { why, seen, .. } => {
+            text(hosts, why);
+            hosts.redact(seen);
+        }
+        Event::LookedLast { looks, .. } => looks.iter_mut().for_each(|look| text(hosts, &mut look.why)),
+        Event::Overridden { why, .. } => text(hosts, why),
+        Event::Intended { .. } | Event::Parked | Event::Ruled { .. } | Event::Rebound { .. } => {}
         Event::Claimed { .. }
+        | Event::Locked { .. }
+        | Event::Unlocked { .. }
+        | Event::LockLost { .. }
         | Event::Entered { .. }
+        | Event::EnteredFinally { .. }
         | Event::Skipped { .. }
         | Event::Waiting { .. }
         | Event::Interrupted
         | Event::Ended { .. } => {}
+    }
+}
+
+fn void(hosts: &dyn Hosts, why: &mut Void) {
+    match why {
+        Void::Moved { changes, .. } => hosts.redact(changes),
+        Void::GateFailed { why, seen, .. } => {
+            text(hosts, why);
+            hosts.redact(seen);
+        }
+        Void::Denied | Void::Expired | Void::Cancelled | Void::Superseded => {}
     }
 }
 
@@ -60,7 +91,7 @@ pub(super) fn what(hosts: &dyn Hosts, what: &mut What) {
         What::Would { facts, .. } => hosts.redact(facts),
         What::Refused { why } => text(hosts, why),
         What::Failed { problem } => self::problem(hosts, problem),
-        What::Loop { .. } | What::Skipped | What::MadeInTheRun | What::KnownAfter { .. } => {}
+        What::Loop { .. } | What::Call { .. } | What::Skipped | What::MadeInTheRun | What::KnownAfter { .. } => {}
     }
 }
 
@@ -114,8 +145,8 @@ mod tests {
     use sluice_plugin::{Attempt, Call, Host, PluginName, Timestamp, Verdict};
 
     use super::*;
-    use crate::ids::Sha256;
-    use crate::journal::{CancelHow, Key, Samples, Trigger};
+    use crate::ids::{RunId, Sha256};
+    use crate::journal::{Breach, CancelHow, Key, LockedAt, Samples, Trigger};
 
     struct Knowing;
 
@@ -168,6 +199,11 @@ mod tests {
         check(Event::Failed { key: key(), attempt: Attempt(1), problem }, 4);
         check(Event::Judged { key: key(), verdict: Verdict::Fail, why: secret(), samples, seen: value() }, 3);
         check(Event::CancelAsked { how: CancelHow::Now, why: secret() }, 1);
+        let run = || RunId::new(1, [1; 10]);
+        let breach = Breach { by: "ana".into(), why: secret(), at: Timestamp(0) };
+        let (after, at) = (Some(After::Broken { run: run(), breach }), LockedAt::Store);
+        check(Event::Locked { name: "it".into(), generation: 1, at, after, caller: None }, 1);
+        check(Event::LockLost { generation: 1, how: Loss::Broken { why: secret() } }, 1);
         let found = |verdict| Event::Reconciled { key: key(), attempt: Attempt(1), verdict, evidence: value() };
         check(found(Found::Done { output: value() }), 4);
         check(found(Found::CannotTell), 2);

@@ -1,10 +1,12 @@
 //! The loop: ask what should be in flight, start what is new, cut what is gone, append what happened.
 
 mod acts;
+mod confirming;
 mod picking;
 mod sampling;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
@@ -12,16 +14,21 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 use sluice_plugin::{Attempt as Number, Outcome, Preview, Problem, Timestamp};
 
+use self::confirming::Brought;
+pub(super) use self::confirming::can_be_typed;
 use self::sampling::Sampling;
 use super::act::binding;
 use super::attempt::Attempt;
+use super::fence::{Fence, keep_alive};
+use super::locking::LockError;
 use super::log::{Appended, Log};
 use super::{Ending, Engine, RunError, SessionRequest, Signal, Signals, Watched};
+use crate::ids::Sha256;
 use crate::journal::{CancelHow, Envelope, Epoch, Event, Found, Key};
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
 use crate::machine::state::Slot;
-use crate::machine::{Command, InFlight, Status, fill, is_act, next, who_needs};
+use crate::machine::{Check, Command, InFlight, Status, fill, is_act, next, who_needs};
 
 /// How long to wait for news of other processes before asking the store again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,19 +38,41 @@ const QUICK: u32 = 64;
 
 /// A run in flight, owned by this process.
 pub(super) struct Drive {
-    engine: Engine,
-    log: Log,
-    epoch: Epoch,
-    flight: InFlight,
-    tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
+    pub(super) engine: Engine,
+    pub(super) log: Log,
+    pub(super) epoch: Epoch,
+    pub(super) flight: InFlight,
+    pub(super) tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
     handles: BTreeMap<Path, AbortHandle>,
     session: Option<AbortHandle>,
     gates: BTreeMap<Path, Sampling>,
+    checks: BTreeMap<Check, AbortHandle>,
+    /// What was fetched again after a resume and no step has taken yet, with its input.
+    pub(super) recalled: BTreeMap<Path, (Value, Outcome)>,
+    /// What this process's receipt has said yes to.
+    receipt_spent: BTreeSet<Sha256>,
+    /// Times in a row that nobody could say what a question would be about.
+    slow_binds: BTreeMap<Path, u32>,
+    /// Last looks that were too old when the intent was to be written.
+    slow_looks: BTreeMap<Path, u32>,
     quick: u32,
+    /// An intent was not written because the journal moved on: what is wanted now is asked at once.
+    again: bool,
+    pub(super) fence: Option<Arc<Fence>>,
+    /// Says that this process lives; over when the lock has moved on.
+    pub(super) alive: BoxFuture<'static, ()>,
+    /// Until then no act is tried: where the lock is kept gave no answer.
+    pub(super) no_act_before: Option<Timestamp>,
+    /// No answer since.
+    pub(super) silent_since: Option<Timestamp>,
+    /// When it was told that the lock is its own, if nothing has happened since but acts that were begun.
+    pub(super) asked: Option<Duration>,
+    /// The run stops here, once the acts in flight have ended.
+    pub(super) stopping: Option<LockError>,
 }
 
 /// What a task brings back.
-struct Finished {
+pub(super) struct Finished {
     task: Task,
     began: Timestamp,
     /// `None`: the task was cut.
@@ -51,7 +80,7 @@ struct Finished {
 }
 
 #[derive(Clone)]
-enum Task {
+pub(super) enum Task {
     Call(Path),
     /// Asks what an act would do, before it is intended.
     Preview(Path),
@@ -61,13 +90,15 @@ enum Task {
     Sample(Path),
     Renew(Path),
     Pick(Path),
+    Check(Check),
     Session,
 }
 
-enum Answer {
+pub(super) enum Answer {
     Outcome(Result<Outcome, Problem>),
     Preview(Box<Attempt>, Result<Preview, Problem>),
     Looked(Found, Value),
+    Check(Box<Brought>),
 }
 
 impl From<Result<Outcome, Problem>> for Answer {
@@ -76,28 +107,45 @@ impl From<Result<Outcome, Problem>> for Answer {
     }
 }
 
-enum Turn {
+pub(super) enum Turn {
     Goes,
     Is(Ending),
 }
 
 impl Drive {
-    pub(super) fn new(engine: Engine, log: Log, epoch: Epoch) -> Self {
+    /// `fence`: the lock, where this process took it already.
+    pub(super) fn new(engine: Engine, log: Log, epoch: Epoch, fence: Option<Arc<Fence>>) -> Self {
+        let attended = engine.confirming.asker.is_some() && engine.confirming.receipt.is_none();
+        let flight = InFlight { attended, ..InFlight::default() };
+        let alive = keep_alive(engine.store.clone(), engine.clock.clone(), log.run.clone(), fence.clone()).boxed();
         Self {
+            fence,
+            alive,
+            no_act_before: None,
+            silent_since: None,
+            asked: None,
+            stopping: None,
             engine,
             log,
             epoch,
-            flight: InFlight::default(),
+            flight,
             tasks: FuturesUnordered::new(),
             handles: BTreeMap::new(),
             session: None,
             gates: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            recalled: BTreeMap::new(),
+            receipt_spent: BTreeSet::new(),
+            slow_binds: BTreeMap::new(),
+            slow_looks: BTreeMap::new(),
             quick: 0,
+            again: false,
         }
     }
 
     /// Goes on until the run has ended or belongs to another process.
     pub(super) async fn until_over(mut self, signals: &mut Signals) -> Result<(Ending, Log), RunError> {
+        self.recall_secrets(signals).await?;
         loop {
             if let Turn::Is(ending) = self.turn(signals).await? {
                 // What is still in flight is cut before anybody hears that the run is over.
@@ -113,21 +161,35 @@ impl Drive {
         if self.log.state.epoch != self.epoch {
             return Ok(Turn::Is(Ending::Lost));
         }
-        if let Some((outcome, _)) = &self.log.state.ended {
-            return Ok(Turn::Is(Ending::Ended(outcome.clone())));
+        if let Some((outcome, _)) = self.log.state.ended.clone() {
+            self.leave_lock().await?;
+            return Ok(Turn::Is(Ending::Ended(outcome)));
+        }
+        let abandoned = self.log.state.cancel.as_ref().is_some_and(|cancel| cancel.how == CancelHow::Abandon);
+        if let Some(why) = self.stopping.clone().filter(|_| !abandoned) {
+            return self.stop(why, signals).await;
         }
         if self.log.state.parked {
+            self.leave_lock().await?;
             return Ok(Turn::Is(Ending::Parked));
         }
         let now = self.engine.clock.now();
         let commands = next(&self.log.runbook, &self.log.state, now, &self.flight);
         let decisions: Vec<Event> = commands.iter().filter_map(Command::event).cloned().collect();
         if !decisions.is_empty() {
+            let before = self.log.ordinal();
+            let what = decisions.iter().map(Event::kind).collect::<Vec<_>>().join(", ");
             self.append(decisions).await?;
+            if self.log.ordinal() == before {
+                // It would be decided again for ever.
+                let why = format!("what follows from it ({what}) cannot be");
+                return Err(RunError::Journal { run: self.log.run.clone(), ordinal: before, why });
+            }
             return Ok(Turn::Goes);
         }
         self.cut_what_is_gone(&commands);
         let decided = self.log.ordinal();
+        self.again = false;
         let mut wake = None::<Timestamp>;
         for command in commands {
             match command {
@@ -135,18 +197,32 @@ impl Drive {
                 other => self.start(other, now).await?,
             }
             // A step that could not even start is an event: what else was wanted before it may be wanted no more.
-            if self.log.ordinal() != decided {
+            if self.again || self.log.ordinal() != decided {
                 return Ok(Turn::Goes);
             }
         }
+        if self.stopping.is_some() {
+            return Ok(Turn::Goes);
+        }
+        self.no_act_before = self.no_act_before.filter(|at| *at > self.engine.clock.now());
+        let wake = [wake, self.no_act_before].into_iter().flatten().min();
         self.wait(wake, signals).await?;
         Ok(Turn::Goes)
     }
 
-    fn cut_what_is_gone(&mut self, commands: &[Command]) {
+    pub(super) fn cut_what_is_gone(&mut self, commands: &[Command]) {
         if !commands.contains(&Command::Session) {
             self.session.take().into_iter().for_each(|handle| handle.abort());
         }
+        let wanted =
+            |check: &Check| commands.iter().any(|command| matches!(command, Command::Check(one) if one == check));
+        self.checks.retain(|check, handle| {
+            let keep = wanted(check);
+            if !keep {
+                handle.abort();
+            }
+            keep
+        });
         if self.handles.is_empty() {
             return;
         }
@@ -169,13 +245,20 @@ impl Drive {
             Command::Reconcile { path, not_before } if !self.flight.paths.contains(&path) => {
                 self.look(path, not_before).await
             }
+            Command::Check(check) if !self.flight.checks.contains(&check) => {
+                self.check(check);
+                Ok(())
+            }
             Command::Session if !self.flight.session => self.session().await,
+            Command::Take => self.take_lock().await,
             Command::Call { .. }
             | Command::Renew { .. }
             | Command::Reconcile { .. }
             | Command::Judge { .. }
             | Command::Pick { .. }
+            | Command::Check(_)
             | Command::Session
+            | Command::Release
             | Command::Emit(_)
             | Command::Wake(_) => Ok(()),
         }
@@ -184,6 +267,9 @@ impl Drive {
     /// Calls the action of a step. A failure to fill in its input is the step's failure.
     async fn call(&mut self, path: Path, renew: bool) -> Result<(), RunError> {
         let Some((step, _)) = path.find(&self.log.runbook, &self.log.state) else { return Ok(()) };
+        if is_act(step) && self.is_silent() {
+            return Ok(());
+        }
         let (act, once) = (is_act(step), step.is_once());
         let prepared = self.prepare(&path).and_then(|attempt| if act { attempt.checked() } else { Ok(attempt) });
         let key = path.key(&self.log.runbook, &self.log.state);
@@ -201,7 +287,10 @@ impl Drive {
             }
             Ok(attempt) => {
                 let task = if renew { Task::Renew(path.clone()) } else { Task::Call(path.clone()) };
-                self.spawn(path, task, attempt.run(), true, began);
+                match self.recalled(&path, &attempt) {
+                    Some(outcome) => self.spawn(path, task, std::future::ready(Ok(outcome)), true, began),
+                    None => self.spawn(path, task, attempt.run(), true, began),
+                }
                 Ok(())
             }
             Err(problem) if renew => self.not_renewed(&path, problem).await,
@@ -243,7 +332,7 @@ impl Drive {
         Some(request())
     }
 
-    fn prepare(&self, path: &Path) -> Result<Attempt, Problem> {
+    pub(super) fn prepare(&self, path: &Path) -> Result<Attempt, Problem> {
         Attempt::prepare(&self.engine, &self.log.run, &self.log.runbook, &self.log.state, path)
     }
 
@@ -268,6 +357,7 @@ impl Drive {
     }
 
     async fn wait(&mut self, wake: Option<Timestamp>, signals: &mut Signals) -> Result<(), RunError> {
+        self.asked = None;
         if let Ok(signal) = signals.try_recv() {
             return self.signal(signal).await;
         }
@@ -277,6 +367,9 @@ impl Drive {
             if self.quick.is_multiple_of(QUICK) {
                 // Whoever hears of signals lives on the same thread.
                 tokio::task::yield_now().await;
+                if (&mut self.alive).now_or_never().is_some() {
+                    self.lost();
+                }
             }
             return self.finished(finished).await;
         }
@@ -298,11 +391,15 @@ impl Drive {
                 }
                 Ok(())
             }
+            () = &mut self.alive => {
+                self.lost();
+                Ok(())
+            }
             () = alarm => Ok(()),
         }
     }
 
-    async fn signal(&mut self, signal: Signal) -> Result<(), RunError> {
+    pub(super) async fn signal(&mut self, signal: Signal) -> Result<(), RunError> {
         match signal {
             Signal::Interrupt => self.append(vec![Event::Interrupted]).await,
             Signal::Abandon => {
@@ -318,7 +415,7 @@ impl Drive {
     }
 
     /// What several steps bring at the same time goes into one append.
-    async fn finished(&mut self, first: Finished) -> Result<(), RunError> {
+    pub(super) async fn finished(&mut self, first: Finished) -> Result<(), RunError> {
         let (mut events, mut again) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(Finished { task, began, answer }) = next {
@@ -333,6 +430,10 @@ impl Drive {
                 Task::Pick(path) => {
                     self.flight.picks.remove(path);
                     self.handles.remove(path);
+                }
+                Task::Check(check) => {
+                    self.flight.checks.remove(check);
+                    self.checks.remove(check);
                 }
                 Task::Session => self.flight.session = false,
             }
@@ -363,9 +464,13 @@ impl Drive {
                     let (key, attempt) = self.attempt(&path);
                     events.push(Event::Reconciled { key, attempt, verdict, evidence });
                 }
+                (Task::Check(check), Some(Answer::Check(brought))) => {
+                    self.append(std::mem::take(&mut events)).await?;
+                    self.checked(check, *brought).await?;
+                }
                 // Cut.
                 (_, None) => {}
-                (_, Some(Answer::Outcome(_) | Answer::Preview(..) | Answer::Looked(..))) => {}
+                (_, Some(Answer::Outcome(_) | Answer::Preview(..) | Answer::Looked(..) | Answer::Check(_))) => {}
             }
             next = self.next_finished();
         }
@@ -429,12 +534,12 @@ impl Drive {
         Watched { run: &self.log.run, runbook: &self.log.runbook, state: &self.log.state }
     }
 
-    async fn append(&mut self, events: Vec<Event>) -> Result<(), RunError> {
+    pub(super) async fn append(&mut self, events: Vec<Event>) -> Result<(), RunError> {
         self.append_as(events, Some(self.epoch)).await
     }
 
     /// Appends, deciding again where the journal has moved: what is still legal is written, what is not is dropped.
-    async fn append_as(&mut self, mut events: Vec<Event>, epoch: Option<Epoch>) -> Result<(), RunError> {
+    pub(super) async fn append_as(&mut self, mut events: Vec<Event>, epoch: Option<Epoch>) -> Result<(), RunError> {
         while !events.is_empty() {
             let now = self.engine.clock.now();
             let durability = self.durability(&events);

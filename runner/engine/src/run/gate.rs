@@ -36,7 +36,7 @@ pub struct GateRun {
 pub struct Look {
     pub verdict: Verdict,
     pub why: String,
-    /// `fail_if` holds, and `why` says so.
+    /// It will never pass, and `why` says so: `fail_if` holds, or it may not look.
     pub fails: bool,
     /// What `progress` gives, where it gives something.
     pub progress: Option<Value>,
@@ -60,7 +60,7 @@ impl GateRun {
         let late = until.is_some_and(|until| look.ended > until);
         self.count_in(passes, look, late);
         if look.fails {
-            return Decision::Stopped(Verdict::Fail, look.why.clone());
+            return Decision::Stopped(look.verdict, look.why.clone());
         }
         if late {
             return self.time_over(passes, look.verdict, &look.why);
@@ -167,7 +167,7 @@ impl GateRun {
     fn stalled(&self, passes: &Passes, look: &Look) -> Option<String> {
         let limit = passes.progress.as_ref()?.stalled?;
         let (value, _) = self.course.stands().filter(|(_, stood)| look.verdict != Verdict::Pass && *stood >= limit)?;
-        Some(format!("no progress for {}: it stays at {value}; {}", format_duration(limit), look.why))
+        Some(format!("no progress for {}: it is at {value}; {}", format_duration(limit), look.why))
     }
 }
 

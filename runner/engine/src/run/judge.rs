@@ -1,8 +1,10 @@
 //! One sample of a gate judged: the action's own verdict, and the runbook's conditions, which can only add to it.
 
 use serde_json::Value;
-use sluice_plugin::{Judgement, Outcome, Problem, Verdict};
+use sluice_plugin::{Judgement, Outcome, Problem, Timestamp, Verdict};
 
+use super::Hosts;
+use super::gate::Look;
 use crate::expr;
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
@@ -18,10 +20,12 @@ pub(super) fn judge(
     outcome: Outcome,
 ) -> (Judgement, Value) {
     let seen = outcome.output;
-    if let Some(judgement) = must_fail(runbook, state, path, gate, &seen) {
-        return (judgement, seen);
-    }
     let own = outcome.judgement.filter(|_| gate.judges);
+    if let Some(holds) = must_fail(runbook, state, path, gate, &seen) {
+        // What the action says of it tells a person more than an expression.
+        let told = own.filter(|own| own.verdict != Verdict::Pass).map_or(String::new(), |own| format!("; {}", own.why));
+        return (Judgement { why: format!("{}{told}", holds.why), ..holds }, seen);
+    }
     if let Some(judgement) = own.as_ref().filter(|judgement| judgement.verdict != Verdict::Pass) {
         return (judgement.clone(), seen);
     }
@@ -45,16 +49,49 @@ pub(super) fn judge(
     (judgement, seen)
 }
 
+/// The host said no, and what it says no to is fixed for the run: looking again does not mend it.
+fn is_not_granted(problem: &Problem) -> bool {
+    problem.code == "denied" && problem.details.as_ref().is_some_and(|details| details.get("grant").is_some())
+}
+
 /// The word of `fail_if`, when it holds: whatever else was seen, this gate will not pass.
-pub(super) fn must_fail(runbook: &Checked, state: &State, path: &Path, gate: &Gate, seen: &Value) -> Option<Judgement> {
+fn must_fail(runbook: &Checked, state: &State, path: &Path, gate: &Gate, seen: &Value) -> Option<Judgement> {
     let fail_if = gate.passes.fail_if.as_ref()?;
     let scope = StepScope::new(runbook, state, path).with_seen(seen);
     let holds = expr::truth(&fail_if.that, &scope) == Ok(true);
     holds.then(|| Judgement { verdict: Verdict::Fail, why: format!("`fail_if` holds: {}", fail_if.text) })
 }
 
+/// One answer of a gate as its course is decided by: redacted as it will be read, judged, with its progress.
+pub(super) fn look_of(
+    hosts: &dyn Hosts,
+    (runbook, state, path): (&Checked, &State, &Path),
+    (step, gate): (&Step, &Gate),
+    answer: Result<Outcome, Problem>,
+    (began, ended): (Timestamp, Timestamp),
+) -> (Look, Judgement, Value) {
+    let hopeless = answer.as_ref().is_err_and(is_not_granted);
+    let (mut judgement, seen) = match answer {
+        Ok(mut outcome) => {
+            hosts.redact(&mut outcome.output);
+            judge(runbook, state, path, (step, gate), outcome)
+        }
+        Err(problem) => unanswered(&problem),
+    };
+    hosts.redact_text(&mut judgement.why);
+    let look = Look {
+        verdict: judgement.verdict,
+        why: judgement.why.clone(),
+        fails: hopeless || must_fail(runbook, state, path, gate, &seen).is_some(),
+        progress: progress(runbook, state, path, gate, &seen),
+        began,
+        ended,
+    };
+    (look, judgement, seen)
+}
+
 /// What `progress` gives; nothing where it cannot be evaluated or is none.
-pub(super) fn progress(runbook: &Checked, state: &State, path: &Path, gate: &Gate, seen: &Value) -> Option<Value> {
+fn progress(runbook: &Checked, state: &State, path: &Path, gate: &Gate, seen: &Value) -> Option<Value> {
     let progress = gate.passes.progress.as_ref()?;
     let scope = StepScope::new(runbook, state, path).with_seen(seen);
     expr::eval(&progress.value, &scope).ok().filter(|value| !value.is_null())

@@ -11,7 +11,7 @@ use crate::journal::chain::{
     Verified, blob_hash, blob_reference, body_of, encode, encode_elsewhere, may_refer, verify, version_of,
 };
 use crate::journal::{
-    AppendError, Durability, Envelope, Epoch, Event, Found, Record, Ruling, Store, StoreError, Version,
+    AppendError, Durability, Envelope, Epoch, Event, Found, Record, Ruling, Store, StoreError, Version, Void,
 };
 use crate::machine::{Illegal, State, apply};
 use crate::runbook::checked::Checked;
@@ -216,12 +216,12 @@ impl Log {
 
     /// The event of a verified record, with what is kept as blobs in its place.
     async fn understood(&self, verified: Verified) -> Result<Envelope, RunError> {
-        understood(&*self.store, &self.run, verified).await
+        Ok(understood(&*self.store, &self.run, verified).await?)
     }
 }
 
 /// The event of a verified record of this run, with what is kept as blobs in its place.
-pub(super) async fn understood(store: &dyn Store, run: &RunId, verified: Verified) -> Result<Envelope, RunError> {
+pub(super) async fn understood(store: &dyn Store, run: &RunId, verified: Verified) -> Result<Envelope, StoreError> {
     let ordinal = verified.ordinal;
     let verified = match verified.body_elsewhere() {
         Some(hash) => {
@@ -240,9 +240,9 @@ pub(super) async fn understood(store: &dyn Store, run: &RunId, verified: Verifie
     Ok(envelope)
 }
 
-async fn blob(store: &dyn Store, run: &RunId, ordinal: u64, hash: &Sha256) -> Result<Vec<u8>, RunError> {
+async fn blob(store: &dyn Store, run: &RunId, ordinal: u64, hash: &Sha256) -> Result<Vec<u8>, StoreError> {
     let missing = || StoreError::Corrupt(format!("blob {hash}, which event {ordinal} of run {run} names, is missing"));
-    Ok(store.get_blob(hash).await?.ok_or_else(missing)?)
+    store.get_blob(hash).await?.ok_or_else(missing)
 }
 
 fn events_of(envelopes: Vec<Envelope>) -> Vec<Event> {
@@ -260,16 +260,33 @@ pub(crate) fn large_value(event: &mut Event) -> Option<&mut Value> {
         | Event::Done { output: value, .. }
         | Event::Renewed { output: value, .. }
         | Event::Judged { seen: value, .. }
-        | Event::Picked { seen: value, .. } => Some(value),
+        | Event::Called { inputs: value, .. }
+        | Event::Returned { outputs: value, .. }
+        | Event::Picked { seen: value, .. }
+        | Event::Asked { shown: value, .. }
+        | Event::Rejudged { seen: value, .. }
+        | Event::Voided { why: Void::GateFailed { seen: value, .. } | Void::Moved { changes: value, .. }, .. } => {
+            Some(value)
+        }
         Event::Failed { problem, .. } => problem.details.as_mut(),
         Event::Claimed { .. }
+        | Event::Locked { .. }
+        | Event::Unlocked { .. }
+        | Event::LockLost { .. }
         | Event::Entered { .. }
         | Event::Opened { .. }
+        | Event::EnteredFinally { .. }
         | Event::Skipped { .. }
         | Event::Waiting { .. }
         | Event::CancelAsked { .. }
         | Event::Intended { .. }
         | Event::Settled { .. }
+        | Event::Ruled { .. }
+        | Event::Answered { .. }
+        | Event::Voided { .. }
+        | Event::Rebound { .. }
+        | Event::LookedLast { .. }
+        | Event::Overridden { .. }
         | Event::Parked
         | Event::Interrupted
         | Event::Ended { .. } => None,

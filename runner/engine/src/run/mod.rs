@@ -3,15 +3,23 @@
 //! Everything outside comes in through the traits here. Nothing in this folder decides what a state means.
 
 mod act;
+mod answers;
 mod attempt;
+mod bind;
 mod clean;
+mod confirming;
 mod drive;
+mod fence;
 mod gate;
+mod hold;
 mod judge;
+mod ledger;
+mod locking;
 mod log;
 mod open;
 mod plan;
 mod progress;
+mod recall;
 mod replay;
 
 use std::sync::Arc;
@@ -27,11 +35,15 @@ use crate::machine::State;
 use crate::registry::Registry;
 use crate::runbook::checked::{Checked, Step};
 
+pub use confirming::{Asker, Confirming, Question, Reply};
+pub use fence::LEASE;
 pub use gate::{Decision, GateRun, Look};
+pub use locking::{LockError, LockPlaces, Locking, Place};
 pub(crate) use log::large_value;
 pub use open::{Loaded, OpenError, Order, Recheck, index_entry};
 pub use plan::{
-    Altered, Binding, Change, Changes, Counts, InventorySource, MadeFrom, Plan, Planned, Sources, Unbound, What,
+    Altered, Binding, Change, Changes, Counts, InventorySource, MadeFrom, Plan, Planned, PlannedLock, Sources, Unbound,
+    What,
 };
 pub use progress::Course;
 pub use replay::{Difference, Replayed};
@@ -48,6 +60,8 @@ pub struct Engine {
     pub observer: Arc<dyn Observer>,
     /// Who acts: `ana@laptop`.
     pub actor: String,
+    pub locking: Locking,
+    pub confirming: Confirming,
 }
 
 /// The only source of time.
@@ -112,6 +126,9 @@ pub trait Observer: Send + Sync {
     /// A call begins.
     fn began(&self, _watched: &Watched<'_>, _key: &Key, _step: &Step) {}
 
+    /// Another run has the lock, or it cannot be told; it is waited for until then.
+    fn waits_for_lock(&self, _refused: &LockError, _until: Timestamp) {}
+
     /// It is not known whether an act happened, and not before this moment it is looked for.
     fn looks(&self, _watched: &Watched<'_>, _key: &Key, _step: &Step, _not_before: Timestamp) {}
 
@@ -166,6 +183,11 @@ pub enum Ending {
 pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Nothing was begun.
+    #[error("{0}")]
+    Policy(String),
     #[error("the journal of run {run} makes no sense at event {ordinal}: {why}")]
     Journal { run: RunId, ordinal: u64, why: String },
     /// A store restored from a backup, most likely.

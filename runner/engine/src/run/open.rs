@@ -7,16 +7,19 @@ use serde_json::Value;
 use sluice_plugin::{ActionName, Attempt, Timestamp};
 
 use super::drive::Drive;
+use super::fence::{Fence, LEASE};
+use super::locking::{Known, Taken};
 use super::log::{Appended, Log, understood};
 use super::{Alive, Ending, Engine, RunError, Signals, Watched};
 use crate::ids::{RunId, Sha256};
 use crate::journal::chain::verify;
 use crate::journal::{
-    CancelHow, Durability, Envelope, Epoch, Event, IndexEntry, Key, Outcome, Owner, Ruling, Snapshot, StoreError,
-    Trigger, Version,
+    CalledBook, CancelHow, Durability, Envelope, Epoch, Event, IndexEntry, Key, Outcome, Owner, Ruling, Snapshot,
+    StoreError, Trigger, Version,
 };
+use crate::machine::lock::has_acted;
 use crate::machine::path::locate;
-use crate::machine::{SEMANTICS, State, Status};
+use crate::machine::{Command, InFlight, SEMANTICS, State, Status, apply, next};
 use crate::runbook::checked::{Checked, Kind};
 
 /// A run to begin.
@@ -54,6 +57,11 @@ pub enum OpenError {
     /// Nobody asks what became of it.
     #[error("step `{key}` of run {run} is {is}: there is nothing to settle")]
     NotOpen { run: RunId, key: Key, is: &'static str },
+    #[error("run {run} asks nobody anything")]
+    NothingAsked { run: RunId },
+    /// An answer, or an override, that does not count.
+    #[error("{why}")]
+    NotCounted { run: RunId, why: String },
     #[error("the output does not fit {action}{place}: {why}")]
     BadOutput { action: ActionName, place: String, why: String },
     /// The new binary's action is another one than the run was started with.
@@ -80,7 +88,40 @@ impl Engine {
     pub async fn start(&self, order: Order, signals: &mut Signals) -> Result<(Ending, State), RunError> {
         let snapshot = self.snapshot(&order);
         let bytes = serde_json::to_vec(&snapshot).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let hash = self.store.put_blob(&bytes).await?;
+        let ruled = self.ruled(&order.runbook, true)?;
+        let epoch = Epoch(1);
+        let (run, runbook, inputs) = (&order.run, &*order.runbook, &order.inputs);
+        let known = Known { run, runbook, inputs, epoch, hold: None, acted: false };
+        // Taken before anything is written: a run that gets no lock was never begun.
+        let taken = match self.lock_request(known).await? {
+            Some(request) => Some(self.wait_and_take(&request, signals).await?),
+            None => None,
+        };
+        let begun = self.begin(order, &bytes, ruled, taken.as_ref()).await;
+        let (log, fence) = match (begun, taken) {
+            (Ok(log), taken) => (log, taken.map(|taken| taken.fence)),
+            (Err(error), taken) => {
+                // What failed may have been written all the same, so the lock stays the run's: anybody may take it over.
+                if let Some(taken) = taken
+                    && let Err(error) = taken.fence.leave().await
+                {
+                    tracing::debug!(%error, "the lease of the lock runs on");
+                }
+                return Err(error);
+            }
+        };
+        self.drive(log, epoch, fence, signals).await
+    }
+
+    /// Writes down that the run has begun, and whose lock it took.
+    async fn begin(
+        &self,
+        order: Order,
+        snapshot: &[u8],
+        ruled: Option<Event>,
+        taken: Option<&Taken>,
+    ) -> Result<Log, RunError> {
+        let hash = self.store.put_blob(snapshot).await?;
         let mut log = Log::new(order.run.clone(), order.runbook.clone(), self.store.clone(), self.hosts.clone());
         let epoch = Epoch(1);
         let mut events = vec![
@@ -94,12 +135,14 @@ impl Engine {
             },
             Event::Claimed { epoch, owner: self.owners.me() },
         ];
+        events.extend(ruled);
+        events.extend(taken.map(|taken| taken.event.clone()));
         loop {
             let now = self.clock.now();
             match log.append(events, Some(epoch), &self.actor, now, Durability::Lazy).await? {
                 Appended::Yes(envelopes) => {
                     self.tell(&log, &envelopes);
-                    return self.drive(log, epoch, signals).await;
+                    break;
                 }
                 // The store was not sure, and there is still no such run.
                 Appended::Moved(back) if log.ordinal() == 0 => events = back,
@@ -109,6 +152,10 @@ impl Engine {
                 }
             }
         }
+        if let Some(after) = taken.and_then(|taken| taken.after.as_ref()) {
+            self.tell_former(after, &log.run).await?;
+        }
+        Ok(log)
     }
 
     /// Opens a run whose owner is gone, and drives it to its end.
@@ -119,16 +166,20 @@ impl Engine {
         signals: &mut Signals,
     ) -> Result<(Ending, State), OpenError> {
         let (mut log, snapshot, _) = self.open(run, recheck).await?;
+        let ruled = if log.state.is_over() { None } else { self.ruled(&log.runbook, false)? };
         loop {
-            self.may_claim(run, &log.state)?;
-            self.contracts_hold(&log, &snapshot)?;
+            self.may_claim(run, &log.state).await?;
             let epoch = Epoch(log.state.epoch.0 + 1);
             let claim = Event::Claimed { epoch, owner: self.owners.me() };
+            let claimed = self.with(run, &log.runbook, &log.state, Some(epoch), claim.clone())?;
+            self.contracts_hold(&log, &claimed, &snapshot)?;
+            self.lock_can_be_had(&log, &claimed, signals).await?;
             let now = self.clock.now();
-            match log.append(vec![claim], Some(epoch), &self.actor, now, Durability::Sync).await? {
+            let events = [claim].into_iter().chain(ruled.clone()).collect();
+            match log.append(events, Some(epoch), &self.actor, now, Durability::Sync).await? {
                 Appended::Yes(envelopes) => {
                     self.tell(&log, &envelopes);
-                    return Ok(self.drive(log, epoch, signals).await?);
+                    return Ok(self.drive(log, epoch, None, signals).await?);
                 }
                 // Somebody else was quicker: look again at what the journal says now.
                 Appended::Moved(_) => {}
@@ -231,7 +282,11 @@ impl Engine {
         Ok(Loaded { run: run.clone(), runbook: log.runbook, snapshot, state: log.state, envelopes, head })
     }
 
-    async fn open(&self, run: &RunId, recheck: Recheck<'_>) -> Result<(Log, Snapshot, Vec<Envelope>), OpenError> {
+    pub(super) async fn open(
+        &self,
+        run: &RunId,
+        recheck: Recheck<'_>,
+    ) -> Result<(Log, Snapshot, Vec<Envelope>), OpenError> {
         let records = self.store.read(run, 0).await?;
         let Some(first) = verify(records.get(..1).unwrap_or_default(), Version::START)?.pop() else {
             return Err(OpenError::NoRun(run.clone()));
@@ -249,10 +304,17 @@ impl Engine {
         Ok((log, snapshot, envelopes))
     }
 
-    async fn drive(&self, log: Log, epoch: Epoch, signals: &mut Signals) -> Result<(Ending, State), RunError> {
+    async fn drive(
+        &self,
+        log: Log,
+        epoch: Epoch,
+        fence: Option<Arc<Fence>>,
+        signals: &mut Signals,
+    ) -> Result<(Ending, State), RunError> {
         let run = log.run.clone();
         self.index(&run, &log.state, log.ordinal()).await?;
-        let (ending, log) = Drive::new(self.clone(), log, epoch).until_over(signals).await?;
+        self.store.beat(&run, Some(self.clock.now().plus(LEASE))).await?;
+        let (ending, log) = Drive::new(self.clone(), log, epoch, fence).until_over(signals).await?;
         if ending != Ending::Lost {
             self.index(&run, &log.state, log.ordinal()).await?;
         }
@@ -261,37 +323,108 @@ impl Engine {
 
     fn snapshot(&self, order: &Order) -> Snapshot {
         let digest = |name: &ActionName| Some((name.clone(), self.registry.action(name)?.contract()));
+        let runbook = &order.runbook;
+        let mut inputs = order.inputs.clone();
+        self.hosts.redact(&mut inputs);
         Snapshot {
             origin: order.origin.clone(),
-            runbook: order.runbook.source.text().to_owned(),
-            contracts: order.runbook.actions.keys().filter_map(digest).collect(),
+            runbook: runbook.source.text().to_owned(),
+            contracts: runbook.actions.keys().filter_map(digest).collect(),
+            calls: called_as(runbook),
+            called: called_books(runbook),
+            inputs: Some(inputs),
         }
     }
 
-    fn may_claim(&self, run: &RunId, state: &State) -> Result<(), OpenError> {
+    /// A living owner keeps the run, and so does one of which nothing can be told, unless a person says that it is gone.
+    async fn may_claim(&self, run: &RunId, state: &State) -> Result<(), OpenError> {
         if let Some((outcome, _)) = &state.ended {
-            return match outcome {
-                Outcome::Interrupted => Ok(()),
-                over => Err(OpenError::Over { run: run.clone(), outcome: over.clone() }),
-            };
-        }
-        match &state.owner {
-            _ if state.parked => Ok(()),
-            Some(owner) if self.owners.is_alive(owner) != Alive::No => {
-                Err(OpenError::Owned { run: run.clone(), owner: owner.clone() })
+            if *outcome == Outcome::Interrupted {
+                return Ok(());
             }
-            _ => Ok(()),
+            // It may have died between its last word and giving its lock back.
+            self.give_back_ended(run).await.map_err(RunError::Lock)?;
+            return Err(OpenError::Over { run: run.clone(), outcome: outcome.clone() });
+        }
+        let Some(owner) = state.owner.as_ref().filter(|_| !state.parked) else { return Ok(()) };
+        match self.life(run, owner).await? {
+            Alive::No => Ok(()),
+            Alive::CannotTell if self.locking.owner_is_gone => Ok(()),
+            Alive::Yes | Alive::CannotTell => Err(OpenError::Owned { run: run.clone(), owner: owner.clone() }),
         }
     }
 
-    /// A new version is no obstacle; another action under the same name is.
-    fn contracts_hold(&self, log: &Log, snapshot: &Snapshot) -> Result<(), OpenError> {
+    /// The same of the owner in this state; a run without one is nobody's.
+    pub async fn alive(&self, run: &RunId, state: &State) -> Result<Alive, StoreError> {
+        match &state.owner {
+            Some(owner) => self.life(run, owner).await,
+            None => Ok(Alive::No),
+        }
+    }
+
+    /// Whether the process that the journal calls the owner goes on with the run. One that is provably gone does not,
+    /// and one whose lease is over is taken for gone: what it still wants to write is refused.
+    pub async fn life(&self, run: &RunId, owner: &Owner) -> Result<Alive, StoreError> {
+        let alive = self.owners.is_alive(owner);
+        if alive == Alive::No {
+            return Ok(Alive::No);
+        }
+        Ok(match self.store.lease(run).await? {
+            Some(until) if until <= self.clock.now() => Alive::No,
+            Some(_) => Alive::Yes,
+            None => alive,
+        })
+    }
+
+    /// The state as it will be once this process has claimed the run; as it is, where nobody can.
+    pub fn claimed(&self, loaded: &Loaded) -> State {
+        let epoch = Epoch(loaded.state.epoch.0 + 1);
+        let claim = Event::Claimed { epoch, owner: self.owners.me() };
+        let claimed = self.with(&loaded.run, &loaded.runbook, &loaded.state, Some(epoch), claim);
+        claimed.unwrap_or_else(|_| loaded.state.clone())
+    }
+
+    /// The state as it will be after this event.
+    fn with(
+        &self,
+        run: &RunId,
+        runbook: &Checked,
+        state: &State,
+        epoch: Option<Epoch>,
+        event: Event,
+    ) -> Result<State, RunError> {
+        let mut state = state.clone();
+        let ordinal = state.ordinal + 1;
+        let envelope = Envelope { ordinal, at: self.clock.now(), epoch, actor: self.actor.clone(), event };
+        let bad = |why: String| RunError::Journal { run: run.clone(), ordinal, why };
+        apply(runbook, &mut state, &envelope).map_err(|illegal| bad(illegal.to_string()))?;
+        Ok(state)
+    }
+
+    /// A new version is no obstacle; another action under the same name is. `claimed` is the state as it will be: a new
+    /// owner calls again what lived in the old process.
+    fn contracts_hold(&self, log: &Log, claimed: &State, snapshot: &Snapshot) -> Result<(), OpenError> {
         let now = |name: &ActionName| self.registry.action(name).map(|action| action.contract());
         let then: &BTreeMap<ActionName, Sha256> = &snapshot.contracts;
-        for name in crate::machine::remaining_actions(&log.runbook, &log.state) {
+        for name in crate::machine::remaining_actions(&log.runbook, claimed) {
             if then.get(&name) != now(&name).as_ref() {
                 return Err(OpenError::Changed { run: log.run.clone(), action: name });
             }
+        }
+        Ok(())
+    }
+
+    /// Asked before the claim, so that a run that cannot go on stays as it is.
+    async fn lock_can_be_had(&self, log: &Log, claimed: &State, signals: &mut Signals) -> Result<(), RunError> {
+        let commands = next(&log.runbook, claimed, self.clock.now(), &InFlight::default());
+        if !commands.contains(&Command::Take) {
+            return Ok(());
+        }
+        let (run, runbook, epoch) = (&log.run, &*log.runbook, claimed.epoch);
+        let (inputs, hold) = (claimed.inputs(), claimed.lock.known(has_acted(runbook, claimed)));
+        let known = Known { run, runbook, inputs, epoch, hold, acted: false };
+        if let Some(request) = self.lock_request(known).await? {
+            self.wait_for_lock(&request, signals).await?;
         }
         Ok(())
     }
@@ -301,7 +434,7 @@ impl Engine {
         envelopes.iter().for_each(|envelope| self.observer.event(&watched, envelope));
     }
 
-    async fn index(&self, run: &RunId, state: &State, ordinal: u64) -> Result<(), RunError> {
+    pub(super) async fn index(&self, run: &RunId, state: &State, ordinal: u64) -> Result<(), RunError> {
         Ok(self.store.put(&index_entry(run, state, ordinal)).await?)
     }
 }
@@ -324,6 +457,27 @@ pub(super) fn supported(run: &RunId, first: &Envelope) -> Result<Sha256, OpenErr
     Ok(*snapshot)
 }
 
+/// The runbooks behind the names that this one uses.
+fn called_as(runbook: &Checked) -> BTreeMap<String, String> {
+    runbook.calls().map(|call| (call.name.clone(), call.id.clone())).collect()
+}
+
+/// Each of them once, with all the tables that calls leave to it.
+fn called_books(runbook: &Checked) -> BTreeMap<String, CalledBook> {
+    let mut books: BTreeMap<String, CalledBook> = BTreeMap::new();
+    let called = runbook.called();
+    for call in called.iter().flat_map(|call| call.runbook.calls()).chain(runbook.calls()) {
+        let book = books.entry(call.id.clone()).or_insert_with(|| CalledBook {
+            origin: call.origin.clone(),
+            runbook: call.runbook.source.text().to_owned(),
+            calls: called_as(&call.runbook),
+            thresholds: BTreeMap::new(),
+        });
+        book.thresholds.extend(call.thresholds.clone());
+    }
+    books
+}
+
 /// What the list of runs says of one.
 pub fn index_entry(run: &RunId, state: &State, ordinal: u64) -> IndexEntry {
     let ended = state.ended.as_ref();
@@ -333,9 +487,17 @@ pub fn index_entry(run: &RunId, state: &State, ordinal: u64) -> IndexEntry {
         runbook: started.map(|started| started.runbook.clone()).unwrap_or_default(),
         started: started.map_or(Timestamp(0), |started| started.at),
         ended: ended.map(|(_, at)| *at),
-        status: ended.map_or(if state.parked { "parked" } else { "running" }, |(outcome, _)| outcome.name()).to_owned(),
+        status: ended.map_or(standing(state), |(outcome, _)| outcome.name()).to_owned(),
         exit: ended.map(|(outcome, _)| outcome.exit()),
-        waiting_until: None,
+        waiting_until: ended.map_or(state.unanswered().map(|(_, ask)| ask.answer_by).min(), |_| None),
         ordinal,
+    }
+}
+
+fn standing(state: &State) -> &'static str {
+    match state.parked {
+        true if state.unanswered().next().is_some() => "asking",
+        true => "parked",
+        false => "running",
     }
 }

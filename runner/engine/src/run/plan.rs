@@ -11,22 +11,29 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use sluice_plugin::{Attempt as Number, ByHand, Effect, ONLY_IN_A_RUN, Preview, Purpose, Verdict};
+use sluice_plugin::{Attempt as Number, ByHand, Effect, ONLY_IN_A_RUN, Preview, Problem, Purpose, Verdict};
 
 use super::attempt::Attempt;
+use super::bind::bind;
+use super::drive::can_be_typed;
 use super::judge::{judge, unanswered};
 use super::{Engine, clean};
 use crate::ids::{RunId, Sha256};
-use crate::journal::{Envelope, Epoch, Event, Item, Key, Owner, Phase, Samples, Trigger};
+use crate::journal::{Envelope, Epoch, Event, Item, Key, LockedAt, Owner, Phase, Samples, Trigger};
 use crate::machine::Status;
 use crate::machine::path::{Path, Root, locate};
 use crate::machine::scope::StepScope;
-use crate::machine::{Command, InFlight, State, apply, fill, is_act, next, pick};
+use crate::machine::state::Inside;
+use crate::machine::{Command, InFlight, State, apply, asks, fill, is_act, lock, next, pick};
 use crate::runbook::checked::{Checked, Kind, Step};
-use crate::source::Span;
+
+pub(super) use made_from::{identities, made_from as made_from_all};
+pub(super) use value::BINDING_FORM;
 
 pub use changes::{Change, Changes};
-pub use value::{Altered, Binding, Counts, InventorySource, MadeFrom, Plan, Planned, Sources, Unbound, What};
+pub use value::{
+    Altered, Binding, Counts, InventorySource, MadeFrom, Plan, Planned, PlannedLock, Sources, Unbound, What,
+};
 
 struct Planner<'a> {
     engine: &'a Engine,
@@ -36,7 +43,19 @@ struct Planner<'a> {
     made_from: MadeFrom,
     planned: Vec<Planned>,
     /// Steps without an output, and after which step it will be there.
-    unknown: BTreeMap<Span, String>,
+    unknown: BTreeMap<StepAt, String>,
+    /// The last act that would destroy: a gate behind it judges a world that is not there yet.
+    destroyed: Option<String>,
+}
+
+/// A step of a runbook, called or not, by its place in memory: the runbooks of a plan do not move.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct StepAt(usize);
+
+impl StepAt {
+    fn of(step: &Step) -> Self {
+        Self(std::ptr::from_ref(step).addr())
+    }
 }
 
 /// What was learnt of one step.
@@ -58,7 +77,9 @@ impl Engine {
             made_from: made_from::made_from(runbook, &self.registry, &inputs, &sources),
             planned: Vec::new(),
             unknown: BTreeMap::new(),
+            destroyed: None,
         };
+        let lock = self.planned_lock(runbook, &inputs);
         planner.begin(inputs.clone());
         planner.walk().await;
         let Planner { made_from, planned, .. } = planner;
@@ -70,7 +91,16 @@ impl Engine {
             made_from,
             steps: planned,
             session: runbook.session.is_some(),
+            lock,
         }
+    }
+
+    /// A name that cannot be filled in is the run's problem, which says so.
+    fn planned_lock(&self, runbook: &Checked, inputs: &Value) -> Option<PlannedLock> {
+        let name = lock::name(runbook, inputs).ok().flatten()?;
+        let places = self.locking.places.as_ref();
+        let at = places.map_or(LockedAt::Store, |places| places.choose(runbook, inputs));
+        Some(PlannedLock { name, at: at.to_string() })
     }
 }
 
@@ -94,12 +124,17 @@ impl Planner<'_> {
         });
         let owner = Owner { host: String::new(), pid: 0, started: String::new() };
         self.apply(Event::Claimed { epoch: Epoch(1), owner });
+        // A plan takes no lock; what it looks at may change under it.
+        if self.runbook.lock.is_some() {
+            let (name, at) = (String::new(), LockedAt::Store);
+            self.apply(Event::Locked { name, generation: 0, at, after: None, caller: None });
+        }
     }
 
     async fn walk(&mut self) {
         loop {
             let now = self.engine.clock.now();
-            let commands = next(self.runbook, &self.state, now, &InFlight::default());
+            let commands = next(self.runbook, &self.state, now, &InFlight { plans: true, ..InFlight::default() });
             let decisions: Vec<&Event> = commands.iter().filter_map(Command::event).collect();
             if let Some(event) = decisions.first() {
                 if matches!(event, Event::Ended { .. }) {
@@ -141,7 +176,8 @@ impl Planner<'_> {
             let first = pick::first(self.runbook, &self.state, &path);
             return self.apply(first);
         }
-        if let Some(what) = self.known_after(&path).filter(|_| !is_choice) {
+        // What has begun rests on nothing unknown.
+        if let Some(what) = self.known_after(&path).filter(|_| !is_choice && !self.is_open(&path)) {
             return self.put(&path, what.into());
         }
         match event {
@@ -151,15 +187,62 @@ impl Planner<'_> {
                 self.note(&path, What::Loop { items }.into());
                 self.apply(event);
             }
+            Event::Called { .. } => {
+                if let Some(Kind::Call(call)) = path.find(self.runbook, &self.state).map(|(step, _)| &step.kind) {
+                    let runbook = call.name.clone();
+                    self.note(&path, What::Call { runbook }.into());
+                }
+                self.apply(event);
+            }
+            Event::Returned { key, outputs } => self.give_back(&path, key, Ok(outputs)),
+            Event::Failed { key, problem, .. } if self.is_open(&path) => self.give_back(&path, key, Err(problem)),
             Event::Failed { problem, .. } => self.put(&path, What::Failed { problem }.into()),
             other => self.apply(other),
         }
     }
 
+    fn is_open(&self, path: &Path) -> bool {
+        path.find(self.runbook, &self.state).is_some_and(|(_, slot)| slot.status == Status::Open)
+    }
+
+    /// The end of a called runbook: what it gives is known when all that it is made of is.
+    fn give_back(&mut self, path: &Path, key: Key, outputs: Result<Value, Problem>) {
+        let found = path.find(self.runbook, &self.state).map(|(step, slot)| (step, &step.kind, &slot.inside));
+        let Some((step, Kind::Call(call), Inside::Call(called))) = found else { return };
+        let scope = StepScope::at_end_of(call, called);
+        let names = fill::names_in_outputs(call);
+        let after = names.iter().filter_map(|name| scope.step(name)).find_map(|(needed, _)| self.unknown_in(needed));
+        let (at, id) = (StepAt::of(step), step.id.to_string());
+        let outputs = match (after, outputs) {
+            (None, Ok(outputs)) => outputs,
+            (Some(after), _) => {
+                self.unknown.insert(at, format!("{id}/{after}"));
+                Value::Null
+            }
+            (None, Err(problem)) => {
+                self.note(path, What::Failed { problem }.into());
+                self.unknown.insert(at, id);
+                Value::Null
+            }
+        };
+        self.apply(Event::Returned { key, outputs });
+    }
+
+    /// After which step the output of this one is known.
+    fn unknown_in(&self, needed: &Step) -> Option<String> {
+        needed.walk().find_map(|inner| self.unknown.get(&StepAt::of(inner)).cloned())
+    }
+
+    fn is_call(&self, path: &Path) -> bool {
+        path.find(self.runbook, &self.state)
+            .is_some_and(|(step, slot)| matches!((&step.kind, &slot.inside), (Kind::Call(_), Inside::Call(_))))
+    }
+
     /// A loop that has begun decides only what is next.
     fn is_choice(&self, event: &Event, path: &Path) -> bool {
         let open = || path.find(self.runbook, &self.state).is_some_and(|(_, slot)| slot.status == Status::Open);
-        matches!(event, Event::Picked { .. }) || (matches!(event, Event::Failed { .. }) && open())
+        matches!(event, Event::Picked { .. })
+            || (matches!(event, Event::Failed { .. }) && open() && !self.is_call(path))
     }
 
     /// The item that would be next as things stand now; in the order of the list where that cannot be known.
@@ -187,9 +270,11 @@ impl Planner<'_> {
             Err(problem) => What::Failed { problem }.into(),
             Ok(attempt) => {
                 let by_hand = by_hand(engine, &attempt);
-                let what = match is_act(step) {
-                    true => self.preview(step, attempt).await,
-                    false => self.read(path, step, attempt).await,
+                let after = self.destroyed.clone().filter(|_| matches!(step.kind, Kind::Gate(_)));
+                let what = match (is_act(step), after) {
+                    (true, _) => self.preview(step, attempt).await,
+                    (false, Some(step)) => What::KnownAfter { step, acts: Vec::new() },
+                    (false, None) => self.read(path, step, attempt).await,
                 };
                 Look { what, by_hand }
             }
@@ -197,7 +282,7 @@ impl Planner<'_> {
     }
 
     async fn preview(&self, step: &Step, attempt: Attempt) -> What {
-        let mut binding = self.bind(step, &attempt);
+        let mut binding = bind(&*self.engine.hosts, step, &attempt, &self.made_from, Value::Null);
         if !attempt.action.spec.abilities.preview {
             return would(binding, Value::Null);
         }
@@ -210,23 +295,6 @@ impl Planner<'_> {
             Ok(Preview::Refused { why }) => What::Refused { why },
             Err(problem) => What::Failed { problem },
         }
-    }
-
-    /// All that is known of an act without asking it.
-    fn bind(&self, step: &Step, attempt: &Attempt) -> Box<Binding> {
-        let mut with = attempt.call.with.clone();
-        self.engine.hosts.redact(&mut with);
-        Box::new(Binding {
-            form: value::BINDING_FORM,
-            step: Key(attempt.call.step.clone()),
-            action: attempt.action.spec.name.clone(),
-            contract: attempt.action.contract(),
-            effect: step.effect(),
-            identity: made_from::identities(&with),
-            with,
-            target: Value::Null,
-            made_from: self.made_from.clone(),
-        })
     }
 
     async fn read(&self, path: &Path, step: &Step, attempt: Attempt) -> What {
@@ -263,7 +331,7 @@ impl Planner<'_> {
     fn known_after(&self, path: &Path) -> Option<What> {
         let step = self.waits_for(path)?;
         let (waiting, _) = path.find(self.runbook, &self.state)?;
-        let acts = waiting.walk().filter(|inner| is_act(inner)).filter_map(unbound);
+        let acts = waiting.walk_deep().into_iter().filter(|inner| is_act(inner)).filter_map(unbound);
         Some(What::KnownAfter { step, acts: acts.collect() })
     }
 
@@ -273,8 +341,7 @@ impl Planner<'_> {
         let scope = StepScope::new(self.runbook, &self.state, path);
         fill::names_in_step(step).iter().find_map(|name| {
             let (needed, _) = scope.step(name)?;
-            let inside = needed.walk().find_map(|inner| self.unknown.get(&inner.span));
-            inside.cloned()
+            self.unknown_in(needed)
         })
     }
 
@@ -283,21 +350,26 @@ impl Planner<'_> {
         clean::what(&*self.engine.hosts, &mut look.what);
         let key = path.key(self.runbook, &self.state);
         let Some((step, slot)) = path.find(self.runbook, &self.state) else { return };
-        let (span, id) = (step.span, step.id.to_string());
+        let (at, id) = (StepAt::of(step), step.id.to_string());
         let attempt = Number(slot.attempts + 1);
         let done = |output: &Value| Event::Done { key: key.clone(), attempt, output: output.clone() };
         let event = match &look.what {
             What::Read { output } | What::Foreseen { output } | What::Already { output } => done(output),
             What::Sample { seen, .. } => self.passed(&key, seen),
             What::KnownAfter { step, .. } => {
-                self.unknown.insert(span, step.clone());
+                self.unknown.insert(at, step.clone());
+                Event::Skipped { key: key.clone() }
+            }
+            What::Would { .. } if step.destroys() => {
+                self.destroyed = Some(key.to_string());
+                self.unknown.insert(at, id);
                 Event::Skipped { key: key.clone() }
             }
             What::Would { .. } | What::MadeInTheRun | What::Refused { .. } | What::Failed { .. } => {
-                self.unknown.insert(span, id);
+                self.unknown.insert(at, id);
                 Event::Skipped { key: key.clone() }
             }
-            What::Skipped | What::Loop { .. } => Event::Skipped { key: key.clone() },
+            What::Skipped | What::Loop { .. } | What::Call { .. } => Event::Skipped { key: key.clone() },
         };
         self.note(path, look);
         self.apply(event);
@@ -317,13 +389,23 @@ impl Planner<'_> {
         let (action, gate) = match &step.kind {
             Kind::Use(used) => (Some(used.action.clone()), None),
             Kind::Gate(gate) => (Some(gate.action.clone()), Some(gate.class)),
-            Kind::Group(_) => (None, None),
+            Kind::Group(_) | Kind::Call(_) => (None, None),
         };
         let Look { what, by_hand } = look;
         let summary = step.summary.clone();
-        let effect = step.walk().map(Step::effect).max().unwrap_or(Effect::Read);
+        let effect = step.walk_deep().into_iter().map(Step::effect).max().unwrap_or(Effect::Read);
         let finally = path.root == Root::Finally;
-        self.planned.push(Planned { key, summary, action, effect, gate, finally, what, by_hand });
+        let confirm = self.typed(path);
+        self.planned.push(Planned { key, summary, action, effect, gate, finally, confirm, what, by_hand });
+    }
+
+    /// What a person will have to type before this act, where that is known.
+    fn typed(&self, path: &Path) -> Option<String> {
+        let (step, _) = path.find(self.runbook, &self.state)?;
+        let scope = asks::scope_of(path, self.runbook, &self.state).filter(|_| step.destroys())?;
+        let (asks, _) = scope.find(self.runbook, &self.state)?;
+        let names = StepScope::new(self.runbook, &self.state, &scope);
+        fill::text(&asks.confirm.as_ref()?.typed, &names).ok().filter(|typed| can_be_typed(typed))
     }
 
     fn apply(&mut self, event: Event) {
@@ -357,7 +439,7 @@ fn unbound(step: &Step) -> Option<Unbound> {
         Kind::Use(used) => {
             Some(Unbound { step: step.id.to_string(), action: used.action.clone(), effect: step.effect() })
         }
-        Kind::Gate(_) | Kind::Group(_) => None,
+        Kind::Gate(_) | Kind::Group(_) | Kind::Call(_) => None,
     }
 }
 

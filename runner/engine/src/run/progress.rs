@@ -13,8 +13,10 @@ const LEAST: usize = 3;
 /// The values of one gate's `progress`, as far as they matter.
 #[derive(Clone, Debug, Default)]
 pub struct Course {
-    /// The last value, since when it is that, and when it was seen last.
+    /// The last value, since when nothing has moved, and when it was seen last.
     now: Option<(Value, Timestamp, Timestamp)>,
+    /// The lowest number since something had to move: what is above it again has come no nearer.
+    lowest: Option<f64>,
     /// The last samples in which a number fell or stood.
     falling: VecDeque<(Timestamp, f64)>,
 }
@@ -24,8 +26,11 @@ impl Course {
     pub(super) fn note(&mut self, value: Option<&Value>, at: Timestamp, passing: bool) {
         let Some(value) = value else { return };
         let since = match &self.now {
-            Some((before, since, _)) if before == value && !passing => *since,
-            _ => at,
+            Some((before, since, _)) if !passing && !self.moves(before, value) => *since,
+            _ => {
+                self.lowest = value.as_f64();
+                at
+            }
         };
         self.now = Some((value.clone(), since, at));
         let Some(number) = value.as_f64() else { return self.falling.clear() };
@@ -38,11 +43,20 @@ impl Course {
         }
     }
 
+    /// Text moves when it is another one; a number when it falls below all before. One that rises does not: under traffic
+    /// what is missing grows while nothing comes.
+    fn moves(&self, before: &Value, value: &Value) -> bool {
+        match (self.lowest, value.as_f64()) {
+            (Some(lowest), Some(number)) => number < lowest,
+            _ => before != value,
+        }
+    }
+
     pub fn value(&self) -> Option<&Value> {
         self.now.as_ref().map(|(value, ..)| value)
     }
 
-    /// The last value, and for how long it has been that.
+    /// The last value, and for how long nothing has moved.
     pub(super) fn stands(&self) -> Option<(&Value, Duration)> {
         self.now.as_ref().map(|(value, since, seen)| (value, seen.since(*since)))
     }
@@ -83,7 +97,10 @@ mod tests {
         check(&[json!(null)], None);
         check(&[json!(5)], Some(0));
         check(&[json!(5), json!(5), json!(5)], Some(2));
-        check(&[json!(5), json!(6), json!(6)], Some(1));
+        check(&[json!(5), json!(6), json!(6)], Some(2));
+        check(&[json!(5), json!(6), json!(7), json!(4)], Some(0));
+        check(&[json!(5), json!(6), json!(5), json!(7)], Some(3));
+        check(&[json!(5), json!(4), json!("a"), json!(9), json!(10)], Some(1));
         check(&[json!(5), json!(null), json!(5)], Some(2));
         check(&[json!("a"), json!("a"), json!("b")], Some(0));
     }

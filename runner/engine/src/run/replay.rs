@@ -7,8 +7,9 @@
 //! A journal does not tell when a call began, nor which events were appended together. Where both are possible, both are
 //! followed, as [`World`]s.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use sluice_plugin::{ActionName, Attempt as Number, Judgement, Outcome, Problem, Timestamp, Verdict};
@@ -20,17 +21,18 @@ use super::open::supported;
 use super::{Engine, OpenError, Recheck, clean};
 use crate::evidence::File;
 use crate::ids::RunId;
-use crate::journal::{Envelope, Event, Key, Samples, Snapshot, StoreError};
+use crate::journal::{Envelope, Event, Key, Samples, Snapshot, StoreError, Void};
 use crate::machine::path::{Path, locate};
-use crate::machine::{Command, InFlight, State, Status, apply, is_act, next, who_needs};
+use crate::machine::{Check, Command, InFlight, State, Status, apply, is_act, next, who_needs};
 use crate::runbook::checked::{Checked, Gate, Hold, Kind, Step};
 
 /// More possible courses than any run has.
 const MOST_WORLDS: usize = 64;
 
 /// What came of it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Replayed {
+    #[schemars(with = "String")]
     pub run: RunId,
     pub events: u64,
     /// Events that Sluice decided on, and decides on again.
@@ -45,7 +47,7 @@ pub struct Replayed {
     pub changed: Vec<ActionName>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Difference {
     pub ordinal: u64,
     pub recorded: Value,
@@ -114,6 +116,8 @@ struct World {
     pending: VecDeque<Event>,
     /// What was under way when something came in between: it may still be written, if it is legal then.
     late: Vec<Late>,
+    /// A person could be asked there: a journal does not tell.
+    attended: bool,
 }
 
 type Late = (Flight, VecDeque<Event>);
@@ -121,6 +125,7 @@ type Late = (Flight, VecDeque<Event>);
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Flight {
     tasks: BTreeMap<Path, Task>,
+    checks: BTreeSet<Check>,
     session: bool,
 }
 
@@ -179,7 +184,9 @@ impl Replay<'_> {
     /// After what was not decided here: a new process has nothing in flight; a wish may cross what was under way.
     fn given(&self, envelope: &Envelope) -> Vec<World> {
         match &envelope.event {
-            Event::Started { .. } | Event::Claimed { .. } => vec![World::default()],
+            Event::Started { .. } | Event::Claimed { .. } => {
+                [false, true].map(|attended| World { attended, ..World::default() }).into()
+            }
             _ => {
                 let mut after = Vec::new();
                 for world in &self.worlds {
@@ -234,7 +241,7 @@ impl Replay<'_> {
 
     /// What was under way before something came in between, after this part of it was written all the same.
     fn came_late(&self, (flight, pending): &Late, event: &Event) -> Option<(Source, Late)> {
-        let world = World { flight: flight.clone(), pending: pending.clone(), late: Vec::new() };
+        let world = World { flight: flight.clone(), pending: pending.clone(), ..World::default() };
         let landed = self.landed(&world, event).map(|world| (Source::Answer, world));
         let (source, world) = landed.or_else(|| Some((Source::Decision, self.decided(world, event)?)))?;
         Some((source, (world.flight, world.pending)))
@@ -275,7 +282,7 @@ impl Replay<'_> {
         if !world.pending.is_empty() {
             return world;
         }
-        let commands = next(self.runbook, &self.state, now, &self.in_flight(&world.flight));
+        let commands = next(self.runbook, &self.state, now, &self.in_flight(&world.flight, world.attended));
         let decisions: VecDeque<Event> = commands.iter().filter_map(Command::event).cloned().collect();
         if !decisions.is_empty() {
             world.pending = decisions;
@@ -284,6 +291,7 @@ impl Replay<'_> {
         let wanted = |path: &Path| commands.iter().any(|command| command.path() == Some(path));
         let before = world.flight.tasks.len();
         world.flight.tasks.retain(|path, task| wanted(path) || self.acts(path, *task));
+        world.flight.checks.retain(|check| commands.contains(&Command::Check(check.clone())));
         world.flight.session = commands.contains(&Command::Session);
         if commands.is_empty() && world.flight.tasks.len() < before {
             // What was cut has come back: it asks again.
@@ -296,7 +304,11 @@ impl Replay<'_> {
                 Command::Renew { path } => (path, Task::Renew),
                 Command::Pick { path } => (path, Task::Pick),
                 Command::Reconcile { path, .. } => (path, Task::Look),
-                Command::Session | Command::Emit(_) | Command::Wake(_) => continue,
+                Command::Check(check) => {
+                    world.flight.checks.insert(check);
+                    continue;
+                }
+                Command::Session | Command::Take | Command::Release | Command::Emit(_) | Command::Wake(_) => continue,
             };
             if world.flight.tasks.contains_key(&path) {
                 continue;
@@ -345,7 +357,7 @@ impl Replay<'_> {
         }
     }
 
-    fn in_flight(&self, flight: &Flight) -> InFlight {
+    fn in_flight(&self, flight: &Flight, attended: bool) -> InFlight {
         // An act that is wanted and not yet intended is not under way.
         let begun = flight.tasks.iter().filter(|(path, task)| !self.is_to_come(path, **task));
         let (picks, others): (Vec<_>, Vec<_>) = begun.partition(|(_, task)| **task == Task::Pick);
@@ -357,6 +369,9 @@ impl Replay<'_> {
             picks: paths(picks),
             acts: flight.tasks.iter().filter(|(path, task)| self.acts(path, **task)).count(),
             session: flight.session,
+            checks: flight.checks.clone(),
+            attended,
+            plans: false,
         }
     }
 
@@ -391,6 +406,15 @@ impl Replay<'_> {
             return (ended && (world.flight.session || renewing.is_some())).then_some(after);
         }
         let path = locate(key, self.runbook, &self.state)?;
+        if let Some(check) = self.check_behind(event, &path, &after.flight) {
+            if !matches!(event, Event::LookedLast { .. }) {
+                after.flight.checks.remove(&check);
+            }
+            if matches!(event, Event::Intended { .. }) {
+                after.flight.tasks.insert(path, Task::Act);
+            }
+            return Some(after);
+        }
         let task = world.flight.tasks.get(&path).copied();
         let once = path.find(self.runbook, &self.state).is_some_and(|(step, _)| step.is_once());
         let lands = match (event, task) {
@@ -422,6 +446,28 @@ impl Replay<'_> {
         lands.then_some(after)
     }
 
+    /// The part of the way to an act that brought this event.
+    fn check_behind(&self, event: &Event, path: &Path, flight: &Flight) -> Option<Check> {
+        let at = |key: &Key| locate(key, self.runbook, &self.state);
+        let last = |act: Path| Check::LookLast { act };
+        let behind = match event {
+            Event::Asked { .. } | Event::Failed { .. } => vec![Check::Bind { scope: path.clone() }],
+            Event::Rebound { .. } => vec![Check::Rebind { act: path.clone() }],
+            Event::Rejudged { gate, .. } => vec![Check::Rejudge { act: path.clone(), gate: at(gate)? }],
+            Event::LookedLast { .. } | Event::Intended { .. } => vec![last(path.clone())],
+            Event::Voided { why: Void::Moved { act, .. }, .. } => {
+                let act = at(act)?;
+                vec![Check::Rebind { act: act.clone() }, last(act)]
+            }
+            Event::Voided { why: Void::GateFailed { act, gate, .. }, .. } => {
+                let act = at(act)?;
+                vec![Check::Rejudge { act: act.clone(), gate: at(gate)? }, last(act)]
+            }
+            _ => return None,
+        };
+        behind.into_iter().find(|check| flight.checks.contains(check))
+    }
+
     /// The call in flight whose failure makes `needy` fail; `None` stands for the session.
     fn renewal_failed(&self, flight: &Flight, needy: Option<&Path>, event: &Event) -> Option<Path> {
         if !matches!(event, Event::Failed { .. } | Event::Reconciled { .. }) {
@@ -430,7 +476,7 @@ impl Replay<'_> {
         let renewing = flight.tasks.iter().filter(|(_, task)| **task == Task::Renew).map(|(path, _)| path);
         let now = Timestamp(i64::MAX);
         let mut failed = renewing.filter(|path| {
-            let in_flight = self.in_flight(flight);
+            let in_flight = self.in_flight(flight, false);
             who_needs(self.runbook, &self.state, now, &in_flight, path).as_ref() == needy
         });
         failed.next().cloned()
@@ -463,6 +509,8 @@ impl Replay<'_> {
         let Event::Intended { binding: named, .. } = event else { return Ok(()) };
         let attempt = Attempt::prepare(self.engine, self.run, self.runbook, &self.state, path);
         match attempt {
+            // What was confirmed is in the journal, and `apply` compares.
+            Ok(_) if step.destroys() => Ok(()),
             Ok(attempt) if step.is_once() && attempt.action.spec.abilities.preview => Ok(()),
             Ok(attempt) if binding(&attempt, None) == *named => Ok(()),
             Ok(_) => Err("what was intended is not what the step says now".to_owned()),
@@ -501,10 +549,22 @@ fn add(worlds: &mut Vec<World>, world: World) {
 
 fn given(envelope: &Envelope) -> bool {
     match &envelope.event {
-        Event::Started { .. } | Event::Claimed { .. } | Event::CancelAsked { .. } | Event::Interrupted => true,
-        Event::Settled { .. } => true,
+        Event::Started { .. }
+        | Event::Claimed { .. }
+        | Event::Locked { .. }
+        | Event::Unlocked { .. }
+        | Event::LockLost { .. }
+        | Event::CancelAsked { .. }
+        | Event::Interrupted
+        | Event::Ruled { .. }
+        | Event::Answered { .. }
+        | Event::Overridden { .. }
+        | Event::Settled { .. } => true,
         Event::Entered { .. }
         | Event::Opened { .. }
+        | Event::Called { .. }
+        | Event::EnteredFinally { .. }
+        | Event::Returned { .. }
         | Event::Picked { .. }
         | Event::Skipped { .. }
         | Event::Waiting { .. }
@@ -514,6 +574,11 @@ fn given(envelope: &Envelope) -> bool {
         | Event::Judged { .. }
         | Event::Intended { .. }
         | Event::Reconciled { .. }
+        | Event::Asked { .. }
+        | Event::Voided { .. }
+        | Event::Rebound { .. }
+        | Event::Rejudged { .. }
+        | Event::LookedLast { .. }
         | Event::Parked
         | Event::Ended { .. } => false,
     }

@@ -3,6 +3,7 @@
 //! It is never stored: a resumed run keeps the text and is checked again. It does not know inputs, time or a run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -27,7 +28,7 @@ pub struct Checked {
     pub outputs: IndexMap<String, Tree>,
     pub session: Option<Session>,
     pub triggers: Vec<Trigger>,
-    /// The contract of every action that the steps name.
+    /// The contract of every action that the steps name, those of called runbooks included.
     pub actions: BTreeMap<ActionName, ActionSpec>,
     pub source: Source,
 }
@@ -46,8 +47,25 @@ pub struct Step {
     pub needs: Vec<StepId>,
     /// What happens to the steps after it when it fails.
     pub on_error: OnError,
+    /// One yes is asked for all that destroys in this step.
+    pub confirm: Option<Confirm>,
     pub kind: Kind,
     pub span: Span,
+}
+
+/// How people are asked.
+#[derive(Clone, Debug)]
+pub struct Confirm {
+    /// What a person has to type: the name of what dies.
+    pub typed: Template,
+    pub answer_within: Duration,
+    /// From the last yes to the last act.
+    pub valid_for: Duration,
+}
+
+impl Confirm {
+    pub const ANSWER_WITHIN: Duration = Duration::from_secs(10 * 60);
+    pub const VALID_FOR: Duration = Duration::from_secs(15 * 60);
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +73,7 @@ pub enum Kind {
     Use(Use),
     Gate(Box<Gate>),
     Group(Group),
+    Call(Box<Call>),
 }
 
 /// A step done by an action.
@@ -136,6 +155,22 @@ pub struct Progress {
 pub struct Group {
     pub steps: Vec<Step>,
     pub order: Order,
+}
+
+/// Another runbook, run under the address of the step.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// As it is written: a name or a path.
+    pub name: String,
+    /// What tells the runbook from all others that the run calls.
+    pub id: String,
+    /// Where it came from, for people.
+    pub origin: String,
+    pub runbook: Arc<Checked>,
+    /// The inputs that the call gives.
+    pub with: Tree,
+    /// Rows for the inputs of type `thresholds` that it does not give.
+    pub thresholds: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,13 +340,65 @@ impl Order {
 }
 
 impl Checked {
-    /// Every step, outer before inner, `finally` last.
+    /// Every step, outer before inner, `finally` last. Steps of called runbooks are not among them.
     pub fn walk(&self) -> impl Iterator<Item = &Step> {
         let mut open: Vec<&Step> = self.finally.iter().rev().chain(self.steps.iter().rev()).collect();
         std::iter::from_fn(move || {
             let step = open.pop()?;
             open.extend(step.children().iter().rev());
             Some(step)
+        })
+    }
+}
+
+impl Checked {
+    /// Whether anything in it, or in what it calls, destroys.
+    pub fn destroys(&self) -> bool {
+        self.walk_deep().into_iter().any(Step::destroys)
+    }
+
+    /// Every step, with those of called runbooks.
+    pub fn walk_deep(&self) -> Vec<&Step> {
+        self.steps.iter().chain(&self.finally).flat_map(Step::walk_deep).collect()
+    }
+
+    /// Every runbook that this one calls, directly or through others, each once.
+    pub fn called(&self) -> Vec<&Call> {
+        let mut found: Vec<&Call> = Vec::new();
+        self.collect_called(&mut found);
+        found
+    }
+
+    fn collect_called<'a>(&'a self, found: &mut Vec<&'a Call>) {
+        for call in self.calls() {
+            if !found.iter().any(|known| known.id == call.id) {
+                found.push(call);
+                call.runbook.collect_called(found);
+            }
+        }
+    }
+
+    /// Its own steps that call, by their addresses without rounds.
+    pub fn calls_by_key(&self) -> Vec<(String, &Call)> {
+        fn collect<'a>(steps: &'a [Step], above: &str, found: &mut Vec<(String, &'a Call)>) {
+            for step in steps {
+                let key = format!("{above}{}", step.id);
+                collect(step.children(), &format!("{key}/"), found);
+                if let Kind::Call(call) = &step.kind {
+                    found.push((key, call));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        collect(&self.steps, "", &mut found);
+        found
+    }
+
+    /// Its own steps that call.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.walk().filter_map(|step| match &step.kind {
+            Kind::Call(call) => Some(&**call),
+            Kind::Use(_) | Kind::Gate(_) | Kind::Group(_) => None,
         })
     }
 }
@@ -337,27 +424,44 @@ impl Step {
         })
     }
 
-    /// The steps inside a group; empty for anything else.
+    /// This step and every step inside it, also those of called runbooks, their `finally` included.
+    pub fn walk_deep(&self) -> Vec<&Step> {
+        let mut found: Vec<&Step> = self.walk().collect();
+        for step in self.walk() {
+            if let Kind::Call(call) = &step.kind {
+                let inside = call.runbook.steps.iter().chain(&call.runbook.finally);
+                found.extend(inside.flat_map(Step::walk_deep));
+            }
+        }
+        found
+    }
+
+    /// The steps inside a group; empty for anything else: a called runbook's steps stand in another file.
     pub fn children(&self) -> &[Step] {
         match &self.kind {
             Kind::Group(group) => &group.steps,
-            Kind::Use(_) | Kind::Gate(_) => &[],
+            Kind::Use(_) | Kind::Gate(_) | Kind::Call(_) => &[],
         }
     }
 
     /// An act that may not simply be done again: what became of it has to be known.
     pub fn is_once(&self) -> bool {
         match &self.kind {
-            Kind::Use(step) => step.effect != Effect::Read && !step.idempotent,
-            Kind::Gate(_) | Kind::Group(_) => false,
+            Kind::Use(step) => step.effect == Effect::Destroy || (step.effect == Effect::Change && !step.idempotent),
+            Kind::Gate(_) | Kind::Group(_) | Kind::Call(_) => false,
         }
     }
 
-    /// What it does to the world itself: a gate and a group only look.
+    /// It ends something that does not come back by itself.
+    pub fn destroys(&self) -> bool {
+        self.effect() == Effect::Destroy
+    }
+
+    /// What it does to the world itself: a gate, a group and a call only look.
     pub fn effect(&self) -> Effect {
         match &self.kind {
             Kind::Use(step) => step.effect,
-            Kind::Gate(_) | Kind::Group(_) => Effect::Read,
+            Kind::Gate(_) | Kind::Group(_) | Kind::Call(_) => Effect::Read,
         }
     }
 }

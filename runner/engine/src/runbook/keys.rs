@@ -54,6 +54,9 @@ pub(super) const GROUP: &[&str] = &[
     "confirm",
 ];
 
+pub(super) const CALL: &[&str] =
+    &["id", "summary", "call", "with", "when", "needs", "for_each", "max_parallel", "next_by", "on_error"];
+
 /// A step whose kind is not clear: everything that any step may have.
 pub(super) const STEP: &[&str] = &[
     "id",
@@ -82,6 +85,8 @@ pub(super) const STEP: &[&str] = &[
 pub(super) const EXPECT: &[&str] = &["that", "else"];
 
 pub(super) const PASSES: &[&str] = &["consecutive", "for", "every", "within", "progress", "stalled", "fail_if"];
+
+pub(super) const CONFIRM: &[&str] = &["typed", "answer_within", "valid_for"];
 
 pub(super) const RETRY: &[&str] = &["attempts", "delay", "backoff"];
 

@@ -67,6 +67,16 @@ pub struct StepModel {
     pub next_by: Option<NextByModel>,
     pub needs: Vec<Spanned<StepId>>,
     pub on_error: Option<Spanned<OnError>>,
+    pub confirm: Option<ConfirmModel>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ConfirmModel {
+    /// The key.
+    pub span: Span,
+    pub typed: Option<Node>,
+    pub answer_within: Option<Spanned<Duration>>,
+    pub valid_for: Option<Spanned<Duration>>,
 }
 
 #[derive(Clone, Debug)]
@@ -75,6 +85,7 @@ pub enum KindModel {
     Gate(GateModel),
     Steps(Vec<StepModel>),
     Parallel(Vec<StepModel>),
+    Call(CallModel),
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +107,13 @@ pub struct GateModel {
     pub expect: Vec<ExpectModel>,
     pub passes: Option<PassesModel>,
     pub class: Option<Spanned<GateClass>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct CallModel {
+    /// A name or a path; `None` when it was wrong.
+    pub runbook: Option<Spanned<String>>,
+    pub with: WithGiven,
 }
 
 /// How a loop chooses its next item.
@@ -175,7 +193,7 @@ impl StepModel {
     pub fn children(&self) -> &[StepModel] {
         match &self.kind {
             Some(KindModel::Steps(steps) | KindModel::Parallel(steps)) => steps,
-            Some(KindModel::Use(_) | KindModel::Gate(_)) | None => &[],
+            Some(KindModel::Use(_) | KindModel::Gate(_) | KindModel::Call(_)) | None => &[],
         }
     }
 }

@@ -47,7 +47,12 @@ fn step() -> Value {
             |kind: &str| keys.iter().copied().filter(|key| *key == kind || !kinds.contains(key)).collect::<Vec<_>>();
         kinds.iter().map(|kind| object(&keys(kind), &["id", kind], step_key)).collect()
     };
-    let kinds = [one(&["uses"], keys::USE), one(&["gate"], keys::GATE), one(&["steps", "parallel"], keys::GROUP)];
+    let kinds = [
+        one(&["uses"], keys::USE),
+        one(&["gate"], keys::GATE),
+        one(&["steps", "parallel"], keys::GROUP),
+        one(&["call"], keys::CALL),
+    ];
     json!({ "oneOf": kinds.concat() })
 }
 
@@ -60,7 +65,10 @@ fn step_key(key: &str) -> Value {
         "gate" => json!({ "type": "string", "pattern": ACTION, "description": "the action that looks; it must pass" }),
         "steps" => described(steps(), "a group, in this order"),
         "parallel" => described(steps(), "a group, all at once"),
-        "with" => json!({ "type": "object", "description": "the action's fields; `{{ }}` is filled in" }),
+        "call" => text("the runbook to run here: a name, or a path relative to this file"),
+        "with" => {
+            json!({ "type": "object", "description": "the action's fields or the inputs; `{{ }}` is filled in" })
+        }
         "when" => condition("an expression without `{{ }}`: false skips the step"),
         "needs" => list_of(json!({ "type": "string", "pattern": NAME, "description": "a gate before it" })),
         "for_each" => {
@@ -68,7 +76,7 @@ fn step_key(key: &str) -> Value {
         }
         "max_parallel" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
         "next_by" => next_by(),
-        "confirm" => json!({ "description": "not supported yet" }),
+        "confirm" => confirm(),
         "expect" => list_of(object(keys::EXPECT, &["that"], |key| match key {
             "that" => condition("an expression over `seen`, what the gate saw"),
             _ => text("said when it does not hold"),
@@ -120,7 +128,9 @@ fn passes() -> Value {
         "progress" => {
             text("an expression over `seen` that gives a number or text; it must keep changing, in whichever direction")
         }
-        "stalled" => duration("the gate fails when it does not pass and `progress` has not changed for so long"),
+        "stalled" => duration(
+            "the gate fails when it does not pass and `progress` has not moved for so long: a number that has not fallen, a text that is the same",
+        ),
         "fail_if" => {
             json!({ "type": ["string", "boolean"], "description": "an expression over `seen`: true fails the gate at once" })
         }
@@ -131,6 +141,16 @@ fn passes() -> Value {
         object.insert("dependentRequired".to_owned(), json!({ "stalled": ["progress"] }));
     }
     schema
+}
+
+fn confirm() -> Value {
+    let schema = object(keys::CONFIRM, &["typed"], |key| match key {
+        "typed" => text("what a person has to type: the name of what dies; `{{ }}` is filled in"),
+        "answer_within" => duration("an answer that comes later is none; 10m"),
+        "valid_for" => duration("from the yes to the last act; 15m"),
+        _ => json!(true),
+    });
+    described(schema, "people are asked once for all that destroys in this step, before anything in it happens")
 }
 
 fn retry() -> Value {

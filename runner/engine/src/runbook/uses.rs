@@ -1,6 +1,7 @@
 //! What the expressions of a step speak of: the paths in it, and the secrets of the inventory among them. Evaluates
 //! nothing and fetches no secret.
 
+use serde_json::{Map, Value};
 use sluice_plugin::ActionName;
 
 use super::checked::{Checked, Kind, Loop, Session, Step, Tree};
@@ -19,14 +20,49 @@ pub struct SecretUse {
 }
 
 impl Checked {
-    /// Every use of `secrets.NAME`, in the order of the runbook.
+    /// Every use of `secrets.NAME`, in the order of the runbook; those of called runbooks follow.
     pub fn secrets(&self) -> Vec<SecretUse> {
+        let called = self.called().into_iter().flat_map(|call| call.runbook.own_secrets());
+        self.own_secrets().into_iter().chain(called).collect()
+    }
+
+    /// The same without those of steps that these inputs alone leave out.
+    pub fn secrets_with(&self, inputs: &Value) -> Vec<SecretUse> {
+        let called = self.called().into_iter().flat_map(|call| call.runbook.own_secrets());
+        self.own_secrets_with(inputs).into_iter().chain(called).collect()
+    }
+
+    fn own_secrets(&self) -> Vec<SecretUse> {
         self.walk().flat_map(secrets_of).collect()
     }
 
+    fn own_secrets_with(&self, inputs: &Value) -> Vec<SecretUse> {
+        let scope = Map::from_iter([("inputs".to_owned(), inputs.clone())]);
+        let mut open: Vec<&Step> = self.finally.iter().rev().chain(self.steps.iter().rev()).collect();
+        let mut found = Vec::new();
+        while let Some(step) = open.pop() {
+            // What speaks of anything but inputs is known only in the run.
+            if step.when.as_ref().is_some_and(|when| expr::truth(when, &scope) == Ok(false)) {
+                continue;
+            }
+            found.extend(secrets_of(step));
+            open.extend(step.children().iter().rev());
+        }
+        found
+    }
+
+    /// Those of these steps.
+    pub fn secrets_in<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<SecretUse> {
+        steps.into_iter().flat_map(secrets_of).collect()
+    }
+
     /// What is wrong with these uses under this inventory: secrets it does not name, or does not grant.
-    pub fn secret_errors(&self, inventory: &Inventory) -> Vec<Diagnostic> {
-        self.secrets().iter().filter_map(|used| self.secret_error(used, inventory)).collect()
+    pub fn secret_errors(&self, inventory: &Inventory, inputs: &Value) -> Vec<Diagnostic> {
+        let errors = |book: &Self, used: Vec<SecretUse>| {
+            used.iter().filter_map(|used| book.secret_error(used, inventory)).collect::<Vec<_>>()
+        };
+        let called = self.called().into_iter().flat_map(|call| errors(&call.runbook, call.runbook.own_secrets()));
+        errors(self, self.own_secrets_with(inputs)).into_iter().chain(called).collect()
     }
 
     fn secret_error(&self, used: &SecretUse, inventory: &Inventory) -> Option<Diagnostic> {
@@ -59,8 +95,14 @@ impl Step {
         let mut found = self.paths_of_when();
         self.for_each.iter().for_each(|each| found.extend(each.paths_of_items()));
         self.for_each.iter().for_each(|each| found.extend(each.paths_of_choice()));
+        found.extend(self.paths_of_confirm());
         found.extend(self.paths_of_body());
         found
+    }
+
+    /// What the person who says yes has to type is made of.
+    pub fn paths_of_confirm(&self) -> Vec<&Path> {
+        self.confirm.iter().flat_map(|confirm| expr::template_roots(&confirm.typed)).collect()
     }
 
     /// What decides whether it begins.
@@ -83,6 +125,7 @@ impl Step {
                 let watched = watched.chain(gate.passes.fail_if.iter().map(|fail_if| &fail_if.that));
                 found.extend(watched.flat_map(expr::roots));
             }
+            Kind::Call(call) => in_tree(&call.with, &mut found),
             Kind::Group(_) => {}
         }
         found
@@ -92,8 +135,44 @@ impl Step {
         match &self.kind {
             Kind::Use(used) => Some(&used.action),
             Kind::Gate(gate) => Some(&gate.action),
-            Kind::Group(_) => None,
+            Kind::Group(_) | Kind::Call(_) => None,
         }
+    }
+}
+
+impl Checked {
+    /// The paths in what it gives.
+    pub fn output_paths(&self) -> Vec<&Path> {
+        let mut found = Vec::new();
+        self.outputs.values().for_each(|tree| in_tree(tree, &mut found));
+        found
+    }
+
+    /// Whether what it gives lives only as long as the process that made it.
+    fn gives_ephemeral(&self) -> bool {
+        let named = |step: &Step| self.output_paths().into_iter().any(|path| step_of(path) == Some(step.id.as_str()));
+        self.steps.iter().any(|step| named(step) && step.kind.is_ephemeral())
+    }
+}
+
+impl Kind {
+    /// Whether the output lives only as long as the process that made it.
+    pub fn is_ephemeral(&self) -> bool {
+        match self {
+            Self::Use(used) => used.ephemeral,
+            Self::Gate(_) => false,
+            Self::Group(group) => group.steps.iter().any(|step| step.kind.is_ephemeral()),
+            Self::Call(call) => call.runbook.gives_ephemeral(),
+        }
+    }
+}
+
+impl Tree {
+    /// The paths in its expressions.
+    pub fn paths(&self) -> Vec<&Path> {
+        let mut found = Vec::new();
+        in_tree(self, &mut found);
+        found
     }
 }
 
@@ -113,6 +192,14 @@ impl Loop {
             found.extend(expr::roots(&next_by.by));
         }
         found
+    }
+}
+
+/// The step that a path speaks of.
+pub(crate) fn step_of(path: &Path) -> Option<&str> {
+    match path.parts.first().map(|part| &part.key) {
+        Some(Key::Name(name)) if path.root == "steps" => Some(name),
+        _ => None,
     }
 }
 

@@ -13,7 +13,7 @@ use sluice_plugin::{Applied, Attempt, Problem};
 
 use super::sim::{Held, Sim, Task};
 use super::tape::{Move, output};
-use super::{checks, ends, junk};
+use super::{calls, checks, ends, junk};
 
 impl Sim<'_> {
     /// What a call of this step is now.
@@ -40,7 +40,10 @@ impl Sim<'_> {
             self.flight.remove(path);
             self.take(None, Event::CancelAsked { how, why: "just before".into() })?;
             self.tally.count("cancelled just before an act");
-            if how == CancelHow::Abandon || self.state.phase == Phase::Steps {
+            let levels = path.levels(&self.runbook, &self.state);
+            let renews = task == Task::Renew && calls::is_in_what_tidies(&levels);
+            let ends = self.state.phase == Phase::Steps && !calls::is_in_finally(path) && !renews;
+            if how == CancelHow::Abandon || ends {
                 return self.refuse("I3: after a cancel", &self.envelope(Some(self.state.epoch), event));
             }
             return Ok(());
@@ -54,7 +57,8 @@ impl Sim<'_> {
         let attempt = Attempt(path.find(&self.runbook, &self.state).map_or(0, |(_, slot)| slot.attempts) + 1);
         if how % 8 < 5 {
             let wanted = self.next().contains(&Command::Call { path: path.clone() });
-            let ending = self.state.phase == Phase::Steps && (self.state.cancel.is_some() || self.state.interrupted);
+            let ending = self.state.cancel.is_some() || self.state.interrupted;
+            let ending = ending && self.state.phase == Phase::Steps && !calls::is_in_finally(path);
             if !wanted || ending {
                 self.tally.count("not begun after all");
                 self.flight.remove(path);
@@ -124,15 +128,35 @@ impl Sim<'_> {
     pub(super) fn parked(&mut self) -> Held {
         self.tally.count("parked");
         self.flight.clear();
-        checks::parked_for_a_reason(self)?;
+        self.checks.clear();
+        if matches!(self.log.last().map(|envelope| &envelope.event), Some(Event::Parked)) {
+            checks::parked_for_a_reason(self)?;
+        }
         match self.tape.next().copied() {
             Some(Move::Settle(which, what)) => self.settle(which, what)?,
             Some(Move::Cancel(how)) => self.take(None, Event::CancelAsked { how, why: "enough".into() })?,
             Some(Move::Junk(pick)) => return junk::junk(self, pick),
             Some(Move::Stale(pick)) => return junk::stale(self, pick),
+            Some(Move::Answer(who, how)) => return self.answer(who, how),
+            Some(Move::Override(which, who)) => self.override_gate(which, who)?,
+            // Nothing is in flight that could end: people come by.
+            Some(Move::Finish(who, how, what)) if self.runbook.destroys() => match what % 4 {
+                0 => {}
+                1 => return self.answer(who, how),
+                2 => return self.override_gate(who, how),
+                _ => {
+                    self.now = self.now.plus(Duration::from_secs(60 * u64::from(how % 16)));
+                    return Ok(());
+                }
+            },
+            Some(Move::Long(minutes)) => {
+                self.now = self.now.plus(Duration::from_secs(u64::from(minutes) * 60));
+                return Ok(());
+            }
             Some(_) => {}
             None => {
                 self.quiet += 1;
+                self.everybody_says_yes()?;
                 let open = self.open.keys().filter(|key| self.is_once(key)).count();
                 (0..open).try_for_each(|_| self.settle(0, u8::from(self.quiet.is_multiple_of(2))))?;
             }

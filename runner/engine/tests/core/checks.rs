@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_engine::expr::truth;
-use sluice_engine::journal::{CancelHow, Envelope, Event, Outcome, Phase};
+use sluice_engine::journal::{CancelHow, Envelope, Event, Outcome, Phase, Void};
 use sluice_engine::machine::path::{Level, Path, Root, locate};
 use sluice_engine::machine::scope::StepScope;
 use sluice_engine::machine::state::{Inside, List, Slot};
 use sluice_engine::machine::{Command, State, Status};
 use sluice_engine::runbook::checked::{Checked, Kind, OnError, Step};
 
+use super::people::Rules;
 use super::sim::{Held, Sim, Task};
+use super::{calls, confirmed};
 
-fn hold(promise: bool, otherwise: impl FnOnce() -> String) -> Held {
+pub(super) fn hold(promise: bool, otherwise: impl FnOnce() -> String) -> Held {
     if promise { Ok(()) } else { Err(otherwise()) }
 }
 
@@ -54,11 +56,31 @@ pub(super) fn decision_is_true(sim: &Sim<'_>, event: &Event) -> Held {
             named_is_fresh(sim, &path, &["when"])?;
             hold(says(sim, &path) == Some(false), || format!("I3: `{key}` is skipped and its `when` does not say so"))
         }
-        Event::Entered { .. } => hold(!act(), || "I3: a phase ends before its acts".into()),
+        Event::Entered { .. } => {
+            hold(!act(), || "I3: a phase ends before its acts".into())?;
+            let untidy = sim.state.phase == Phase::Steps && calls::untidy(&sim.runbook.steps, &sim.state.steps);
+            hold(!untidy, || "I3: a phase ends before what was called has tidied up".into())
+        }
+        Event::Called { .. } | Event::EnteredFinally { .. } | Event::Returned { .. } | Event::Renewed { .. } => {
+            calls::decision_is_true(sim, event)
+        }
         Event::Failed { key, problem, .. } if problem.code == "needs" => {
             sim.tally.count("needs refused");
             let path = locate(key, &sim.runbook, &sim.state).ok_or_else(|| format!("`{key}` is nowhere"))?;
-            hold(unmet(sim, &path).is_some(), || format!("I3: `{key}` fails for `needs`, and all gates passed"))
+            let missing = unmet(sim, &path).is_some() || confirmed::misses_a_gate(sim, &path);
+            hold(missing, || format!("I3: `{key}` fails for `needs`, and all gates passed"))
+        }
+        Event::Voided { ask, key, why } => {
+            sim.tally.count(match why {
+                Void::Denied => "denied",
+                Void::Expired => "expired",
+                Void::Cancelled => "withdrawn",
+                Void::Superseded => "superseded",
+                Void::Moved { .. } | Void::GateFailed { .. } => {
+                    return Err(format!("I1: decided without a look: {why:?}"));
+                }
+            });
+            confirmed::is_rightly_voided(sim, (ask, key, why))
         }
         _ => Ok(()),
     }
@@ -71,12 +93,19 @@ fn says(sim: &Sim<'_>, path: &Path) -> Option<bool> {
 }
 
 /// Decisions that were made before a cancel and written after it.
-pub(super) fn nothing_began_after_a_cancel(cancelled: &State, late: &[Envelope]) -> Held {
+pub(super) fn nothing_began_after_a_cancel(
+    cancelled: &State,
+    late: &[Envelope],
+    tidies: &dyn Fn(&str) -> bool,
+) -> Held {
     let abandoned = cancelled.cancel.as_ref().is_some_and(|cancel| cancel.how == CancelHow::Abandon);
     for envelope in late {
+        let key = envelope.event.key().map(sluice_engine::journal::Key::as_str).unwrap_or_default();
         let begins = match &envelope.event {
             Event::Entered { phase } => *phase == Phase::Session,
-            Event::Opened { .. } | Event::Skipped { .. } | Event::Picked { .. } => cancelled.phase == Phase::Steps,
+            Event::Called { .. } | Event::Opened { .. } | Event::Skipped { .. } | Event::Picked { .. } => {
+                cancelled.phase == Phase::Steps && !tidies(key)
+            }
             Event::Ended { outcome } => abandoned && !matches!(outcome, Outcome::Abandoned { .. }),
             _ => false,
         };
@@ -85,11 +114,25 @@ pub(super) fn nothing_began_after_a_cancel(cancelled: &State, late: &[Envelope])
     Ok(())
 }
 
+/// I8: a run without its lock starts nothing; only what may not be cut goes on.
+pub(super) fn only_the_lock_is_wanted(sim: &Sim<'_>, commands: &[Command]) -> Held {
+    let acts = sim.flight.keys().all(|path| sim.is_act(path));
+    hold(sim.locked.is_none() && acts && commands == [Command::Take], || format!("I8: {commands:?} before the lock"))
+}
+
+fn locked(sim: &Sim<'_>, key: &str) -> Held {
+    hold(sim.runbook.lock.is_none() || sim.locked.is_some(), || format!("I8: `{key}` starts without the lock"))
+}
+
 /// Everything that must be true of a step before it starts.
 pub(super) fn may_start(sim: &Sim<'_>, path: &Path, task: Task) -> Held {
     let key = path.key(&sim.runbook, &sim.state);
+    locked(sim, key.as_str())?;
     let levels = path.levels(&sim.runbook, &sim.state);
     let (step, slot) = path.find(&sim.runbook, &sim.state).ok_or_else(|| format!("{path:?} is nowhere"))?;
+    hold(!step.destroys() || matches!(task, Task::Look | Task::Pick), || {
+        format!("I1: `{key}` starts without a last look")
+    })?;
     if task == Task::Look {
         outputs_are_fresh(sim, path, &levels)?;
         let unknown = matches!(slot.status, Status::Unknown { .. }) && sim.open.contains_key(&key);
@@ -97,9 +140,11 @@ pub(super) fn may_start(sim: &Sim<'_>, path: &Path, task: Task) -> Held {
     }
     // To look at what was begun before a cancel, something may have to be read again; nothing is done again.
     let looking = task == Task::Renew && !sim.is_act(path) && sim.open.keys().any(|key| sim.is_once(key));
-    if !looking {
-        nothing_starts_after_a_cancel(sim, &key.to_string())?;
-    }
+    let tidies = match task {
+        Task::Renew => calls::is_in_what_tidies(&levels),
+        Task::Call | Task::Preview | Task::Act | Task::Look | Task::Judge | Task::Pick => calls::is_in_finally(path),
+    };
+    hold(looking || tidies || !is_cancelled(sim), || format!("I3: `{key}` starts after a cancel"))?;
     if task == Task::Pick {
         named_is_fresh(sim, path, &["next_by"])?;
         return may_pick(sim, path);
@@ -112,22 +157,39 @@ pub(super) fn may_start(sim: &Sim<'_>, path: &Path, task: Task) -> Held {
         let stale = slot.stale && matches!(slot.status, Status::Done(_)) && sim.state.epoch.0 > 1;
         return hold(ephemeral && stale, || format!("I3: `{key}` is renewed and is not stale"));
     }
-    let right = if path.root == Root::Steps { Phase::Steps } else { Phase::Finally };
-    hold(sim.state.phase == right, || format!("I3: `{key}` starts in phase {:?}", sim.state.phase))?;
-    hold(!slot.status.is_settled(), || format!("I3: `{key}` is settled and starts again"))?;
     hold(matches!(step.kind, Kind::Gate(_)) == (task == Task::Judge), || format!("`{key}` is no {task:?}"))?;
     if let Status::Backoff { until, .. } = slot.status {
         hold(sim.now >= until, || format!("I3: `{key}` is tried again too early"))?;
     }
-    hold(out_of_turn(path, &levels).is_none(), || format!("I3: `{key}` starts: {:?}", out_of_turn(path, &levels)))?;
-    hold(!ended_around(&levels), || format!("I3: `{key}` starts in what has ended"))?;
+    its_turn(sim, path)
+}
+
+/// A call opens, or people are asked.
+pub(super) fn may_open(sim: &Sim<'_>, path: &Path) -> Held {
+    let levels = path.levels(&sim.runbook, &sim.state);
+    locked(sim, "a call or a question")?;
+    hold(!is_cancelled(sim), || "I3: a call or a question opens after a cancel".into())?;
+    outputs_are_fresh(sim, path, &levels)?;
+    its_turn(sim, path)
+}
+
+fn its_turn(sim: &Sim<'_>, path: &Path) -> Held {
+    let key = path.key(&sim.runbook, &sim.state);
+    let levels = path.levels(&sim.runbook, &sim.state);
+    let (_, slot) = path.find(&sim.runbook, &sim.state).ok_or_else(|| format!("{path:?} is nowhere"))?;
+    let right = if path.root == Root::Steps { Phase::Steps } else { Phase::Finally };
+    hold(sim.state.phase == right, || format!("I3: `{key}` starts in phase {:?}", sim.state.phase))?;
+    hold(!slot.status.is_settled(), || format!("I3: `{key}` is settled and starts again"))?;
+    hold(out_of_turn(sim, path).is_none(), || format!("I3: `{key}` starts: {:?}", out_of_turn(sim, path)))?;
+    hold(!ended_around(calls::since_finally(&levels)), || format!("I3: `{key}` starts in what has ended"))?;
     hold(unmet(sim, path).is_none(), || format!("I3: `{key}` starts, and gate {:?} did not pass", unmet(sim, path)))?;
     let asked = slot.status == Status::Pending && path.hops.last().is_some_and(|hop| hop.round.is_none());
     hold(!asked || says(sim, path) != Some(false), || format!("I3: `{key}` starts against its `when`"))
 }
 
 pub(super) fn session_may_start(sim: &Sim<'_>) -> Held {
-    nothing_starts_after_a_cancel(sim, "session")?;
+    hold(!is_cancelled(sim), || "I3: the session starts after a cancel".into())?;
+    locked(sim, "session")?;
     let well = sim.state.steps.slots.iter().zip(&sim.runbook.steps);
     let well = well.into_iter().all(|(slot, step)| slot.status.is_settled() && !breaks(step, slot));
     let due = sim.runbook.session.is_some() && sim.state.phase == Phase::Session && sim.flight.is_empty();
@@ -140,9 +202,9 @@ pub(super) fn session_may_start(sim: &Sim<'_>) -> Held {
 }
 
 /// Only `finally` starts once the run is to end.
-fn nothing_starts_after_a_cancel(sim: &Sim<'_>, key: &str) -> Held {
+fn is_cancelled(sim: &Sim<'_>) -> bool {
     let ending = sim.state.cancel.is_some() || sim.state.interrupted;
-    hold(!ending || sim.state.phase == Phase::Finally, || format!("I3: `{key}` starts after a cancel"))
+    ending && sim.state.phase != Phase::Finally
 }
 
 /// A failure that ends the list or loop it is in.
@@ -156,22 +218,29 @@ pub(super) fn counts(step: &Step, slot: &Slot) -> bool {
 }
 
 /// Something before `finally` was still to be done when somebody wanted the run to end.
-pub(super) fn is_cut(runbook: &Checked, before: &State) -> bool {
+pub(super) fn is_cut(runbook: &Checked, before: &State, after: &State) -> bool {
     let ending = before.cancel.is_some() || before.interrupted;
     let steps = || runbook.steps.iter().zip(&before.steps.slots);
     let broken = steps().any(|(step, slot)| breaks(step, slot));
     let over = broken || steps().all(|(_, slot)| slot.status.is_settled());
     let session = broken || runbook.session.is_none() || before.session.status.is_settled();
-    ending && !(over && session)
+    // What a gate stopped where something would be destroyed is not over.
+    let stopped = match confirmed::is_stopped(runbook, before) {
+        Some(stopped) => stopped,
+        None => after.cut,
+    };
+    ending && !(over && session && !stopped)
 }
 
-fn ended_around(levels: &[Level<'_>]) -> bool {
+pub(super) fn ended_around(levels: &[Level<'_>]) -> bool {
     let inner = levels.len().saturating_sub(1);
     levels.iter().enumerate().any(|(at, level)| {
         let list = level.list.slots.iter().zip(level.steps).any(|(slot, step)| breaks(step, slot));
         let rounds = match &level.slot.inside {
-            Inside::Rounds(rounds) => rounds.rounds.iter().any(|round| breaks(level.step, &round.slot)),
-            Inside::Leaf | Inside::List(_) | Inside::Closed => false,
+            Inside::Rounds(rounds) => {
+                rounds.given_up().is_some() || rounds.rounds.iter().any(|round| breaks(level.step, &round.slot))
+            }
+            Inside::Leaf | Inside::List(_) | Inside::Call(_) | Inside::Closed => false,
         };
         let around =
             at < inner && (level.slot.status.is_settled() || level.round.is_some_and(|r| r.slot.status.is_settled()));
@@ -180,10 +249,16 @@ fn ended_around(levels: &[Level<'_>]) -> bool {
 }
 
 /// Why the step's turn has not come: too many before it are not settled, or one before it ended the written list.
-pub(super) fn out_of_turn(path: &Path, levels: &[Level<'_>]) -> Option<String> {
+pub(super) fn out_of_turn(sim: &Sim<'_>, path: &Path) -> Option<String> {
+    let levels = &path.levels(&sim.runbook, &sim.state)[..];
     if levels.len() != path.hops.len() {
         return Some("it is nowhere".into());
     }
+    if let Some(why) = calls::out_of_turn(levels) {
+        return Some(why);
+    }
+    // On the way out whatever was called tidies up, also behind a gate that was to be judged anew.
+    let levels = if is_cancelled(sim) { calls::since_finally(levels) } else { levels };
     let mut width = 1;
     for level in levels {
         let open = level.list.slots.iter().take(level.hop.at).filter(|slot| !slot.status.is_settled()).count();
@@ -221,7 +296,7 @@ pub(super) fn out_of_turn(path: &Path, levels: &[Level<'_>]) -> Option<String> {
 fn width_of(step: &Step) -> usize {
     match &step.kind {
         Kind::Group(group) => group.order.width(),
-        Kind::Use(_) | Kind::Gate(_) => 1,
+        Kind::Use(_) | Kind::Gate(_) | Kind::Call(_) => 1,
     }
 }
 
@@ -251,7 +326,7 @@ fn may_pick(sim: &Sim<'_>, path: &Path) -> Held {
         rounds.rounds.iter().filter(|round| !round.slot.status.is_settled() && !left(sim, path).contains(&round.key));
     let levels = path.levels(&sim.runbook, &sim.state);
     let broken = slot.status.is_settled() || rounds.rounds.iter().any(|round| breaks(step, &round.slot));
-    hold(!broken && !ended_around(&levels), || format!("I3: `{key}` has ended and chooses"))?;
+    hold(!broken && !ended_around(calls::since_finally(&levels)), || format!("I3: `{key}` has ended and chooses"))?;
     hold(on.count() < each.at_most as usize, || format!("I3: `{key}` chooses, and has enough rounds"))?;
     hold(!left(sim, path).is_empty(), || format!("I3: `{key}` chooses, and nothing is left"))
 }
@@ -276,7 +351,8 @@ pub(super) fn turns_are_as_written(sim: &Sim<'_>) -> Held {
 /// A gate that the step, or a group around it, needs and that did not pass.
 fn unmet(sim: &Sim<'_>, path: &Path) -> Option<String> {
     let levels = path.levels(&sim.runbook, &sim.state);
-    let needs = levels.iter().flat_map(|level| &level.step.needs);
+    let own = calls::frame(&levels, &sim.runbook, &sim.state).levels;
+    let needs = own.iter().flat_map(|level| &level.step.needs);
     let mut needs = needs.map(|id| (id.as_str(), named(&levels, &sim.runbook, &sim.state, id.as_str())));
     needs.find(|(_, slot)| !slot.is_some_and(passed)).map(|(id, _)| id.to_owned())
 }
@@ -284,23 +360,24 @@ fn unmet(sim: &Sim<'_>, path: &Path) -> Option<String> {
 fn passed(slot: &Slot) -> bool {
     let rounds = match &slot.inside {
         Inside::Rounds(rounds) => rounds.rounds.iter().all(|round| passed(&round.slot)),
-        Inside::Leaf | Inside::List(_) | Inside::Closed => true,
+        Inside::Leaf | Inside::List(_) | Inside::Call(_) | Inside::Closed => true,
     };
     rounds && matches!(slot.status, Status::Done(_) | Status::Complete | Status::Skipped)
 }
 
-/// Ids are unique in a generated runbook.
+/// Ids are unique in a generated runbook, and nothing outside a called one is seen from it.
 fn named<'a>(levels: &[Level<'a>], runbook: &'a Checked, state: &'a State, id: &str) -> Option<&'a Slot> {
     let find = |steps: &'a [Step], list: &'a List| {
         steps.iter().position(|step| step.id.as_str() == id).map(|at| &list.slots[at])
     };
-    levels.iter().find_map(|level| find(level.steps, level.list)).or_else(|| find(&runbook.steps, &state.steps))
+    let frame = calls::frame(levels, runbook, state);
+    frame.levels.iter().find_map(|level| find(level.steps, level.list)).or_else(|| find(frame.steps, frame.list))
 }
 
 /// What the step does is made of fresh outputs, and whatever decides just now that it and those around it begin.
 fn outputs_are_fresh(sim: &Sim<'_>, path: &Path, levels: &[Level<'_>]) -> Held {
     let Some(last) = levels.last() else { return Ok(()) };
-    let own = own_text(&sim.runbook, last.step.id.as_str());
+    let own = own_text(calls::frame(levels, &sim.runbook, &sim.state).text, last.step.id.as_str());
     let decided: BTreeSet<String> = PARTS.iter().flat_map(|part| names_in(part_of(own, part))).collect();
     let all = names_in(own);
     let body = all.iter().filter(|name| !decided.contains(*name) || names_in(&without_parts(own)).contains(*name));
@@ -315,13 +392,17 @@ fn outputs_are_fresh(sim: &Sim<'_>, path: &Path, levels: &[Level<'_>]) -> Held {
     Ok(())
 }
 
-const PARTS: [&str; 3] = ["when", "for_each", "next_by"];
+pub(super) fn is_made_of_what_is_there(sim: &Sim<'_>, path: &Path) -> Held {
+    outputs_are_fresh(sim, path, &path.levels(&sim.runbook, &sim.state))
+}
+
+const PARTS: [&str; 4] = ["when", "for_each", "next_by", "confirm"];
 
 /// The outputs that these parts of a step name are fresh.
-fn named_is_fresh(sim: &Sim<'_>, path: &Path, parts: &[&str]) -> Held {
+pub(super) fn named_is_fresh(sim: &Sim<'_>, path: &Path, parts: &[&str]) -> Held {
     let levels = path.levels(&sim.runbook, &sim.state);
     let Some(last) = levels.last() else { return Ok(()) };
-    let own = own_text(&sim.runbook, last.step.id.as_str());
+    let own = own_text(calls::frame(&levels, &sim.runbook, &sim.state).text, last.step.id.as_str());
     let names: BTreeSet<String> = parts.iter().flat_map(|part| names_in(part_of(own, part))).collect();
     names.iter().try_for_each(|name| fresh(name, named(&levels, &sim.runbook, &sim.state, name)))
 }
@@ -341,7 +422,7 @@ fn without_parts(own: &str) -> String {
     })
 }
 
-fn fresh(name: &str, slot: Option<&Slot>) -> Held {
+pub(super) fn fresh(name: &str, slot: Option<&Slot>) -> Held {
     hold(!slot.is_some_and(stale), || format!("I3: the stale output of `{name}` is used"))
 }
 
@@ -350,25 +431,25 @@ fn stale(slot: &Slot) -> bool {
         || match &slot.inside {
             Inside::List(list) => list.slots.iter().any(stale),
             Inside::Rounds(rounds) => rounds.rounds.iter().any(|round| stale(&round.slot)),
-            Inside::Leaf | Inside::Closed => false,
+            // Of what was called only what it gives can be named.
+            Inside::Leaf | Inside::Call(_) | Inside::Closed => false,
         }
 }
 
 /// The steps a leaf's text names: the lines from its id to the next one's.
-fn names_of(runbook: &Checked, id: &str) -> BTreeSet<String> {
-    names_in(own_text(runbook, id))
+fn names_of(text: &str, id: &str) -> BTreeSet<String> {
+    names_in(own_text(text, id))
 }
 
-fn own_text<'a>(runbook: &'a Checked, id: &str) -> &'a str {
-    let text = runbook.source.text();
+fn own_text<'a>(text: &'a str, id: &str) -> &'a str {
     let id = format!(" id: {id}");
     let mut begin = text.match_indices(&id).map(|(at, _)| &text[at + id.len()..]);
     let own = begin.find(|rest| rest.starts_with(['\n', ','])).unwrap_or_default();
-    let end = [" id: ", "\nfinally:", "\nsession:"].iter().filter_map(|mark| own.find(mark)).min();
+    let end = [" id: ", "\nfinally:", "\nsession:", "\noutputs:"].iter().filter_map(|mark| own.find(mark)).min();
     &own[..end.unwrap_or(own.len())]
 }
 
-fn names_in(text: &str) -> BTreeSet<String> {
+pub(super) fn names_in(text: &str) -> BTreeSet<String> {
     let name = |rest: &str| rest.chars().take_while(char::is_ascii_alphanumeric).collect();
     text.match_indices("steps.").map(|(at, found)| name(&text[at + found.len()..])).collect()
 }
@@ -379,15 +460,21 @@ pub(super) fn needs_it(sim: &Sim<'_>, needy: &Path, stale: &Path) -> Held {
         path.levels(&sim.runbook, &sim.state).iter().map(|level| level.step.id.to_string()).collect()
     };
     let mut reached: BTreeSet<String> = BTreeSet::from_iter(ids(needy).last().cloned());
-    for _ in 0..sim.runbook.walk().count() {
-        // Whoever names a group names all that is in it.
-        let inside: BTreeSet<String> = sim
-            .runbook
-            .walk()
-            .filter(|step| reached.contains(step.id.as_str()))
-            .flat_map(|step| step.walk().map(|inner| inner.id.to_string()))
-            .collect();
-        let named: BTreeSet<String> = inside.iter().flat_map(|id| names_of(&sim.runbook, id)).collect();
+    let called = sim.runbook.called().into_iter().map(|call| &*call.runbook);
+    let books: Vec<&Checked> = std::iter::once(&sim.runbook).chain(called).collect();
+    let all: Vec<&Step> = books.iter().flat_map(|book| book.walk()).collect();
+    for _ in 0..all.len() {
+        // Whoever names a group names all that is in it, and whoever names a call what that gives.
+        let of = |step: &&Step| reached.contains(step.id.as_str());
+        let inside: BTreeSet<String> =
+            all.iter().copied().filter(of).flat_map(|step| step.walk().map(|inner| inner.id.to_string())).collect();
+        let mut named: BTreeSet<String> =
+            inside.iter().flat_map(|id| books.iter().flat_map(|book| names_of(book.source.text(), id))).collect();
+        for step in all.iter().filter(|step| inside.contains(step.id.as_str())) {
+            if let Kind::Call(call) = &step.kind {
+                named.extend(calls::outputs_named(call.runbook.source.text()));
+            }
+        }
         reached.extend(inside);
         reached.extend(named);
     }
@@ -413,12 +500,12 @@ pub(super) fn widths_hold(sim: &Sim<'_>) -> Held {
             lists.entry(around.clone()).or_insert((BTreeSet::new(), width)).0.insert(level.hop.at);
             if let (Some(round), Some(each)) = (level.hop.round, &level.step.for_each) {
                 let mut place = around;
-                place.1.push(sluice_engine::machine::path::Hop { at: level.hop.at, round: None });
+                place.1.push(sluice_engine::machine::path::Hop { round: None, ..level.hop });
                 loops.entry(place).or_insert((BTreeSet::new(), each.at_most as usize)).0.insert(round);
             }
             width = match &level.step.kind {
                 Kind::Group(group) => group.order.width(),
-                Kind::Use(_) | Kind::Gate(_) => 1,
+                Kind::Use(_) | Kind::Gate(_) | Kind::Call(_) => 1,
             };
         }
         if ended_around(&levels) {
@@ -438,31 +525,61 @@ pub(super) fn widths_hold(sim: &Sim<'_>) -> Held {
 
 /// What is settled stays as it is; only a renewal gives a new output, and a claim of an interrupted run a new `finally`.
 pub(super) fn settled_stays(sim: &Sim<'_>, before: &State, event: &Event) -> Held {
-    let renewed = matches!(event, Event::Renewed { .. });
-    let same = same_list(&before.steps, &sim.state.steps, renewed);
     let claimed = matches!(event, Event::Claimed { .. });
-    let finally = claimed || same_list(&before.finally, &sim.state.finally, renewed);
+    let asks = match event {
+        Event::Voided { why, .. } => matches!(why, Void::Moved { .. } | Void::GateFailed { .. } | Void::Superseded),
+        Event::Overridden { .. } => true,
+        _ => claimed,
+    };
+    let how = How { renewed: matches!(event, Event::Renewed { .. }), claimed, amended: asks && sim.runbook.destroys() };
+    let same = same_list(&sim.runbook.steps, &before.steps, &sim.state.steps, how);
+    let finally = claimed || same_list(&sim.runbook.finally, &before.finally, &sim.state.finally, how);
     hold(same && finally, || format!("I3: {event:?} changed a settled step"))
 }
 
-fn same_list(before: &List, after: &List, renewed: bool) -> bool {
-    before.slots.len() == after.slots.len()
-        && before.slots.iter().zip(&after.slots).all(|(before, after)| same_slot(before, after, renewed))
+/// What an event may change of what is settled.
+#[derive(Clone, Copy)]
+struct How {
+    renewed: bool,
+    claimed: bool,
+    /// A gate, and with it how what is around it stands.
+    amended: bool,
 }
 
-fn same_slot(before: &Slot, after: &Slot, renewed: bool) -> bool {
+fn same_list(steps: &[Step], before: &List, after: &List, how: How) -> bool {
+    let same = |(step, (before, after)): (&Step, (&Slot, &Slot))| same_slot(step, before, after, how);
+    before.slots.len() == after.slots.len() && steps.iter().zip(before.slots.iter().zip(&after.slots)).all(same)
+}
+
+fn same_slot(step: &Step, before: &Slot, after: &Slot, how: How) -> bool {
+    let How { renewed, claimed, amended } = how;
     let output = renewed && matches!((&before.status, &after.status), (Status::Done(_), Status::Done(_)));
-    let status = !before.status.is_settled() || before.status == after.status || output;
+    let gate = matches!(step.kind, Kind::Gate(_)) && matches!(before.inside, Inside::Leaf);
+    let around = !matches!(before.inside, Inside::Leaf | Inside::Closed);
+    let judged = |status: &Status| matches!(status, Status::Pending | Status::Done(_) | Status::Stopped { .. });
+    let again = amended && ((gate && judged(&before.status) && judged(&after.status)) || around);
+    let status = !before.status.is_settled() || before.status == after.status || output || again;
     let counts =
         before.attempts <= after.attempts && (!before.status.is_settled() || before.attempts == after.attempts);
     let inside = match (&before.inside, &after.inside) {
-        (Inside::List(before), Inside::List(after)) => same_list(before, after, renewed),
+        (Inside::List(before), Inside::List(after)) => same_list(step.children(), before, after, how),
+        (Inside::Call(was), Inside::Call(is)) => {
+            // A run that was left gives what is still open its `finally` anew.
+            let Kind::Call(call) = &step.kind else { return false };
+            let (steps, last) = (&call.runbook.steps, &call.runbook.finally);
+            let again = amended && matches!(before.status, Status::Broken | Status::Open);
+            let anew = again || (claimed && before.status == Status::Open);
+            let tidies = anew || !was.tidies || is.tidies;
+            let inputs = was.inputs.is_none() || was.inputs == is.inputs;
+            let finally = anew || same_list(last, &was.finally, &is.finally, how);
+            inputs && tidies && finally && same_list(steps, &was.steps, &is.steps, how)
+        }
         (Inside::Rounds(before), Inside::Rounds(after)) => {
             let (had, has) = (before.turns.clone().unwrap_or_default(), after.turns.clone().unwrap_or_default());
             let turns = has.picked.starts_with(&had.picked);
             let same = |(b, a): (&sluice_engine::machine::state::Round, _)| {
                 let a: &sluice_engine::machine::state::Round = a;
-                b.key == a.key && b.item == a.item && same_slot(&b.slot, &a.slot, renewed)
+                b.key == a.key && b.item == a.item && same_slot(step, &b.slot, &a.slot, how)
             };
             turns && before.rounds.len() == after.rounds.len() && before.rounds.iter().zip(&after.rounds).all(same)
         }
@@ -478,13 +595,14 @@ pub(super) fn statuses_add_up(sim: &Sim<'_>) -> Held {
     lists.iter().try_for_each(|(steps, list)| list_adds_up(steps, list))
 }
 
-fn list_adds_up(steps: &[Step], list: &List) -> Held {
+pub(super) fn list_adds_up(steps: &[Step], list: &List) -> Held {
     steps.iter().zip(&list.slots).try_for_each(|(step, slot)| slot_adds_up(step, slot))
 }
 
 fn slot_adds_up(step: &Step, slot: &Slot) -> Held {
     let (broken, complete) = match &slot.inside {
         Inside::Leaf | Inside::Closed => return most_attempts(step, slot),
+        Inside::Call(_) => return calls::adds_up(step, slot),
         Inside::List(list) => {
             list_adds_up(step.children(), list)?;
             let broken = list.slots.iter().zip(step.children()).any(|(slot, step)| breaks(step, slot));
@@ -498,15 +616,24 @@ fn slot_adds_up(step: &Step, slot: &Slot) -> Held {
             (broken || (complete && counts), complete)
         }
     };
+    // What a failure ended is over once everything called in it has tidied up.
+    let untidy = match &slot.inside {
+        Inside::List(list) => calls::untidy(step.children(), list),
+        Inside::Rounds(rounds) => rounds.rounds.iter().any(|round| calls::untidy_slot(step, &round.slot)),
+        Inside::Leaf | Inside::Call(_) | Inside::Closed => false,
+    };
     let fits = match &slot.status {
-        Status::Pending | Status::Open => !broken && (!complete || slot.status == Status::Pending),
+        Status::Pending | Status::Open if broken => untidy && slot.status == Status::Open,
+        Status::Pending | Status::Open => !complete || slot.status == Status::Pending,
         Status::Complete => complete && !broken,
-        Status::Broken => broken,
+        Status::Broken => broken && !untidy,
         Status::Failed(_) => match &slot.inside {
             // The choice of its next item failed.
             Inside::Rounds(rounds) => rounds.turns.is_some() && !complete,
-            Inside::Leaf | Inside::Closed | Inside::List(_) => true,
+            Inside::Leaf | Inside::Closed | Inside::Call(_) | Inside::List(_) => true,
         },
+        // Nobody said yes to what is in it.
+        Status::Unconfirmed { .. } => step.confirm.is_some() && !matches!(slot.inside, Inside::Rounds(_)),
         Status::Skipped => !matches!(slot.inside, Inside::Rounds(_)),
         _ => false,
     };
@@ -537,7 +664,16 @@ pub(super) fn parked_for_a_reason(sim: &Sim<'_>) -> Held {
     let stuck = leaves(sim, |_, slot| matches!(slot.status, Status::Stuck { .. }));
     let unknown = leaves(sim, |_, slot| matches!(slot.status, Status::Unknown { .. }));
     let flying = leaves(sim, |step, slot| step.is_once() && slot.status == Status::Intended);
-    let reason = !stuck.is_empty() || (sim.state.interrupted && !unknown.is_empty());
+    let rules = Rules::of(&sim.log);
+    let asks = confirmed::asked(&sim.log).iter().any(|one| one.waits(&rules));
+    let stopped = confirmed::is_stopped_open(sim) != Some(false);
+    match (asks, stopped) {
+        (true, _) => sim.tally.count("parked over a question"),
+        (_, true) => sim.tally.count("parked over a gate"),
+        _ => {}
+    }
+    let act = !stuck.is_empty() || (sim.state.interrupted && !unknown.is_empty());
+    let reason = act || ((asks || stopped) && unknown.is_empty());
     hold(reason && flying.is_empty(), || format!("I5: the run is parked over {unknown:?} and {flying:?}"))
 }
 
@@ -546,7 +682,9 @@ fn most_attempts(step: &Step, slot: &Slot) -> Held {
     let most = match &step.kind {
         _ if step.is_once() => u32::MAX,
         Kind::Use(used) => used.retry.attempts,
-        Kind::Gate(_) | Kind::Group(_) => 1,
+        // A run that it stopped is resumed time and again.
+        Kind::Gate(_) => u32::MAX,
+        Kind::Group(_) | Kind::Call(_) => 1,
     };
     hold(slot.attempts <= most, || format!("I3: `{}` was tried {} times of {most}", step.id, slot.attempts))
 }
@@ -556,8 +694,10 @@ pub(super) fn ephemeral(sim: &Sim<'_>, finally: bool) -> BTreeSet<Path> {
     let done = |step: &Step, slot: &Slot| {
         matches!(&step.kind, Kind::Use(used) if used.ephemeral) && matches!(slot.status, Status::Done(_))
     };
-    let paths = leaves(sim, done);
-    paths.into_iter().filter(|path| finally || path.root == Root::Steps).collect()
+    let mut paths = leaves(sim, done);
+    paths.extend(leaves(sim, calls::gives_what_is_gone));
+    let stays = |path: &Path| finally || (path.root == Root::Steps && !calls::comes_anew(sim, path));
+    paths.into_iter().filter(stays).collect()
 }
 
 /// The state calls stale what the books call gone, no more and no less.
@@ -575,8 +715,9 @@ fn leaves(sim: &Sim<'_>, wanted: impl Fn(&Step, &Slot) -> bool) -> BTreeSet<Path
 pub(super) fn goes_on(sim: &Sim<'_>, over: bool) -> Held {
     let state = &sim.state;
     let fresh = || state.phase == Phase::Steps && state.finally == List::new(&sim.runbook.finally);
-    // On its way out it stays while an act in `finally` is open.
-    let out = state.phase == Phase::Finally && state.intents.values().any(|intent| intent.once);
+    // On its way out it stays while an act in a `finally` is open.
+    let tidies = |path: &Path| path.root == Root::Finally || calls::is_in_finally(path);
+    let out = state.intents.iter().any(|(path, intent)| intent.once && tidies(path));
     hold(state.ended.is_none() && (!state.interrupted || out) && (!over || fresh()), || {
         "I5: a claimed run does not go on".into()
     })

@@ -7,6 +7,7 @@ use sluice_engine::machine::state::List;
 use sluice_engine::machine::{InFlight, State, Status, apply, next};
 use sluice_engine::runbook::checked::{Kind, Step};
 
+use super::calls;
 use super::checks::{breaks, counts};
 use super::sim::{Held, Sim};
 
@@ -19,9 +20,14 @@ pub(super) fn most_turns(sim: &Sim<'_>) -> usize {
 /// Loops have at most four items here.
 fn turns(step: &Step) -> usize {
     let body = match &step.kind {
+        Kind::Use(_) if step.destroys() => 90,
         Kind::Use(_) if step.is_once() => 24,
         Kind::Use(used) => 4 + 3 * used.retry.attempts as usize,
-        Kind::Gate(_) => 4,
+        Kind::Gate(_) => 12,
+        Kind::Call(call) => {
+            let inside = call.runbook.steps.iter().chain(&call.runbook.finally);
+            4 + inside.map(turns).sum::<usize>()
+        }
         Kind::Group(group) => 1 + group.steps.iter().map(turns).sum::<usize>(),
     };
     let choice = step.for_each.as_ref().and_then(|each| each.next_by.as_ref());
@@ -53,23 +59,29 @@ pub(super) fn outcome_follows(sim: &Sim<'_>, outcome: &Outcome) -> Held {
         Outcome::Failed { key } if *key == Key::session() => {
             plain && steps && matches!(state.session.status, Status::Failed(_))
         }
-        Outcome::Failed { key } | Outcome::Stopped { key } => {
+        Outcome::Failed { key } | Outcome::Stopped { key } | Outcome::Unconfirmed { key } => {
             let root = locate(key, &sim.runbook, state).map(|path| path.root);
             let first = root == Some(Root::Steps) || (steps && session);
-            plain && first && is_culprit(sim, key, matches!(outcome, Outcome::Stopped { .. }))
+            plain && first && is_culprit(sim, key, outcome)
         }
     };
     if fits { Ok(()) } else { Err(format!("the outcome {outcome:?} does not follow from the steps")) }
 }
 
 /// The step ended badly, in a way that ended all around it.
-fn is_culprit(sim: &Sim<'_>, key: &Key, stopped: bool) -> bool {
+fn is_culprit(sim: &Sim<'_>, key: &Key, outcome: &Outcome) -> bool {
     let Some(path) = locate(key, &sim.runbook, &sim.state) else { return false };
     let levels = path.levels(&sim.runbook, &sim.state);
     let outward = levels.iter().all(|level| counts(level.step, level.slot));
     let own = path.find(&sim.runbook, &sim.state).map(|(_, slot)| &slot.status);
-    outward
-        && if stopped { matches!(own, Some(Status::Stopped { .. })) } else { matches!(own, Some(Status::Failed(_))) }
+    // Where something would be destroyed, what a gate stopped stays open.
+    let ends = !sim.runbook.destroys();
+    let fits = match outcome {
+        Outcome::Stopped { .. } => ends && matches!(own, Some(Status::Stopped { .. })),
+        Outcome::Unconfirmed { .. } => matches!(own, Some(Status::Unconfirmed { .. })),
+        _ => matches!(own, Some(Status::Failed(_))),
+    };
+    outward && fits
 }
 
 /// The table in the documentation of `run`.
@@ -78,6 +90,7 @@ pub(super) fn exit_is_documented(outcome: &Outcome) -> Held {
         "done" => 0,
         "failed" => 1,
         "stopped" => 3,
+        "not confirmed" => 4,
         "cancelled" => 5,
         "abandoned" if matches!(outcome, Outcome::Abandoned { unknown } if !unknown.is_empty()) => 6,
         "abandoned" => 5,
@@ -98,6 +111,7 @@ pub(super) fn finally_ran(sim: &Sim<'_>, outcome: &Outcome) -> Held {
     if sim.flight.keys().any(|path| sim.acts(path)) || sim.open.keys().any(|key| sim.is_once(key)) {
         return Err("I3: the run ended before an act".into());
     }
+    calls::finally_ran(sim, outcome)?;
     let entered = sim.log.iter().rev().find_map(|envelope| match envelope.event {
         Event::Entered { phase } => Some(phase),
         _ => None,

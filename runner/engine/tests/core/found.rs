@@ -228,3 +228,145 @@ steps:
     // Twice it could not look: the loop has failed, and the act that is on ends all the same.
     check(steps, &[Move::Finish(0, 0, 0), Move::Finish(0, 6, 0), Move::Time(3), Move::Finish(0, 6, 0)]);
 }
+
+/// The one that may not start breaks the group, and the call beside it must not begin in the same turn.
+#[test]
+fn nothing_is_called_in_a_group_that_fails_in_the_same_turn() {
+    let steps = "
+steps:
+  - id: s1
+    on_error: continue
+    gate: toy.gate
+  - id: s2
+    parallel:
+      - id: s3
+        needs: [s1]
+        uses: toy.read
+      - id: s4
+        call: r0
+--- r0
+runbook: r0
+summary: A toy.
+inputs:
+  yes: { type: boolean, default: true }
+  items: { type: array, default: [x, y] }
+steps:
+  - id: s5
+    uses: toy.read
+outputs:
+  value: 1
+  yes: true
+  items: [x]
+";
+    (0..=255).step_by(4).for_each(|answer| check(steps, &[Move::Finish(0, answer, 0)]));
+}
+
+const CALLED: &str = "summary: A toy.
+inputs:
+  yes: { type: boolean, default: true }
+  items: { type: array, default: [x, y] }
+";
+
+/// A failed gate cuts the call beside it, which tidies up; when the gate is judged anew, or let pass, the call goes on.
+#[test]
+fn what_a_stopped_gate_cut_goes_on_with_it() {
+    let steps = format!(
+        "
+lock: it
+steps:
+  - id: p
+    parallel:
+      - {{ id: s, steps: [ {{ id: g, gate: toy.gate }} ] }}
+      - {{ id: c, on_error: continue, call: r0 }}
+--- r0
+runbook: r0
+lock: it
+{CALLED}steps:
+  - {{ id: h, gate: toy.gate }}
+  - {{ id: d, needs: [h], confirm: {{ typed: it }}, uses: toy.destroy }}
+finally:
+  - {{ id: f, needs: [h], uses: toy.read }}
+outputs: {{ value: 1, yes: true, items: [x] }}
+"
+    );
+    for more in [vec![Move::Settle(0, 0)], vec![Move::Override(0, 0)], vec![Move::Crash]] {
+        check(&steps, &[vec![Move::Finish(0, 4, 0)], more].concat());
+    }
+}
+
+/// The `finally` of what is called was over when its gate was let pass.
+#[test]
+fn a_gate_in_a_call_is_let_pass_and_its_steps_go_on() {
+    let steps = format!(
+        "
+lock: it
+steps:
+  - {{ id: c, call: r0 }}
+--- r0
+runbook: r0
+lock: it
+{CALLED}steps:
+  - {{ id: g, gate: toy.gate }}
+  - {{ id: d, needs: [g], confirm: {{ typed: it }}, uses: toy.destroy }}
+finally:
+  - {{ id: f, uses: toy.read }}
+outputs: {{ value: 1, yes: true, items: [x] }}
+"
+    );
+    check(&steps, &[Move::Finish(0, 4, 0), DONE, Move::Override(0, 0)]);
+}
+
+/// The odd number of moves sits somebody at the terminal.
+#[test]
+fn a_yes_that_grows_old_over_what_is_begun_does_not_hide_its_end() {
+    let steps = "
+lock: it
+steps:
+  - { id: g, gate: toy.gate }
+  - id: all
+    needs: [g]
+    confirm: { typed: it, valid_for: 1m }
+    steps:
+      - { id: c, uses: toy.once }
+      - { id: d, uses: toy.destroy }
+      - { id: e, uses: toy.destroy }
+";
+    let road = [DONE, DONE, DONE];
+    check(steps, &[&road[..], &[Move::Long(2), DONE]].concat());
+    check(steps, &[&road[..], &[DONE, DONE, DONE, DONE, Move::Long(2), DONE]].concat());
+    check(steps, &[&road[..], &[DONE, DONE, DONE, DONE, Move::Crash, Move::Long(2), DONE, DONE]].concat());
+}
+
+/// A Ctrl-C beside a gate that stops leaves a run that can be resumed.
+#[test]
+fn a_gate_that_stops_on_the_way_out_stays_open() {
+    let steps = "
+lock: it
+steps:
+  - { id: g, gate: toy.gate }
+  - { id: d, needs: [g], confirm: { typed: it }, uses: toy.destroy }
+finally:
+  - { id: f, uses: toy.read }
+";
+    for after in 0..3 {
+        for how in [CancelHow::AfterStep, CancelHow::Now] {
+            check(steps, &[Move::Race(how, after), Move::Finish(0, 4, 0), DONE]);
+        }
+    }
+    check(steps, &[Move::Finish(0, 4, 0), Move::Interrupt, DONE]);
+    check(steps, &[DONE, DONE, DONE, Move::Finish(0, 6, 0), Move::Interrupt, DONE, DONE]);
+}
+
+#[test]
+fn a_gate_over_nothing_has_not_passed() {
+    check(
+        "
+lock: it
+steps:
+  - { id: g, for_each: [], gate: toy.gate }
+  - { id: h, gate: toy.gate }
+  - { id: d, needs: [g, h], confirm: { typed: it }, uses: toy.destroy }
+",
+        &[DONE],
+    );
+}

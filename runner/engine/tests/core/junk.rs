@@ -3,17 +3,20 @@
 use serde_json::json;
 use sluice_engine::ids::Sha256;
 use sluice_engine::journal::{
-    CancelHow, Envelope, Epoch, Event, Found, Item, Key, Outcome, Owner, Phase, Samples, Trigger,
+    AskId, Bound, CancelHow, Envelope, Epoch, Event, Found, Glance, Item, Key, LockedAt, Loss, Outcome, Owner, Phase,
+    Samples, Trigger, Void,
 };
 use sluice_engine::machine::path::{Path, Root};
 use sluice_engine::machine::state::{Inside, List, Slot};
-use sluice_engine::machine::{Illegal, Status, apply, is_act};
-use sluice_engine::runbook::checked::{Kind, Step};
+use sluice_engine::machine::{Illegal, State, Status, apply, is_act};
+use sluice_engine::runbook::checked::{Checked, Kind, Step};
 use sluice_plugin::{Applied, Attempt, Problem, Verdict};
 
-use super::checks::{breaks, left, out_of_turn};
+use super::checks::{self, breaks, left, out_of_turn};
 use super::ends::outcome_follows;
+use super::people::Rules;
 use super::sim::{Held, Sim};
+use super::{calls, confirmed};
 
 /// I4: what would be fine but for its epoch.
 pub(super) fn stale(sim: &Sim<'_>, pick: u8) -> Held {
@@ -39,6 +42,12 @@ pub(super) fn stale(sim: &Sim<'_>, pick: u8) -> Held {
     };
     sim.refuse("I4", &sim.envelope(wrong, event))?;
     let owner = Owner { host: "there".into(), pid: 1, started: String::new() };
+    for one in confirmed::asked(&sim.log) {
+        for key in sim.needed.keys() {
+            let rebound = one.binding(key).map(|binding| Event::Rebound { ask: one.ask, key: key.clone(), binding });
+            rebound.into_iter().try_for_each(|event| sim.refuse("I4", &sim.envelope(Some(Epoch(epoch - 1)), event)))?;
+        }
+    }
     let claims = [(epoch, epoch), (epoch + 2, epoch + 2), (epoch + 1, epoch), (epoch, epoch + 1), (0, 0)];
     for (is, said) in claims {
         let claim = Event::Claimed { epoch: Epoch(is), owner: owner.clone() };
@@ -71,6 +80,9 @@ pub(super) fn nothing_after_the_end(sim: &Sim<'_>, outcome: &Outcome) -> Held {
         events.push((None, cancel()));
         events.push((Some(next), Event::Claimed { epoch: next, owner }));
     }
+    let (name, at) = ("it".to_owned(), LockedAt::Store);
+    events.push((Some(epoch), Event::Locked { name, generation: 99, at, after: None, caller: None }));
+    events.push((None, Event::Unlocked { generation: 99 }));
     for (key, _) in keys(sim) {
         events.push((Some(epoch), Event::Done { key: key.clone(), attempt: Attempt(1), output: json!(1) }));
         events.push((Some(epoch), Event::Renewed { key, output: json!(1) }));
@@ -100,13 +112,15 @@ fn judged(key: Key) -> Event {
 pub(super) fn junk(sim: &Sim<'_>, pick: u16) -> Held {
     let keys = keys(sim);
     let pick = usize::from(pick);
+    sim.nothing_begins_too_early()?;
     // What is in flight is where something could go wrong first.
     let begun = sim.flight.keys().nth(pick % sim.flight.len().max(1));
     let begun = begun.map(|path| (path.key(&sim.runbook, &sim.state), Some(path.clone())));
     let picked = (0..2).map(|at| keys[(pick + at * 7) % keys.len()].clone());
     for (at, (key, path)) in begun.into_iter().chain(picked).enumerate() {
         let attempt = Attempt(u32::try_from((pick / 5 + at) % 3).unwrap_or(0));
-        for event in events(&key, attempt, pick + at) {
+        let about = about_questions(sim, &key, attempt, pick + at);
+        for event in events(&key, attempt, pick + at).into_iter().chain(about) {
             if let Some(why) = cannot_be(sim, &event, path.as_ref()) {
                 sim.tally.count("junk refused");
                 sim.refuse(&format!("I7: {why}"), &sim.envelope(Some(sim.state.epoch), event))?;
@@ -145,6 +159,9 @@ fn events(key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
         Event::Opened { key: key(), items: vec![item("x"), item("x")] },
         Event::Picked { key: key(), item: ["x", "a", "0", "one", "nope"][pick % 5].into(), seen: json!(1) },
         Event::Renewed { key: key(), output: json!(1) },
+        Event::Called { key: key(), inputs: json!({}) },
+        Event::EnteredFinally { key: key() },
+        Event::Returned { key: key(), outputs: json!({}) },
         Event::Entered { phase: phases[pick % 4] },
         Event::Ended { outcome: outcomes[pick % 6].clone() },
         Event::Started {
@@ -155,6 +172,48 @@ fn events(key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
             trigger,
             semantics: 1,
         },
+        Event::Locked { name: "it".into(), generation: 99, at: LockedAt::Store, after: None, caller: None },
+        Event::Unlocked { generation: 99 },
+        Event::LockLost { generation: 9_999, how: Loss::MovedOn },
+    ]
+}
+
+/// Events about questions, in the words of the last one where there was one.
+fn about_questions(sim: &Sim<'_>, key: &Key, attempt: Attempt, pick: usize) -> Vec<Event> {
+    let all = confirmed::asked(&sim.log);
+    let last = all.last();
+    let ask = last.map_or(AskId(1), |one| one.ask);
+    let bound = last.and_then(|one| one.binding(key)).unwrap_or(Sha256::ZERO);
+    let scope = last.filter(|_| pick.is_multiple_of(3)).map_or(key, |one| one.scope).clone();
+    let gate = || confirmed::gates_of(sim, key).first().cloned().unwrap_or_else(|| key.clone());
+    let (act, why, seen, at) = (key.clone(), String::new(), json!(1), sim.now);
+    let samples = Samples { count: 1, flips: 0, first: at, last: at };
+    let voids = [
+        Void::Denied,
+        Void::Expired,
+        Void::Moved { act: act.clone(), was: bound, now: None, changes: json!({}) },
+        Void::GateFailed { act, gate: gate(), verdict: Verdict::Fail, why: why.clone(), seen: seen.clone() },
+    ];
+    let acts = vec![Bound { key: key.clone(), attempt, binding: Sha256::ZERO }];
+    let (typed, shown) = ("it".to_owned(), json!({}));
+    let asked = |ask, acts| Event::Asked {
+        ask,
+        key: scope.clone(),
+        acts,
+        typed: typed.clone(),
+        answer_by: at,
+        valid_for: "1s".into(),
+        shown: shown.clone(),
+    };
+    let looks = vec![Glance { gate: gate(), verdict: Verdict::Pass, why: why.clone(), at }];
+    vec![
+        Event::Voided { ask, key: scope.clone(), why: voids[pick % 4].clone() },
+        Event::Voided { ask: AskId(ask.0 + 1), key: scope.clone(), why: Void::Cancelled },
+        asked(AskId(ask.0 + 7), acts),
+        asked(AskId(u32::try_from(all.len()).unwrap() + 1), Vec::new()),
+        Event::Rebound { ask, key: key.clone(), binding: bound },
+        Event::Rejudged { ask, key: key.clone(), gate: gate(), why, samples, seen },
+        Event::LookedLast { ask, key: key.clone(), looks: if pick.is_multiple_of(2) { looks } else { Vec::new() } },
     ]
 }
 
@@ -174,6 +233,7 @@ fn slot_at<'a>(sim: &'a Sim<'_>, path: &Path) -> Option<&'a Slot> {
         found = Some(slot);
         match &slot.inside {
             Inside::List(inner) => list = inner,
+            Inside::Call(called) => list = if hop.finally { &called.finally } else { &called.steps },
             Inside::Leaf | Inside::Closed | Inside::Rounds(_) => break,
         }
     }
@@ -182,10 +242,8 @@ fn slot_at<'a>(sim: &'a Sim<'_>, path: &Path) -> Option<&'a Slot> {
 
 /// Every step and round there is, and some that there are not.
 pub(super) fn keys(sim: &Sim<'_>) -> Vec<(Key, Option<Path>)> {
-    let mut paths = Vec::new();
-    collect(&sim.runbook.steps, &sim.state.steps, &Path::root(Root::Steps), &mut paths);
-    collect(&sim.runbook.finally, &sim.state.finally, &Path::root(Root::Finally), &mut paths);
-    let known = paths.into_iter().map(|path| (path.key(&sim.runbook, &sim.state), Some(path)));
+    let known =
+        paths(&sim.runbook, &sim.state).into_iter().map(|path| (path.key(&sim.runbook, &sim.state), Some(path)));
     let mut keys: Vec<(Key, Option<Path>)> = known.collect();
     let first = keys.first().map(|(key, _)| key.to_string()).unwrap_or_default();
     let nowhere = ["", "nope", "session.", "/", "[x]"].map(str::to_owned);
@@ -194,13 +252,28 @@ pub(super) fn keys(sim: &Sim<'_>) -> Vec<(Key, Option<Path>)> {
     keys
 }
 
+pub(super) fn paths(runbook: &Checked, state: &State) -> Vec<Path> {
+    let mut paths = Vec::new();
+    collect(&runbook.steps, &state.steps, &Path::root(Root::Steps), &mut paths);
+    collect(&runbook.finally, &state.finally, &Path::root(Root::Finally), &mut paths);
+    paths
+}
+
 fn collect(steps: &[Step], list: &List, path: &Path, paths: &mut Vec<Path>) {
     for (at, (step, slot)) in steps.iter().zip(&list.slots).enumerate() {
         let mut visit = |slot: &Slot, round: Option<usize>| {
             let path = path.child(at, round);
             paths.push(path.clone());
-            if let Inside::List(inner) = &slot.inside {
-                collect(step.children(), inner, &path, paths);
+            match calls::of_slot(step, slot) {
+                Some((call, called)) => {
+                    collect(&call.runbook.steps, &called.steps, &path, paths);
+                    collect(&call.runbook.finally, &called.finally, &path.in_finally(), paths);
+                }
+                None => {
+                    if let Inside::List(inner) = &slot.inside {
+                        collect(step.children(), inner, &path, paths);
+                    }
+                }
             }
         };
         visit(slot, None);
@@ -215,8 +288,23 @@ fn cannot_be(sim: &Sim<'_>, event: &Event, path: Option<&Path>) -> Option<&'stat
     let state = &sim.state;
     match event {
         Event::Started { .. } => Some("the run has started"),
+        Event::Locked { .. } => {
+            (sim.runbook.lock.is_none() || sim.locked.is_some()).then_some("there is no lock to take")
+        }
+        Event::Unlocked { .. } => Some("the run has not ended"),
+        Event::LockLost { .. } => Some("it does not have that generation"),
         // In the turn after which it is parked it would be; at any other time something goes on.
-        Event::Parked => (!sim.open.keys().any(|key| sim.is_once(key))).then_some("nothing is open"),
+        Event::Parked => {
+            let rules = Rules::of(&sim.log);
+            let asks = confirmed::asked(&sim.log).iter().any(|one| one.waits(&rules));
+            let waits = asks || confirmed::is_stopped_open(sim) != Some(false);
+            (!waits && !sim.open.keys().any(|key| sim.is_once(key))).then_some("nothing is open")
+        }
+        Event::Voided { ask, key, why } => confirmed::cannot_void(sim, (*ask, key, why)),
+        Event::Asked { .. } => Some("it asks for nothing, or is not the next"),
+        Event::Rebound { ask, key, .. } | Event::Rejudged { ask, key, .. } => confirmed::cannot_look(sim, *ask, key),
+        // Behind everything else it may come too early, and is none.
+        Event::LookedLast { ask, key, looks } => confirmed::cannot_look_last(sim, *ask, key, looks),
         Event::Entered { phase } => (!may_enter(sim, *phase)).then_some("this phase does not follow"),
         Event::Ended { outcome } => {
             let over = state.phase == Phase::Finally && state.finally.is_settled();
@@ -249,9 +337,13 @@ fn may_enter(sim: &Sim<'_>, phase: Phase) -> bool {
     let broken = sim.runbook.steps.iter().zip(&state.steps.slots).any(|(step, slot)| breaks(step, slot));
     let complete = state.steps.slots.iter().all(|slot| slot.status.is_settled());
     let session = complete && !broken && sim.runbook.session.is_some();
+    let untidy = calls::untidy(&sim.runbook.steps, &state.steps);
     match (state.phase, phase) {
         (Phase::Steps, Phase::Session) => session && !ending,
-        (Phase::Steps, Phase::Finally) => ending || broken || (complete && !session),
+        (Phase::Steps, Phase::Finally) => {
+            let stays = confirmed::is_stopped_open(sim) == Some(true);
+            !untidy && !stays && (ending || broken || (complete && !session))
+        }
         (Phase::Session, Phase::Finally) => ending || state.session.status.is_settled(),
         _ => false,
     }
@@ -265,7 +357,11 @@ fn out_of_place(sim: &Sim<'_>, path: &Path, slot: &Slot) -> Option<&'static str>
     if slot.status.is_settled() {
         return Some("it is settled");
     }
-    out_of_turn(path, &path.levels(&sim.runbook, &sim.state)).map(|_| "its turn has not come")
+    // An act that is under way ends wherever it stands.
+    if sim.state.intents.contains_key(path) {
+        return None;
+    }
+    out_of_turn(sim, path).map(|_| "its turn has not come")
 }
 
 /// Whether the loop may choose its next item now.
@@ -274,13 +370,14 @@ fn chooses(sim: &Sim<'_>, path: &Path, step: &Step, slot: &Slot) -> bool {
     let Inside::Rounds(rounds) = &slot.inside else { return false };
     let left = left(sim, path);
     let on = rounds.rounds.iter().filter(|round| !round.slot.status.is_settled() && !left.contains(&round.key)).count();
-    !left.is_empty() && on < each.at_most as usize
+    rounds.given_up().is_none() && !left.is_empty() && on < each.at_most as usize
 }
 
 fn misfit(sim: &Sim<'_>, event: &Event, path: &Path, step: &Step, slot: &Slot) -> Option<&'static str> {
     let leaf = matches!(slot.inside, Inside::Leaf);
     let (gate, used) = (matches!(step.kind, Kind::Gate(_)) && leaf, matches!(step.kind, Kind::Use(_)) && leaf);
-    let ending = path.root == Root::Steps && (sim.state.cancel.is_some() || sim.state.interrupted);
+    let tidies = calls::is_in_finally(path);
+    let ending = path.root == Root::Steps && !tidies && (sim.state.cancel.is_some() || sim.state.interrupted);
     let pending = slot.status == Status::Pending;
     let right = |attempt: &Attempt| attempt.0 == slot.attempts + 1;
     let unknown = matches!(slot.status, Status::Unknown { .. });
@@ -291,11 +388,20 @@ fn misfit(sim: &Sim<'_>, event: &Event, path: &Path, step: &Step, slot: &Slot) -
         Event::Done { attempt, .. } => !used || !right(attempt) || open || (began && !mine),
         Event::Failed { problem, .. } if problem.applied == Applied::Maybe && step.is_once() => !began,
         Event::Failed { attempt, .. } => {
-            !right(attempt) || (!leaf && !pending && !chooses(sim, path, step, slot)) || open
+            let asks = step.confirm.is_some() && matches!(slot.inside, Inside::List(_));
+            let itself = leaf || pending || calls::may_return(sim, path) || asks;
+            !right(attempt) || open || !(itself || chooses(sim, path, step, slot))
         }
+        Event::Called { .. } => {
+            let begun = !pending || !matches!(slot.inside, Inside::Call(_));
+            begun || ending || checks::ended_around(calls::since_finally(&path.levels(&sim.runbook, &sim.state)))
+        }
+        Event::EnteredFinally { .. } => !calls::may_tidy(sim, path),
+        Event::Returned { .. } => !calls::may_return(sim, path),
         Event::Picked { item, .. } => ending || !chooses(sim, path, step, slot) || !left(sim, path).contains(item),
         Event::Intended { attempt, .. } => {
-            !used || !right(attempt) || !is_act(step) || ending || open || (began && (mine || step.is_once()))
+            let once = step.is_once();
+            !used || !right(attempt) || !is_act(step) || ending || open || (began && (mine || once)) || step.destroys()
         }
         Event::Reconciled { attempt, .. } => !unknown || !right(attempt),
         Event::Judged { .. } => !gate,

@@ -6,15 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use sluice_engine::ids::Sha256;
-use sluice_engine::journal::{CancelHow, Envelope, Epoch, Event, Found, Key, Outcome, Owner, Phase, Samples, Trigger};
+use sluice_engine::journal::{
+    CancelHow, Envelope, Epoch, Event, Found, Key, LockedAt, Loss, Outcome, Owner, Phase, Samples, Trigger,
+};
 use sluice_engine::machine::path::{Path, Root, locate};
 use sluice_engine::machine::state::Intent;
-use sluice_engine::machine::{Command, InFlight, SEMANTICS, State, Status, apply, is_act, next, who_needs};
+use sluice_engine::machine::{Check, Command, InFlight, SEMANTICS, State, Status, apply, is_act, next, who_needs};
 use sluice_engine::runbook::checked::{Checked, Kind, Step};
 use sluice_plugin::{Applied, Attempt, Problem, Timestamp, Verdict};
 
 use super::tape::{Move, output};
-use super::{Tally, checks, ends, junk};
+use super::{Tally, calls, checks, confirmed, ends, junk};
 
 /// `Err` names the promise that was broken.
 pub(super) type Held = Result<(), String>;
@@ -43,6 +45,10 @@ pub(super) struct Sim<'a> {
     pub(super) open: BTreeMap<Key, Epoch>,
     /// Attempts that have ended, counted from the journal.
     tries: BTreeMap<Key, u32>,
+    /// The generation of the lock that this claim of the run has.
+    pub(super) locked: Option<u64>,
+    /// The generation of the last take, by whomever.
+    generation: u64,
     /// `finally` was entered before everything before it was over.
     pub(super) cut: bool,
     /// The turns that loops gave to their items, from the journal.
@@ -52,6 +58,15 @@ pub(super) struct Sim<'a> {
     pub(super) race: Option<(CancelHow, u8)>,
     /// Turns since the tape was over.
     pub(super) quiet: usize,
+    /// Parts of the way to an act that destroys, in flight.
+    pub(super) checks: BTreeSet<Check>,
+    pub(super) attended: bool,
+    /// The gates of each act that people were asked for.
+    pub(super) needed: BTreeMap<Key, BTreeSet<Key>>,
+    /// How often what an act would do became something else.
+    pub(super) moved: BTreeMap<Key, u32>,
+    /// Tells schedules apart: who sits where, and which policies there are.
+    pub(super) seed: usize,
 }
 
 impl<'a> Sim<'a> {
@@ -66,12 +81,19 @@ impl<'a> Sim<'a> {
             gone: BTreeSet::new(),
             open: BTreeMap::new(),
             tries: BTreeMap::new(),
+            locked: None,
+            generation: 0,
             turns: BTreeMap::new(),
             cut: false,
             tally,
             tape: tape.iter().peekable(),
             race: None,
             quiet: 0,
+            checks: BTreeSet::new(),
+            attended: false,
+            needed: BTreeMap::new(),
+            moved: BTreeMap::new(),
+            seed: tape.len(),
         }
     }
 
@@ -87,7 +109,7 @@ impl<'a> Sim<'a> {
         self.take(Some(Epoch(1)), started)?;
         self.claim()?;
         for turn in 0.. {
-            if self.turn()? {
+            if self.turn().map_err(|why| format!("{why}\n{}", self.story()))? {
                 break;
             }
             if turn > 2_000 {
@@ -99,6 +121,13 @@ impl<'a> Sim<'a> {
             }
         }
         ends::journal_tells_the_same(&self)
+    }
+
+    /// What happened, for whoever looks at a failure.
+    fn story(&self) -> String {
+        let key = |event: &Event| event.key().map(ToString::to_string).unwrap_or_default();
+        let line = |one: &Envelope| format!("{} {} {}", one.event.kind(), key(&one.event), one.at.0 % 100_000_000);
+        self.log.iter().map(line).collect::<Vec<_>>().join(", ")
     }
 
     /// True when the run is over for good.
@@ -115,15 +144,19 @@ impl<'a> Sim<'a> {
         if !decisions.is_empty() {
             return self.decide(decisions).map(|()| false);
         }
-        let flying = self.flight.len();
+        let flying = self.flight.len() + self.checks.len();
         self.cut(&commands);
-        if commands.is_empty() && self.flight.len() < flying {
+        if commands.contains(&Command::Take) {
+            return self.take_lock(&commands).map(|()| false);
+        }
+        if commands.is_empty() && self.flight.len() + self.checks.len() < flying {
             // What was cut has come back: ask again.
             return Ok(false);
         }
         let ordinal = self.state.ordinal;
         self.start(&commands)?;
         checks::widths_hold(self)?;
+        calls::wait_for_open_acts(self)?;
         if self.state.ordinal != ordinal {
             return Ok(false);
         }
@@ -135,6 +168,29 @@ impl<'a> Sim<'a> {
         }
         self.happen(&commands)?;
         Ok(false)
+    }
+
+    /// Nothing else happens before the lock is taken; a process may die before, or between the take and its event.
+    fn take_lock(&mut self, commands: &[Command]) -> Held {
+        checks::only_the_lock_is_wanted(self, commands)?;
+        self.generation += 1;
+        if matches!(self.tape.peek(), Some(Move::Crash)) {
+            self.tape.next();
+            self.tally.count("crashed at its lock");
+            return self.crash();
+        }
+        let again = self.log.iter().any(|past| matches!(past.event, Event::Locked { .. }));
+        self.tally.count(if again { "locked again" } else { "locked" });
+        let (name, generation) = ("it".to_owned(), self.generation);
+        self.own(Event::Locked { name, generation, at: LockedAt::Store, after: None, caller: None })?;
+        self.locked = Some(generation);
+        Ok(())
+    }
+
+    fn lose(&mut self) -> Held {
+        let Some(generation) = self.locked.take() else { return Ok(()) };
+        self.tally.count("lost its lock");
+        self.take(None, Event::LockLost { generation, how: Loss::Broken { why: "a test".into() } })
     }
 
     pub(super) fn next(&self) -> Vec<Command> {
@@ -152,6 +208,9 @@ impl<'a> Sim<'a> {
             looks: self.flight.iter().filter(|(_, task)| **task == Task::Look).map(|(path, _)| path.clone()).collect(),
             acts: self.flight.keys().filter(|path| self.acts(path)).count(),
             session: self.session,
+            checks: self.checks.clone(),
+            attended: self.attended,
+            ..InFlight::default()
         }
     }
 
@@ -180,7 +239,16 @@ impl<'a> Sim<'a> {
 
     /// An event that must be legal.
     pub(super) fn take(&mut self, epoch: Option<Epoch>, event: Event) -> Held {
+        if let Event::Intended { key, attempt, binding, .. } = &event
+            && confirmed::is_destroy(self, key)
+        {
+            confirmed::may_begin(self, key, *attempt, *binding).map_err(|why| format!("I1: `{key}` begins: {why}"))?;
+            confirmed::happened_at_most_once(self, key)?;
+        }
         let envelope = self.envelope(epoch, event);
+        if matches!(envelope.event, Event::Overridden { .. }) {
+            self.tidies_anew(&envelope);
+        }
         let before = self.state.clone();
         if let Err(illegal) = apply(&self.runbook, &mut self.state, &envelope) {
             checks::untouched(&before, &self.state, &envelope)?;
@@ -188,7 +256,7 @@ impl<'a> Sim<'a> {
         }
         self.count(&envelope.event)?;
         if envelope.event == (Event::Entered { phase: Phase::Finally }) {
-            self.cut = checks::is_cut(&self.runbook, &before);
+            self.cut = checks::is_cut(&self.runbook, &before, &self.state);
         }
         checks::what_is_gone_is_stale(self)?;
         checks::settled_stays(self, &before, &envelope.event)?;
@@ -211,6 +279,10 @@ impl<'a> Sim<'a> {
             Event::Failed { key, .. } if self.open.contains_key(key) => return Ok(()),
             Event::Reconciled { key, .. } | Event::Settled { key, .. } => key,
             Event::Done { key, .. } | Event::Failed { key, .. } | Event::Renewed { key, .. } => key,
+            Event::Judged { key, .. } => {
+                *self.tries.entry(key.clone()).or_default() += 1;
+                key
+            }
             _ => return Ok(()),
         };
         if let Some(path) = locate(key, &self.runbook, &self.state) {
@@ -279,12 +351,17 @@ impl<'a> Sim<'a> {
             }
             self.log.push(envelope);
         }
-        let late: Vec<Envelope> = self.log[length..].to_vec();
+        let late = self.log.split_off(length);
         late.iter().try_for_each(|envelope| self.count(&envelope.event))?;
         if late.iter().any(|envelope| envelope.event == (Event::Entered { phase: Phase::Finally })) {
-            self.cut = checks::is_cut(&self.runbook, &state);
+            self.cut = checks::is_cut(&self.runbook, &state, &self.state);
         }
-        checks::nothing_began_after_a_cancel(&state, &late)
+        let tidies = |key: &str| {
+            locate(&Key(key.to_owned()), &self.runbook, &self.state).is_some_and(|path| calls::is_in_finally(&path))
+        };
+        checks::nothing_began_after_a_cancel(&state, &late, &tidies)?;
+        self.log.extend(late);
+        Ok(())
     }
 
     /// What is gone from the desired set is cut, unless it is an act.
@@ -295,6 +372,11 @@ impl<'a> Sim<'a> {
             self.tally.count("not begun after all");
         }
         self.flight.retain(|path, _| !gone.contains(path));
+        let before = self.checks.len();
+        self.checks.retain(|check| commands.contains(&Command::Check(check.clone())));
+        if self.checks.len() < before {
+            self.tally.count("a look was cut");
+        }
         self.session &= commands.contains(&Command::Session);
         if self.state.cancel.is_some() && self.state.phase == Phase::Steps && !self.flight.is_empty() {
             self.tally.count("under way when cancelled");
@@ -316,7 +398,11 @@ impl<'a> Sim<'a> {
                     self.session = true;
                     continue;
                 }
-                Command::Wake(_) | Command::Emit(_) => continue,
+                Command::Check(check) => {
+                    self.start_check(check)?;
+                    continue;
+                }
+                Command::Wake(_) | Command::Emit(_) | Command::Take | Command::Release => continue,
             };
             match self.flight.get(path) {
                 Some(is) if *is == task => {}
@@ -351,14 +437,25 @@ impl<'a> Sim<'a> {
                 Ok(())
             }
             Some(Move::Interrupt) => self.own(Event::Interrupted),
+            Some(Move::Lose) => self.lose(),
             Some(Move::Settle(which, what)) => self.settle(which, what),
+            Some(Move::Long(minutes)) => {
+                self.now = Timestamp(self.now.0 + i64::from(minutes) * 60_000);
+                Ok(())
+            }
+            Some(Move::Answer(who, how)) => self.answer(who, how),
+            Some(Move::Override(which, who)) => self.override_gate(which, who),
+            Some(Move::Shift(which)) => {
+                self.shift(which);
+                Ok(())
+            }
             Some(Move::Stale(pick)) => junk::stale(self, pick),
             Some(Move::Junk(pick)) => junk::junk(self, pick),
         }
     }
 
     fn finish_or_wait(&mut self, (which, how, what): (u8, u8, u8), wake: Option<Timestamp>) -> Held {
-        let tasks = self.flight.len() + usize::from(self.session);
+        let tasks = self.flight.len() + self.checks.len() + usize::from(self.session);
         match (tasks, wake) {
             (0, None) => Err("I5: nothing is in flight, and nothing will ever happen".into()),
             (0, Some(at)) => {
@@ -366,7 +463,11 @@ impl<'a> Sim<'a> {
                 Ok(())
             }
             (tasks, _) => {
-                let task = self.flight.iter().nth(usize::from(which) % tasks);
+                let place = usize::from(which) % tasks;
+                if let Some(check) = place.checked_sub(self.flight.len()).and_then(|at| self.checks.iter().nth(at)) {
+                    return self.finish_check(&check.clone(), how, what);
+                }
+                let task = self.flight.iter().nth(place);
                 match task.map(|(path, task)| (path.clone(), *task)) {
                     Some((path, task)) => self.finish(&path, task, how, what),
                     None => self.finish_session(how),
@@ -492,11 +593,15 @@ impl<'a> Sim<'a> {
     }
 
     pub(super) fn claim(&mut self) -> Held {
+        self.locked = None;
         self.flight.clear();
+        self.checks.clear();
         self.session = false;
         let before = self.state.clone();
         let again = matches!(before.ended, Some((Outcome::Interrupted, _)));
-        let finally_open = |(path, intent): (&Path, &Intent)| intent.once && path.root == Root::Finally;
+        let finally_open = |(path, intent): (&Path, &Intent)| {
+            intent.once && (path.root == Root::Finally || calls::is_in_finally(path))
+        };
         let held = before.intents.iter().any(finally_open);
         if held {
             self.tally.count("an open act in finally");
@@ -505,6 +610,18 @@ impl<'a> Sim<'a> {
         if over {
             self.cut = false;
             let finally: Vec<&str> = self.runbook.finally.iter().flat_map(Step::walk).map(|s| s.id.as_str()).collect();
+            let (runbook, state) = (&self.runbook, &self.state);
+            let anew: Vec<Key> = self
+                .tries
+                .keys()
+                .chain(self.open.keys())
+                .chain(self.turns.keys())
+                .filter(|key| locate(key, runbook, state).is_some_and(|path| calls::comes_anew(self, &path)))
+                .cloned()
+                .collect();
+            self.tries.retain(|key, _| !anew.contains(key));
+            self.open.retain(|key, _| !anew.contains(key));
+            self.turns.retain(|key, _| !anew.contains(key));
             self.tries.retain(|key, _| {
                 let first = key.as_str().split(['/', '[']).next().unwrap_or_default();
                 *key != Key::session() && !finally.contains(&first)
@@ -518,9 +635,47 @@ impl<'a> Sim<'a> {
         self.gone = checks::ephemeral(self, !over);
         let epoch = Epoch(self.state.epoch.0 + 1);
         let owner = Owner { host: "here".into(), pid: epoch.0, started: "boot/1".into() };
-        self.take(Some(epoch), Event::Claimed { epoch, owner })?;
+        let claimed = Event::Claimed { epoch, owner };
+        self.tidies_anew(&self.envelope(Some(epoch), claimed.clone()));
+        self.take(Some(epoch), claimed)?;
+        self.attended = self.is_attended();
         checks::nobody_knows(self)?;
-        checks::goes_on(self, over)
+        checks::goes_on(self, over)?;
+        self.rule()
+    }
+
+    /// Where a gate is judged anew, what was called around it has its `finally` anew: the books begin anew with it.
+    fn tidies_anew(&mut self, event: &Envelope) {
+        let mut after = self.state.clone();
+        if is_over_a_gate(self) && apply(&self.runbook, &mut after, event).is_ok() {
+            self.tally.count("judged anew");
+            let (runbook, state) = (&self.runbook, &self.state);
+            let anew = |path: &Path| calls::tidies_anew(runbook, (state, &after), path);
+            let stays = |key: &Key| !locate(key, runbook, state).is_some_and(|path| anew(&path));
+            self.tries.retain(|key, _| stays(key));
+            self.open.retain(|key, _| stays(key));
+            self.turns.retain(|key, _| stays(key));
+            self.gone.retain(|path| !anew(path));
+        }
+    }
+
+    /// The lock goes with the end, and stays with a run that is only interrupted.
+    fn give_back(&mut self, outcome: &Outcome) -> Held {
+        let held = self.log.iter().rev().find_map(|past| match past.event {
+            Event::Locked { generation, .. } => Some(Some(generation)),
+            Event::Unlocked { .. } | Event::LockLost { .. } => Some(None),
+            _ => None,
+        });
+        let held = held.flatten().filter(|_| *outcome != Outcome::Interrupted);
+        match (held, self.next() == [Command::Release]) {
+            (None, false) => Ok(()),
+            (Some(generation), true) => {
+                self.tally.count("unlocked");
+                self.locked = None;
+                self.take(None, Event::Unlocked { generation })
+            }
+            (held, _) => Err(format!("I8: at its end the run holds {held:?} and wants {:?}", self.next())),
+        }
     }
 
     fn ended(&mut self) -> Result<bool, String> {
@@ -529,6 +684,7 @@ impl<'a> Sim<'a> {
         ends::outcome_follows(self, &outcome)?;
         ends::exit_is_documented(&outcome)?;
         ends::finally_ran(self, &outcome)?;
+        self.give_back(&outcome)?;
         if !self.next().is_empty() {
             return Err("I5: something is wanted of a run that has ended".into());
         }
@@ -551,4 +707,9 @@ impl<'a> Sim<'a> {
         self.claim()?;
         Ok(false)
     }
+}
+
+/// A gate may have ended the steps of a run that destroys.
+fn is_over_a_gate(sim: &Sim<'_>) -> bool {
+    sim.runbook.destroys() && calls::is_over(&sim.runbook.steps, &sim.state.steps)
 }

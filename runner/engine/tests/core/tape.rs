@@ -18,8 +18,18 @@ pub(super) enum Move {
     /// Somebody cancels between a decision and its append; so many decisions are let pass before.
     Race(CancelHow, u8),
     Interrupt,
+    /// The run's lock is broken, or taken by another run.
+    Lose,
     /// A person says what became of an act: which, and what.
     Settle(u8, u8),
+    /// Much time goes by, in minutes.
+    Long(u8),
+    /// A person answers a question: who, and how.
+    Answer(u8, u8),
+    /// A person lets a gate pass: which, and who.
+    Override(u8, u8),
+    /// What an act would do is not what it would have done.
+    Shift(u8),
     /// An event as an older owner, or one that claims out of turn, would write it.
     Stale(u8),
     /// Events that cannot be.
@@ -38,7 +48,12 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => hows().prop_map(Move::Cancel),
         2 => (hows(), 0..4_u8).prop_map(|(how, after)| Move::Race(how, after)),
         3 => Just(Move::Interrupt),
+        3 => Just(Move::Lose),
         6 => (any::<u8>(), any::<u8>()).prop_map(|(which, what)| Move::Settle(which, what)),
+        3 => (1..40_u8).prop_map(Move::Long),
+        24 => (any::<u8>(), any::<u8>()).prop_map(|(who, how)| Move::Answer(who, how)),
+        8 => (any::<u8>(), any::<u8>()).prop_map(|(which, who)| Move::Override(which, who)),
+        2 => any::<u8>().prop_map(Move::Shift),
         8 => any::<u8>().prop_map(Move::Stale),
         16 => any::<u16>().prop_map(Move::Junk),
     ]

@@ -13,6 +13,12 @@ pub(super) enum Left {
     Interrupted(u64),
     /// Somebody wanted it to end after so many appends, when its process was gone.
     CancelAsked(usize),
+    /// Parked over a question that somebody then answered with yes.
+    Answered,
+    /// The same, and a process that went on was killed after so many appends.
+    AnsweredAndKilled(usize),
+    /// Parked over a gate that somebody then let pass.
+    Overridden,
 }
 
 pub(super) struct Book {
@@ -21,7 +27,21 @@ pub(super) struct Book {
     pub(super) left: &'static [(&'static str, Left)],
 }
 
-use Left::{CancelAsked, Ended, Interrupted, Killed, KilledTwice};
+use Left::{Answered, AnsweredAndKilled, CancelAsked, Ended, Interrupted, Killed, KilledTwice, Overridden};
+
+/// What books call, by name.
+pub(super) const CALLED: &[(&str, &str)] = &[(
+    "called",
+    "
+inputs: { n: { type: integer } }
+steps:
+  - { id: b, uses: old.read, with: { value: '{{ inputs.n }}' } }
+  - { id: act, uses: old.once, with: { value: '{{ steps.b.value }}', found: done } }
+finally:
+  - { id: z, uses: old.change, with: { value: tidied } }
+outputs: { n: '{{ steps.b.value }}' }
+",
+)];
 
 pub(super) const BOOKS: &[Book] = &[
     Book {
@@ -117,5 +137,125 @@ finally:
   - { id: z, uses: old.change, with: { value: over } }
 ",
         left: &[("ended", Ended), ("before", Killed(3)), ("behind", Killed(4))],
+    },
+    Book {
+        name: "acts",
+        text: "
+steps:
+  - { id: a, uses: old.once, with: { value: 1, found: done } }
+  - { id: act, uses: old.once, with: { value: 2, found: done } }
+  - { id: c, uses: old.read, with: { value: '{{ steps.act.value }}' } }
+outputs: { c: '{{ steps.c.value }}' }
+",
+        left: &[("ended", Ended), ("intended", Killed(2)), ("intended-later", Killed(4)), ("known", Killed(5))],
+    },
+    Book {
+        name: "acts-not-done",
+        text: "
+steps:
+  - { id: act, uses: old.once, with: { value: 2, found: not done } }
+finally:
+  - { id: z, uses: old.change, with: { value: over } }
+",
+        left: &[("intended", Killed(2)), ("begun", Killed(1))],
+    },
+    Book {
+        name: "acts-unknown",
+        text: "
+steps:
+  - { id: a, uses: old.read, with: { value: 1 } }
+  - { id: act, uses: old.once, with: { value: 2, answer: lost } }
+  - { id: c, uses: old.read, with: { value: '{{ steps.act.value }}' } }
+finally:
+  - { id: z, uses: old.change, with: { value: over } }
+",
+        left: &[("parked", Ended), ("looking", Killed(4)), ("looked", Killed(5)), ("intended", Killed(3))],
+    },
+    Book {
+        name: "gates-that-hold",
+        text: "
+steps:
+  - { id: a, gate: old.gate, with: { verdicts: fppppppp, value: 4 }, passes: { for: 3s, every: 1s, within: 1m, fail_if: 'seen.value == 5', progress: seen.value, stalled: 30s } }
+  - { id: b, uses: old.read, with: { value: '{{ steps.a.value }}' } }
+",
+        left: &[("ended", Ended), ("waiting", Killed(2)), ("holding", Killed(3))],
+    },
+    Book {
+        name: "picks",
+        text: "
+steps:
+  - id: a
+    for_each: [{ name: x, size: 2 }, { name: y, size: 1 }, { name: z, size: 3 }]
+    next_by: { uses: old.read, with: { value: 2 }, by: item.size == seen.value }
+    steps:
+      - { id: b, uses: old.change, with: { value: '{{ item.size }}' } }
+",
+        left: &[("ended", Ended), ("picked", Killed(3)), ("within", Killed(5))],
+    },
+    Book {
+        name: "calls",
+        text: "
+steps:
+  - { id: a, call: called, with: { n: 1 } }
+  - { id: c, uses: old.read, with: { value: '{{ steps.a.n }}' } }
+",
+        left: &[
+            ("ended", Ended),
+            ("called", Killed(2)),
+            ("intended", Killed(4)),
+            ("in-its-finally", Killed(7)),
+            ("returned", Killed(8)),
+        ],
+    },
+    Book {
+        name: "locks",
+        text: "
+lock: it
+steps:
+  - { id: a, uses: old.change, with: { value: 1 } }
+  - { id: act, uses: old.once, with: { value: 2, found: done } }
+",
+        left: &[
+            ("ended", Ended),
+            ("held", Killed(1)),
+            ("intended", Killed(2)),
+            ("acted", Killed(3)),
+            ("open", Killed(4)),
+            ("held-again", KilledTwice(3, 2)),
+        ],
+    },
+    Book {
+        name: "destroys",
+        text: "
+lock: it
+steps:
+  - { id: g, gate: old.gate, with: { value: 4 } }
+  - id: group
+    needs: [g]
+    confirm: { typed: node-2 }
+    steps:
+      - { id: c, uses: old.change, with: { value: 1 } }
+      - { id: act, uses: old.destroy, with: { value: 2, found: done } }
+  - { id: r, uses: old.read, with: { value: '{{ steps.group.act.value }}' } }
+finally:
+  - { id: z, uses: old.change, with: { value: over } }
+",
+        left: &[
+            ("asked", Ended),
+            ("answered", Answered),
+            ("checked", AnsweredAndKilled(4)),
+            ("intended", AnsweredAndKilled(8)),
+        ],
+    },
+    Book {
+        name: "destroys-evidence",
+        text: "
+lock: it
+steps:
+  - { id: g, gate: old.gate, with: { value: 4 } }
+  - { id: e, gate: old.gate, class: evidence, with: { verdicts: ff } }
+  - { id: act, uses: old.destroy, with: { value: 2 }, needs: [g, e], confirm: { typed: node-2 } }
+",
+        left: &[("stopped", Ended), ("overridden", Overridden)],
     },
 ];

@@ -7,21 +7,21 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sluice_engine::registry::Registry;
 use sluice_plugin::{
-    Abilities, Action, ActionName, ActionSpec, Call, Effect, GateClass, Host, NativePlugin, Outcome, Plugin,
-    PluginName, PluginSpec, Problem, Verdict,
+    Abilities, Action, ActionName, ActionSpec, Call, Effect, GateClass, Host, Listed, NativePlugin, Outcome, Plugin,
+    PluginName, PluginSpec, Preview, Problem, Reconciled, Verdict,
 };
 
 /// What was called, in order: the operation and its step.
 pub(super) type Calls = Arc<Mutex<Vec<(&'static str, String)>>>;
 
 /// `old.read`, `old.change`, `old.gate`; `old.large` gives as much as an event cannot hold, `old.token` something that
-/// dies with its process.
+/// dies with its process, `old.once` does something that may not be done twice, `old.destroy` the same for good.
 struct Old {
     operation: &'static str,
     calls: Calls,
 }
 
-const OPERATIONS: [&str; 5] = ["read", "change", "gate", "large", "token"];
+const OPERATIONS: [&str; 7] = ["read", "change", "gate", "large", "token", "once", "destroy"];
 
 #[async_trait]
 impl Action for Old {
@@ -36,16 +36,27 @@ impl Action for Old {
                 "verdicts": { "type": "string" },
             },
         });
+        let destroys = self.operation == "destroy";
+        let once = self.operation == "once" || destroys;
+        let acting = json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": { "value": {}, "answer": { "enum": ["ok", "lost"] }, "found": { "type": "string" } },
+        });
         ActionSpec {
             name: ActionName::parse(&format!("old.{}", self.operation)).unwrap(),
             summary: "Do as told".into(),
-            effect: if self.operation == "change" { Effect::Change } else { Effect::Read },
-            idempotent: true,
+            effect: match self.operation {
+                "destroy" => Effect::Destroy,
+                "once" | "change" => Effect::Change,
+                _ => Effect::Read,
+            },
+            idempotent: !once,
             gate: (self.operation == "gate").then_some(GateClass::Data),
             ephemeral: self.operation == "token",
-            input,
+            input: if once { acting } else { input },
             output: json!({ "type": "object", "required": ["value"], "properties": { "value": {} } }),
-            abilities: Abilities::default(),
+            abilities: Abilities { preview: once, reconcile: once, ..Abilities::default() },
             permissions: Vec::new(),
             examples: Vec::new(),
             revision: 1,
@@ -76,8 +87,22 @@ impl Action for Old {
                 };
                 Ok(Outcome::judged(json!({ "value": value }), verdict, "as told"))
             }
+            "once" if call.with["answer"] == "lost" => Err(Problem::maybe_applied("old", "its answer was lost")),
             "large" => Ok(Outcome::plain(json!({ "value": "x".repeat(60_000) }))),
             _ => Ok(Outcome::plain(json!({ "value": value }))),
+        }
+    }
+
+    async fn preview(&self, _: &dyn Host, call: &Call) -> Result<Preview, Problem> {
+        Ok(Preview::Ready { binding: json!({ "value": call.with["value"] }), facts: json!({}) })
+    }
+
+    async fn reconcile(&self, _: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {
+        let evidence = json!({ "looked": true });
+        match call.with.get("found").and_then(Value::as_str) {
+            Some("done") => Ok(Reconciled::Done { output: json!({ "value": "found" }), evidence }),
+            Some("not done") => Ok(Reconciled::NotDone { evidence }),
+            _ => Ok(Reconciled::CannotTell { evidence }),
         }
     }
 }
@@ -94,7 +119,7 @@ pub(super) fn registry(calls: &Calls) -> Registry {
     };
     let mut registry = Registry::default();
     let make = move || -> Arc<dyn Plugin> {
-        let old = |operation| -> Box<dyn Action> { Box::new(Old { operation, calls: calls.clone() }) };
+        let old = |operation| -> Listed { (operation, Box::new(Old { operation, calls: calls.clone() })) };
         Arc::new(NativePlugin::new(spec.clone(), OPERATIONS.map(old).into()))
     };
     registry.add(name, make).unwrap();

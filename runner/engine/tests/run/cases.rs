@@ -298,6 +298,128 @@ pub(super) const CASES: &[Case] = &[
         ends: "a done, b done",
     },
     Case {
+        name: "a call",
+        steps: "
+            steps:
+              - { id: c, call: one, with: { value: 3 } }
+              - { id: d, uses: toy.read, with: { value: '{{ steps.c.sum + 1 }} {{ steps.c.text }}' } }
+            outputs: { d: '{{ steps.d.value }}' }",
+        outcome: "done",
+        ends: "c done, c/a done, c/b done, c/clean done, d done",
+    },
+    Case {
+        name: "a call in a call, and one that is skipped",
+        steps: "
+            steps:
+              - { id: c, call: two, with: { value: 2 } }
+              - { id: no, call: two, with: { value: 1 }, when: 'steps.c.sum == 1' }
+            outputs: { sum: '{{ steps.c.sum }}' }",
+        outcome: "done",
+        ends: "c done, c/in done, c/in/a done, c/in/b done, c/in/clean done, c/again done, c/again/a done, \
+               c/again/b done, c/again/clean done, c/sweep done, no skipped",
+    },
+    Case {
+        name: "calls in a loop, several at once",
+        steps: "
+            steps:
+              - { id: c, for_each: [1, 3], max_parallel: 2, call: slow, with: { value: '{{ item }}' } }",
+        outcome: "done",
+        ends: "c done, c[1] done, c[1]/a done, c[1]/b done, c[1]/c done, c[1]/clean done, c[3] done, c[3]/a done, \
+               c[3]/b done, c[3]/c done, c[3]/clean done",
+    },
+    Case {
+        name: "calls in a loop, one of which fails",
+        steps: "
+            steps:
+              - id: c
+                for_each: [1, 2, 3]
+                on_error: continue
+                call: two
+                with: { value: '{{ item }}', fails: '{{ 9 if item == 2 else 0 }}' }
+              - { id: d, uses: toy.read, with: { value: '{{ steps.c[2].output.sum }}' } }",
+        outcome: "done",
+        ends: "c done, c[1] done, c[1]/in done, c[1]/in/a done, c[1]/in/b done, c[1]/in/clean done, c[1]/again skipped, \
+               c[1]/sweep done, c[2] failed, c[2]/in failed, c[2]/in/a failed, c[2]/in/b pending, c[2]/in/clean done, \
+               c[2]/again pending, c[2]/sweep done, c[3] done, c[3]/in done, c[3]/in/a done, c[3]/in/b done, \
+               c[3]/in/clean done, c[3]/again done, c[3]/again/a done, c[3]/again/b done, c[3]/again/clean done, \
+               c[3]/sweep done, d done",
+    },
+    Case {
+        name: "a failure beside a call: it tidies up before its caller goes on",
+        steps: "
+            steps:
+              - id: p
+                on_error: continue
+                parallel:
+                  - { id: c, call: slow }
+                  - { id: x, uses: toy.read, with: { takes: 5s, fails: 9 } }
+              - { id: d, uses: toy.change, with: { value: after } }
+            finally:
+              - { id: f, uses: toy.change, with: { value: end } }",
+        outcome: "done",
+        ends: "p failed, p/c running, p/c/a done, p/c/b pending, p/c/c pending, p/c/clean done, p/x failed, d done, f done",
+    },
+    Case {
+        name: "a gate stops inside a call",
+        steps: "
+            steps:
+              - { id: c, call: gated }
+              - { id: d, uses: toy.read }
+            finally:
+              - { id: f, uses: toy.change, with: { value: end } }",
+        outcome: "stopped",
+        ends: "c failed, c/g stopped, c/clean done, d pending, f done",
+    },
+    Case {
+        name: "what a called runbook gives cannot be made",
+        steps: "
+            steps:
+              - { id: c, call: nothing, on_error: continue }
+              - { id: e, call: bare }
+              - { id: d, call: nothing }",
+        outcome: "failed",
+        ends: "c failed, c/a done, c/clean done, e done, e/a done, d failed, d/a done, d/clean done",
+    },
+    Case {
+        name: "what is given does not fit",
+        steps: "
+            steps:
+              - { id: a, uses: toy.read, with: { value: 2 } }
+              - { id: c, call: typed, with: { count: '{{ steps.a.value }}' }, on_error: continue }
+              - { id: d, call: typed, with: { count: '{{ steps.a.value + 1 }}', soak: 1m } }
+            outputs: { all: '{{ steps.d.all }}' }",
+        outcome: "done",
+        ends: "a done, c failed, d done, d/a done",
+    },
+    Case {
+        name: "acts, a gate, a loop that chooses and a call in what is called",
+        steps: "
+            steps:
+              - { id: c, call: full, with: { value: 1 } }
+              - { id: d, call: full, with: { value: 2, answers: maybe } }
+              - { id: e, call: full, with: { value: 3, fails: 9 }, on_error: continue }
+              - { id: r, uses: toy.read, with: { value: '{{ steps.d.sum }}' } }",
+        outcome: "done",
+        ends: "c done, c/g done, c/send done, c/l done, c/l[3] done, c/l[1] done, c/l[2] done, c/in done, c/in/a done, \
+               c/in/b done, c/in/clean done, c/away done, \
+               d done, d/g done, d/send done, d/l done, d/l[3] done, d/l[1] done, d/l[2] done, d/in done, d/in/a done, \
+               d/in/b done, d/in/clean done, d/away done, \
+               e failed, e/g done, e/send done, e/l done, e/l[3] done, e/l[1] done, e/l[2] done, e/in failed, \
+               e/in/a failed, e/in/b pending, e/in/clean done, e/away done, r done",
+    },
+    Case {
+        name: "another lock than the run's",
+        steps: "
+            inputs: { name: { type: string, default: x } }
+            lock: 'cluster/{{ inputs.name }}'
+            steps:
+              - { id: a, uses: toy.read, with: { value: x } }
+              - { id: c, call: locked, with: { value: '{{ steps.a.value }}' } }
+              - { id: d, call: locked, with: { value: '{{ steps.a.value }}y' } }",
+        outcome: "failed",
+        ends: "a done, c done, c/a done, d failed",
+    },
+    Case {
         name: "acts that are done once",
         steps: "
             steps:
@@ -340,5 +462,18 @@ pub(super) const CASES: &[Case] = &[
             outputs: { length: '{{ steps.c.value }}' }",
         outcome: "done",
         ends: "a done, b done, c done",
+    },
+    Case {
+        name: "under a lock",
+        steps: "
+            lock: it
+            steps:
+              - { id: a, uses: toy.read, with: { value: 1 } }
+              - { id: b, uses: toy.change, with: { value: '{{ steps.a.value + 1 }}' } }
+              - { id: c, gate: toy.gate, with: { verdicts: fp }, passes: { every: 1s, within: 1m } }
+            finally:
+              - { id: f, uses: toy.change, with: { value: 3 } }",
+        outcome: "done",
+        ends: "a done, b done, c done, f done",
     },
 ];

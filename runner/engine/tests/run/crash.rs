@@ -33,6 +33,7 @@ async fn crashed(case: &Case, at: usize, when: When) -> Option<(String, World)> 
         Ok(_) | Err(OpenError::Over { .. }) => {}
         Err(other) => panic!("{}, {when:?} append {at}: {other}", case.name),
     }
+    assert_eq!(world.store.held().await.unwrap(), [], "{}, {when:?} append {at}: a lock is left", case.name);
     comes_out_the_same(&second, &run).await;
     Some((end_of(&second, &run).await, world))
 }

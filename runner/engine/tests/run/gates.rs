@@ -51,7 +51,10 @@ async fn a_gate_says_why_it_ended() {
     )
     .await;
     let fail_if = "every: 2s, within: 1h, fail_if: 'seen.letter == \"x\"'";
-    check("verdicts: fx", fail_if, "fail: `fail_if` holds: seen.letter == \"x\", samples 2, after 2 s").await;
+    check("verdicts: fx", fail_if, "fail: `fail_if` holds: seen.letter == \"x\"; as told, samples 2, after 2 s").await;
+    let denied =
+        "inconclusive: plugin toy may not look; to allow it, put this into sluice.yaml: it, samples 1, after 0 s";
+    check("granted: false", "every: 2s, within: 1h", denied).await;
     let broken = "every: 2s, within: 5s, fail_if: seen.nothing.there";
     let expect = "inconclusive: its time (5s) was over: `fail_if` cannot be evaluated: `seen` has no `nothing`; there is \
                   `letter`, `value`, samples 3, after 4 s";
@@ -59,13 +62,13 @@ async fn a_gate_says_why_it_ended() {
     check(
         "verdicts: f, values: [9, 8]",
         "every: 2s, within: 1h, progress: seen.value, stalled: 6s",
-        "fail: no progress for 6s: it stays at 8; as told, samples 5, after 8 s",
+        "fail: no progress for 6s: it is at 8; as told, samples 5, after 8 s",
     )
     .await;
     check(
         "verdicts: f, values: [one, two]",
         "every: 2s, within: 1h, progress: seen.value, stalled: 6s",
-        "fail: no progress for 6s: it stays at \"two\"; as told, samples 5, after 8 s",
+        "fail: no progress for 6s: it is at \"two\"; as told, samples 5, after 8 s",
     )
     .await;
 }
@@ -175,7 +178,7 @@ async fn after_a_jump_of_the_clock_a_streak_begins_anew() {
     assert_eq!(jump("verdicts: p", thrice, (7, 3600)).await, "pass: as told, samples 5, after 3618 s");
     // What does not move had no time to move.
     let stalled = "every: 5s, within: 2h, progress: seen.value, stalled: 20s";
-    let expect = "fail: no progress for 20s: it stays at 1; as told, samples 8, after 3633 s";
+    let expect = "fail: no progress for 20s: it is at 1; as told, samples 8, after 3633 s";
     assert_eq!(jump("verdicts: f, value: 1", stalled, (12, 3600)).await, expect);
 }
 

@@ -1,13 +1,21 @@
 //! The loop with the pure core, over toy runbooks: plain, crashed at every event, raced.
 
 mod acts;
+mod called;
 mod cases;
+mod changed;
+mod confirm;
 mod crash;
+mod destroys;
 mod evidence;
+mod forged;
 mod gates;
+mod locks;
+mod overrides;
 mod picks;
 mod plans;
 mod race;
+mod receipts;
 mod replay;
 pub(super) mod stores;
 mod trouble;
@@ -16,18 +24,18 @@ pub(super) mod world;
 mod written;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde_json::json;
 use sluice_engine::evidence::{Exporter, File, Replayed, export, verify};
 use sluice_engine::ids::RunId;
+use sluice_engine::inventory::Inventory;
 use sluice_engine::journal::{Durability, Snapshot, Store, Trigger, Version};
 use sluice_engine::machine::State;
-use sluice_engine::machine::state::{Inside, List};
+use sluice_engine::machine::state::{Inside, List, Slot};
 use sluice_engine::run::{Ending, Engine, OpenError, Order, RunError};
-use sluice_engine::runbook::checked::{Checked, Step};
-use sluice_engine::runbook::load;
+use sluice_engine::runbook::checked::{Checked, Kind, Step};
+use sluice_engine::runbook::{Book, Library, load_book, resolve_inputs};
 use sluice_engine::source::Source;
 use sluice_plugin::Timestamp;
 use sluice_store::MemoryStore;
@@ -43,25 +51,30 @@ fn check_text(text: &str) -> Checked {
     if let Some(known) = KNOWN.with_borrow(|known| known.get(text).cloned()) {
         return known;
     }
-    let checked = checked_anew(text);
+    let book = Book { id: "toy".into(), origin: "a test".into(), source: Source::new("toy.yaml", text) };
+    let checked = check_book(&book, &called::Shelf);
     KNOWN.with_borrow_mut(|known| known.insert(text.to_owned(), checked.clone()));
     checked
 }
 
-fn checked_anew(text: &str) -> Checked {
+fn check_book(book: &Book, library: &dyn Library) -> Checked {
     let diary = world::Diary::default();
-    let source = Source::new("toy.yaml", text);
-    match load(&source, &world::registry(&diary)) {
+    let text = book.source.text();
+    match load_book(book, &world::registry(&diary), library) {
         Ok(loaded) => loaded.runbook,
         Err(errors) => panic!("{text}\n{}", errors.iter().map(|error| format!("{error:?}\n")).collect::<String>()),
     }
 }
 
 fn text_of(case: &Case) -> String {
-    let lines: Vec<&str> = case.steps.lines().filter(|line| !line.trim().is_empty()).collect();
+    text("toy", case.steps)
+}
+
+fn text(name: &str, steps: &str) -> String {
+    let lines: Vec<&str> = steps.lines().filter(|line| !line.trim().is_empty()).collect();
     let indent = lines.iter().map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
     let body: String = lines.iter().map(|line| format!("{}\n", &line[indent..])).collect();
-    format!("runbook: toy\nsummary: A toy.\n{body}")
+    format!("runbook: {name}\nsummary: A toy.\n{body}")
 }
 
 pub(super) fn run_id() -> RunId {
@@ -76,11 +89,12 @@ pub(super) fn run_id() -> RunId {
 type Ended = Result<(Ending, State), RunError>;
 
 fn order_of(case: &Case) -> Order {
+    let runbook = Arc::new(check_text(&text_of(case)));
     Order {
         run: run_id(),
-        runbook: Arc::new(check_text(&text_of(case))),
         origin: "a test".into(),
-        inputs: json!({}),
+        inputs: resolve_inputs(&runbook, &BTreeMap::new(), &Inventory::default()).unwrap(),
+        runbook,
         trigger: Trigger::Cli,
     }
 }
@@ -99,7 +113,7 @@ async fn resume(engine: &Engine, run: &RunId) -> Result<(Ending, State), OpenErr
 }
 
 fn recheck(snapshot: &Snapshot) -> Result<Checked, String> {
-    Ok(check_text(&snapshot.runbook))
+    Ok(check_book(&snapshot.book(), snapshot))
 }
 
 async fn file_of(store: &dyn Store, run: &RunId) -> File {
@@ -109,12 +123,17 @@ async fn file_of(store: &dyn Store, run: &RunId) -> File {
 
 /// A copy of a run as it was after so many events.
 async fn copy_until(store: &dyn Store, run: &RunId, events: usize) -> Arc<MemoryStore> {
+    let locks = store.held().await.unwrap();
     let file = file_of(store, run).await;
     let copy = Arc::new(MemoryStore::default());
     let store: &dyn Store = &*copy;
     store.append(run, Version::START, &file.records[..events], Durability::Sync).await.unwrap();
     for blob in &file.blobs {
         store.put_blob(&blob.bytes).await.unwrap();
+    }
+    // A lock is written before the event that tells of it.
+    for lock in locks.iter().filter(|_| events > 0) {
+        store.take(&lock.name, None, lock.holder().unwrap()).await.unwrap();
     }
     copy
 }
@@ -154,18 +173,27 @@ fn list_ends(steps: &[Step], list: &List, prefix: &str, lines: &mut Vec<String>)
         let key = format!("{prefix}{}", step.id);
         lines.push(format!("{key} {}", slot.status.name()));
         match &slot.inside {
-            Inside::List(inner) => list_ends(step.children(), inner, &format!("{key}/"), lines),
             Inside::Rounds(rounds) => {
                 for round in &rounds.rounds {
                     let key = format!("{key}[{}]", round.key);
                     lines.push(format!("{key} {}", round.slot.status.name()));
-                    if let Inside::List(inner) = &round.slot.inside {
-                        list_ends(step.children(), inner, &format!("{key}/"), lines);
-                    }
+                    inside_ends(step, &round.slot, &key, lines);
                 }
             }
-            Inside::Leaf | Inside::Closed => {}
+            _ => inside_ends(step, slot, &key, lines),
         }
+    }
+}
+
+fn inside_ends(step: &Step, slot: &Slot, key: &str, lines: &mut Vec<String>) {
+    let key = format!("{key}/");
+    match (&step.kind, &slot.inside) {
+        (_, Inside::List(inner)) => list_ends(step.children(), inner, &key, lines),
+        (Kind::Call(call), Inside::Call(called)) if called.inputs.is_some() => {
+            list_ends(&call.runbook.steps, &called.steps, &key, lines);
+            list_ends(&call.runbook.finally, &called.finally, &key, lines);
+        }
+        _ => {}
     }
 }
 

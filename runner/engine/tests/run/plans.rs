@@ -11,19 +11,18 @@ use sluice_engine::ids::Sha256;
 use sluice_engine::journal::{Filter, Page, Trigger};
 use sluice_engine::registry::Registry;
 use sluice_engine::run::{Engine, Order, Plan, Sources, What};
-use sluice_engine::runbook::{Checked, load};
-use sluice_engine::source::Source;
+use sluice_engine::runbook::Checked;
 use sluice_plugin::by_hand::ByHand;
 use sluice_plugin::{
-    Abilities, Action, ActionName, ActionSpec, Call, Effect, GateClass, Host, NativePlugin, ONLY_IN_A_RUN, Outcome,
-    PluginName, PluginSpec, Preview, Problem, Purpose, Secret, Verdict,
+    Abilities, Action, ActionName, ActionSpec, Call, Effect, GateClass, Host, Listed, NativePlugin, ONLY_IN_A_RUN,
+    Outcome, PluginName, PluginSpec, Preview, Problem, Purpose, Secret, Verdict,
 };
 use sluice_store::MemoryStore;
 
 use super::cases::CASES;
 use super::world::World;
 use super::{check_text, run_id, text_of, world};
-use crate::core::{Book, books};
+use crate::core::{Book, books, read};
 
 /// A world whose reads answer by its state, and a record of every act done in it.
 #[derive(Clone, Default)]
@@ -116,7 +115,7 @@ impl Toys {
         let name = PluginName::parse("toy").unwrap();
         let toys = self.clone();
         let make = move || -> Arc<dyn sluice_plugin::Plugin> {
-            let toy = |name| -> Box<dyn Action> { Box::new(Toy(name, toys.clone())) };
+            let toy = |name| -> Listed { (name, Box::new(Toy(name, toys.clone()))) };
             let spec = PluginSpec {
                 name: PluginName::parse("toy").unwrap(),
                 version: "1".into(),
@@ -143,10 +142,7 @@ impl Toys {
 }
 
 fn checked(text: &str, toys: &Toys) -> Checked {
-    match load(&Source::new("toy.yaml", text), &toys.registry()) {
-        Ok(loaded) => loaded.runbook,
-        Err(errors) => panic!("{text}\n{errors:?}"),
-    }
+    read(text, &toys.registry()).unwrap_or_else(|errors| panic!("{text}\n{errors}"))
 }
 
 async fn plan(toys: &Toys, text: &str) -> Plan {
@@ -306,7 +302,7 @@ fn plans_of_any_runbook_keep_their_promises() {
         panic!("{why}\n{book:?}");
     }
     let seen = seen.into_inner();
-    for what in ["loop", "read", "made in the run", "sample", "would", "skipped", "known after"] {
+    for what in ["call", "loop", "read", "made in the run", "sample", "would", "skipped", "known after"] {
         assert!(seen.contains_key(what), "no plan with: {what}\n{seen:?}");
     }
 }
@@ -314,6 +310,7 @@ fn plans_of_any_runbook_keep_their_promises() {
 fn kind(what: &What) -> &'static str {
     match what {
         What::Loop { .. } => "loop",
+        What::Call { .. } => "call",
         What::Read { .. } => "read",
         What::Foreseen { .. } => "foreseen",
         What::MadeInTheRun => "made in the run",

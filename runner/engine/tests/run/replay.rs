@@ -25,7 +25,7 @@ async fn recorded(case: &Case) -> (World, File) {
 }
 
 /// The journal written anew, its events changed.
-fn rewritten(file: &File, change: impl Fn(&mut Vec<Envelope>)) -> File {
+pub(super) fn rewritten(file: &File, change: impl Fn(&mut Vec<Envelope>)) -> File {
     let mut envelopes = decode(&file.records, Version::START).unwrap();
     change(&mut envelopes);
     let (mut version, mut records) = (Version::START, Vec::new());
@@ -44,7 +44,7 @@ fn named(name: &str) -> &'static Case {
     CASES.iter().find(|case| case.name == name).unwrap()
 }
 
-fn at<'a>(envelopes: &'a mut [Envelope], kind: &str) -> &'a mut Envelope {
+pub(super) fn at<'a>(envelopes: &'a mut [Envelope], kind: &str) -> &'a mut Envelope {
     envelopes.iter_mut().find(|envelope| envelope.event.kind() == kind).unwrap()
 }
 

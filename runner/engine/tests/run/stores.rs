@@ -314,11 +314,12 @@ macro_rules! forward {
     ($($store:ty),*) => {
         $(forward! { $store:
             Locks {
-                take(name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Take;
-                renew(name: &str, run: &RunId, lease: Duration, now: Timestamp) -> bool;
-                release(name: &str, run: &RunId) -> ();
-                break_lock(name: &str, generation: u64) -> bool;
-                held() -> Vec<HeldLock>;
+                look(name: &str) -> Option<Lock>;
+                take(name: &str, seen: Option<&Lock>, holder: &Holder) -> Option<u64>;
+                renew(name: &str, generation: u64, keep: Keep) -> bool;
+                release(name: &str, generation: u64) -> bool;
+                break_lock(name: &str, generation: u64, breach: &Breach) -> bool;
+                held() -> Vec<Lock>;
             }
             Index {
                 put(entry: &IndexEntry) -> ();
@@ -326,6 +327,8 @@ macro_rules! forward {
                 list(filter: &Filter, page: Page) -> Vec<IndexEntry>;
                 waiting(until: Timestamp) -> Vec<IndexEntry>;
                 journals() -> Vec<RunId>;
+                beat(run: &RunId, until: Option<Timestamp>) -> ();
+                lease(run: &RunId) -> Option<Timestamp>;
             }
             Schedules {
                 claim(fire: &str, now: Timestamp) -> bool;

@@ -10,9 +10,11 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sluice_engine::journal::{Owner, Store};
 use sluice_engine::registry::Registry;
-use sluice_engine::run::{Alive, Clock, Engine, Hosts, Observer, Owners, SessionRequest, Sessions};
+use sluice_engine::run::{
+    Alive, Clock, Confirming, Engine, Hosts, Locking, Observer, Owners, SessionRequest, Sessions,
+};
 use sluice_plugin::{
-    Abilities, Action, ActionName, ActionSpec, Call, Effect, GateClass, Host, HttpRequest, HttpResponse, Level,
+    Abilities, Action, ActionName, ActionSpec, Call, Effect, GateClass, Host, HttpRequest, HttpResponse, Level, Listed,
     NativePlugin, Outcome, PluginName, PluginSpec, Preview, Problem, Progress, Purpose, Reconciled, Secret, SecretRef,
     Timestamp, Verdict,
 };
@@ -60,11 +62,12 @@ impl Diary {
 }
 
 /// `toy.read`, `toy.change`, `toy.gate`, `toy.secret`, `toy.take`, `toy.destroy`, `toy.echo` (its output is its input),
-/// `toy.token` (ephemeral: its output tells how often it was called), `toy.send` and `toy.once` (may not be done twice; the
-/// first can be previewed and looked for).
+/// `toy.token` (ephemeral: its output tells how often it was called), `toy.send`, `toy.destroy` and `toy.once` (may not be
+/// done twice; all but the last can be previewed and looked for).
 struct Toy {
     operation: &'static str,
     diary: Diary,
+    revision: u32,
 }
 
 #[async_trait]
@@ -79,8 +82,9 @@ impl Action for Toy {
                 "takes": { "type": "string" },
                 "fails": { "type": "integer" },
                 "verdicts": { "type": "string" },
+                "granted": { "type": "boolean" },
                 "answers": { "enum": ["ok", "no", "maybe", "lost", "hang", "panic", "bad"] },
-                "previews": { "enum": ["ready", "already", "refused", "slow"] },
+                "previews": { "enum": ["ready", "already", "refused", "slow", "moves", "trouble", "gone"] },
                 "looks": { "enum": ["look", "cannot", "error", "flip", "panic"] },
                 "values": { "type": "array" },
                 "secret": { "type": "string", "x-secret": true },
@@ -117,12 +121,12 @@ impl Action for Toy {
             },
             abilities: Abilities {
                 check: false,
-                preview: self.operation == "send",
-                reconcile: self.operation == "send",
+                preview: matches!(self.operation, "send" | "destroy"),
+                reconcile: matches!(self.operation, "send" | "destroy"),
             },
             permissions: Vec::new(),
             examples: Vec::new(),
-            revision: 1,
+            revision: self.revision,
         }
     }
 
@@ -131,7 +135,7 @@ impl Action for Toy {
             host.sleep(sluice_plugin::parse_duration(time).unwrap()).await;
         }
         self.diary.called(call);
-        if matches!(self.operation, "send" | "once") {
+        if matches!(self.operation, "send" | "once" | "destroy") {
             return self.act(call).await;
         }
         self.diary.write(call, self.operation);
@@ -145,6 +149,10 @@ impl Action for Toy {
             "take" => {
                 let secret = host.reveal(&call.with["secret"])?;
                 Ok(Outcome::plain(json!({ "value": secret.expose().len() })))
+            }
+            "gate" if call.with["granted"] == false => {
+                let said = "plugin toy may not look; to allow it, put this into sluice.yaml: it";
+                Err(Problem::not_applied("denied", said).with_details(json!({ "grant": "it" })))
             }
             "gate" => {
                 let letters = call.with.get("verdicts").and_then(Value::as_str).unwrap_or("p");
@@ -174,11 +182,19 @@ impl Action for Toy {
         match call.with["previews"].as_str().unwrap_or("ready") {
             "already" => Ok(Preview::Already { output }),
             "refused" => Ok(Preview::Refused { why: "the toy was told to refuse".into() }),
+            "trouble" => Err(Problem::not_applied("toy", "the world is away").retryable()),
             "slow" => {
                 host.sleep(Duration::from_secs(60)).await;
                 Ok(Preview::Ready { binding: output, facts: json!({}) })
             }
-            _ => Ok(Preview::Ready { binding: output, facts: json!({}) }),
+            // Once somebody had to look whether it happened.
+            "gone" if self.diary.purposes(&call.step).contains(&Purpose::Reconcile) => Ok(Preview::Already { output }),
+            // Its binding is another one each time it is asked.
+            "moves" => {
+                let times = self.diary.purposes(&call.step).len();
+                Ok(Preview::Ready { binding: json!({ "value": times }), facts: json!({}) })
+            }
+            _ => Ok(Preview::Ready { binding: output, facts: json!({ "leads": "nothing" }) }),
         }
     }
 
@@ -218,9 +234,18 @@ impl Toy {
     }
 }
 
+/// As another release has them: the actions in `changed` have other contracts.
+pub(super) fn changed_registry(diary: &Diary, changed: &[&'static str]) -> Registry {
+    registry_of(diary, changed)
+}
+
 pub(crate) fn registry(diary: &Diary) -> Registry {
+    registry_of(diary, &[])
+}
+
+fn registry_of(diary: &Diary, changed: &[&'static str]) -> Registry {
     let mut registry = Registry::default();
-    let diary = diary.clone();
+    let (diary, changed) = (diary.clone(), changed.to_vec());
     let name = PluginName::parse("toy").unwrap();
     let spec = PluginSpec {
         name: name.clone(),
@@ -230,7 +255,10 @@ pub(crate) fn registry(diary: &Diary) -> Registry {
         actions: Vec::new(),
     };
     let make = move || -> Arc<dyn sluice_plugin::Plugin> {
-        let toy = |operation| -> Box<dyn Action> { Box::new(Toy { operation, diary: diary.clone() }) };
+        let toy = |operation| -> Listed {
+            let revision = if changed.contains(&operation) { 2 } else { 1 };
+            (operation, Box::new(Toy { operation, diary: diary.clone(), revision }))
+        };
         let toys = ["read", "change", "gate", "secret", "take", "destroy", "echo", "token", "send", "once"].map(toy);
         Arc::new(NativePlugin::new(spec.clone(), toys.into()))
     };
@@ -283,9 +311,18 @@ impl Hosts for TestHosts {
         Box::new(TestHost { step: call.step.clone(), secrets: self.clone() })
     }
 
-    fn redact(&self, _: &mut Value) {}
+    fn redact(&self, value: &mut Value) {
+        let mut text = value.to_string();
+        self.redact_text(&mut text);
+        *value = serde_json::from_str(&text).unwrap();
+    }
 
-    fn redact_text(&self, _: &mut String) {}
+    /// Of what it sealed it knows the value.
+    fn redact_text(&self, text: &mut String) {
+        for secret in self.secrets.lock().unwrap().values() {
+            *text = text.replace(secret.expose(), "***");
+        }
+    }
 }
 
 struct TestHost {
@@ -386,6 +423,8 @@ impl World {
             sessions: Arc::new(NoSession),
             observer: Arc::new(Silent),
             actor: format!("p{pid}@here"),
+            locking: Locking::default(),
+            confirming: Confirming::default(),
         }
     }
 }

@@ -57,6 +57,7 @@ pub(crate) fn bench_of<const N: usize>(grants: [(PluginName, Grants); N]) -> Ben
     let vault = Arc::new(Vault::new(Arc::new(Redactor::new())));
     let shared = Shared::new(HostParts {
         run: "run-1".into(),
+        actor: "ana@laptop".into(),
         grants: BTreeMap::from(grants),
         vault: vault.clone(),
         private_base: dir.path().join("sluice"),

@@ -63,6 +63,7 @@ fn who_only_looks_writes_no_private_file() {
     let base = bench.dir.path().join("sluice");
     let plan = Shared::of_plan(HostParts {
         run: "run-1".into(),
+        actor: "ana@laptop".into(),
         grants: BTreeMap::new(),
         vault: bench.vault.clone(),
         private_base: base.clone(),

@@ -41,7 +41,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
             let loaded = engine.load(&run, &recheck).await?;
             tell(&loaded, told, &view);
             told = loaded.state.ordinal;
-            let alive = super::show::alive(&loaded);
+            let alive = engine.alive(&run, &loaded.state).await?;
             if status(&loaded.state, alive) != RunStatus::Running {
                 view.clear();
                 return crate::error::Result::Ok((loaded, alive));

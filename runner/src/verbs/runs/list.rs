@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::{Filter, IndexEntry, Page, Store};
@@ -42,13 +43,18 @@ pub(crate) struct Args {
 }
 
 /// One line of the list.
-#[derive(Serialize)]
-struct Row {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Row {
+    /// The run's id.
     run: String,
+    /// The runbook's name.
     runbook: String,
+    /// As in the document of a run, or `unreadable`.
     status: String,
+    /// RFC 3339, UTC.
     started: String,
     ended: Option<String>,
+    /// The exit code; null while it runs.
     exit: Option<u8>,
     #[serde(skip)]
     began: Timestamp,
@@ -124,7 +130,7 @@ async fn looked_at(context: &Context, store: &Arc<dyn Store>, run: &RunId) -> Re
             return Ok(IndexEntry { status: "unreadable".to_owned(), ..known.unwrap_or_else(|| nothing(run)) });
         }
     };
-    let status = status(&loaded.state, super::show::alive(&loaded));
+    let status = status(&loaded.state, engine.alive(run, &loaded.state).await?);
     Ok(IndexEntry { status: status.name().to_owned(), ..index_entry(run, &loaded.state, loaded.state.ordinal) })
 }
 

@@ -9,6 +9,8 @@ use clap::Subcommand;
 use crate::context::Context;
 use crate::error::{Exit, Result};
 
+pub(crate) use list::Row;
+
 const AFTER: &str = "\
 Examples:
   sluice runs                          the newest runs

@@ -1,12 +1,9 @@
 //! `sluice runs show`
 
-use sluice_engine::run::{Alive, Loaded, Owners as _};
-
 use crate::context::Context;
 use crate::error::{Exit, Result};
 use crate::known::recheck;
 use crate::launch::Launch;
-use crate::owners::Processes;
 use crate::report::Report;
 use crate::verbs::which;
 use crate::views::live::{Json, event_line};
@@ -27,12 +24,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let store = context.store()?;
-    let loaded = context.block_on(async {
+    let (loaded, alive) = context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
-        let launch = Launch::new(context, store, &run, Some(Json::Document), Vec::new())?;
-        crate::error::Result::Ok(launch.engine.load(&run, &recheck(&launch.engine.registry)).await?)
+        let engine = Launch::new(context, store, &run, Some(Json::Document), Vec::new())?.engine;
+        let loaded = engine.load(&run, &recheck(&engine.registry)).await?;
+        let alive = engine.alive(&run, &loaded.state).await?;
+        crate::error::Result::Ok((loaded, alive))
     })??;
-    let report = Report::of(&loaded, alive(&loaded));
+    let report = Report::of(&loaded, alive);
     match args.json {
         Some(Json::Document) => views::json(&report)?,
         Some(Json::Events) => {
@@ -42,11 +41,6 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         None => views::out(&human(&report, &context.screen.out))?,
     }
     Ok(Exit::DONE)
-}
-
-/// Whether the process that the journal calls the owner still lives.
-pub(super) fn alive(loaded: &Loaded) -> Alive {
-    loaded.state.owner.as_ref().map_or(Alive::No, |owner| Processes::new().is_alive(owner))
 }
 
 fn human(report: &Report, out: &crate::screen::Stream) -> String {

@@ -2,11 +2,14 @@
 //! ended. It draws nothing; time is given to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sluice_engine::diagnostic::visible;
-use sluice_engine::journal::{CancelHow, Envelope, Event, Found, Item, Key, Phase, Ruling};
+use sluice_engine::journal::{
+    After, CancelHow, Envelope, Event, Found, Item, Key, LockedAt, Loss, Owner, Phase, Ruling, Void,
+};
 use sluice_engine::machine::Status;
 use sluice_engine::machine::path::locate;
 use sluice_engine::machine::state::Inside;
@@ -15,8 +18,10 @@ use sluice_engine::runbook::Checked;
 use sluice_engine::runbook::checked::{Hold, Kind, Step};
 use sluice_plugin::{Problem, Progress, Timestamp, Verdict};
 
+use crate::report::{of_former, time};
 use crate::screen::{Stream, Tone};
 use crate::views::important;
+use crate::views::question;
 use crate::views::sign::Sign;
 use crate::views::text;
 
@@ -76,7 +81,7 @@ impl Course {
         let (action, hold) = match &step.kind {
             Kind::Use(used) => (used.action.to_string(), None),
             Kind::Gate(gate) => (gate.action.to_string(), Some(gate.passes.hold)),
-            Kind::Group(_) => (String::new(), None),
+            Kind::Group(_) | Kind::Call(_) => (String::new(), None),
         };
         // A loop is only called to choose its next item.
         let chooses = step.for_each.is_some() && !key.as_str().ends_with(']');
@@ -121,8 +126,13 @@ impl Course {
             let longest = items.iter().map(|item| text::width(&item.key)).max().unwrap_or(0);
             self.width = self.width.max((text::width(key) + longest + 2).min(WIDEST));
         }
+        if let Event::Called { key, .. } = &envelope.event
+            && let Some((runbook, _)) = called(watched, key)
+        {
+            self.width = self.width.max(widest_in(&runbook, text::width(key.as_str()) + 1).min(WIDEST));
+        }
         let (sign, text) = said(watched, envelope)?;
-        let stays = matches!(sign, Sign::Again | Sign::Running | Sign::Unknown);
+        let stays = matches!(sign, Sign::Again | Sign::Running | Sign::Unknown | Sign::Note);
         let took = match stays {
             true => None,
             false => self.open.remove(key).map(|open| now.saturating_duration_since(open.began)),
@@ -229,8 +239,29 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
         Event::Judged { verdict: Verdict::Pass, why, seen, .. } => {
             (Sign::Done, important::summary(seen).unwrap_or_else(|| visible(why).into_owned()))
         }
+        Event::Asked { typed, answer_by, .. } => {
+            (Sign::Unknown, format!("waits for somebody to type {} until {}", visible(typed), time(*answer_by)))
+        }
+        Event::Answered { yes: true, by, .. } => (Sign::Note, format!("{} says yes", visible(&by.to_string()))),
+        Event::Answered { by, because, .. } => {
+            let because = because.as_ref().map(|because| format!(": {}", visible(because))).unwrap_or_default();
+            (Sign::Note, format!("{} says no{because}", visible(&by.to_string())))
+        }
+        Event::Voided { why, .. } => voided(why)?,
+        Event::Rejudged { gate, why, .. } => {
+            (Sign::Note, format!("{} passes again: {}", visible(gate.as_str()), visible(why)))
+        }
+        Event::LookedLast { looks, .. } => {
+            (Sign::Note, format!("last look: {} pass together; it begins", text::many(looks.len(), "gate")))
+        }
+        Event::Overridden { by, why, .. } => {
+            (Sign::Note, format!("{} lets it pass: {}", visible(&by.to_string()), visible(why)))
+        }
         Event::Judged { verdict, why, .. } => (Sign::Stopped, format!("{verdict}: {}", visible(why))),
         Event::Opened { items, .. } => (Sign::Note, opened(items)),
+        Event::Called { key, .. } => (Sign::Note, format!("calls {}", visible(&called(watched, key)?.1))),
+        Event::EnteredFinally { .. } => (Sign::Note, "finally".to_owned()),
+        Event::Returned { outputs, .. } => (Sign::Done, important::line(outputs)),
         Event::Picked { item, .. } => (Sign::Note, format!("next: {}", visible(item))),
         Event::CancelAsked { how, why } => {
             let how = match how {
@@ -240,21 +271,75 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
             };
             (Sign::Note, format!("{} asks to end the run {how}: {}", visible(&envelope.actor), visible(why)))
         }
-        Event::Claimed { epoch, owner } if epoch.0 > 1 => {
-            (Sign::Note, format!("resumed by process {} on {}", owner.pid, visible(&owner.host)))
-        }
+        Event::Claimed { epoch, owner } if epoch.0 > 1 => (Sign::Note, resumed(watched, envelope, owner)),
+        Event::Locked { name, at, after, .. } => (Sign::Note, locked(watched, name, at, after.as_ref())?),
+        Event::LockLost { how, .. } => (Sign::Note, lost(&envelope.actor, how)),
         Event::Entered { phase: Phase::Finally } if !watched.runbook.finally.is_empty() => {
             (Sign::Note, "finally".to_owned())
         }
         Event::Started { .. }
+        | Event::Unlocked { .. }
         | Event::Claimed { .. }
         | Event::Entered { .. }
         | Event::Waiting { .. }
         | Event::Intended { .. }
+        | Event::Ruled { .. }
+        | Event::Rebound { .. }
         | Event::Parked
         | Event::Interrupted
         | Event::Ended { .. } => return None,
     })
+}
+
+/// Why a question counts no more.
+fn voided(why: &Void) -> Option<(Sign, String)> {
+    Some(match why {
+        Void::Denied => (Sign::Failed, "nothing was done: somebody said no".to_owned()),
+        Void::Expired => (Sign::Failed, "nothing was done: the time was over".to_owned()),
+        Void::Moved { changes, .. } => {
+            let changes = question::changes(changes).join("; ");
+            (Sign::Again, format!("what was confirmed is not what would be done now: {changes}"))
+        }
+        Void::GateFailed { gate, verdict, why, .. } => {
+            (Sign::Stopped, format!("{} {verdict}: {}", visible(gate.as_str()), visible(why)))
+        }
+        Void::Superseded => (Sign::Again, "more is to be asked".to_owned()),
+        Void::Cancelled => return None,
+    })
+}
+
+fn resumed(watched: &Watched<'_>, envelope: &Envelope, owner: &Owner) -> String {
+    let process = format!("resumed by process {} on {}", owner.pid, visible(&owner.host));
+    // The last claim is this one's own.
+    let before = watched.state.claims.iter().rev().nth(1);
+    match before.filter(|before| before.by != envelope.actor) {
+        Some(before) => {
+            format!("{process} of {}, before it was run by {}", visible(&envelope.actor), visible(&before.by))
+        }
+        None => process,
+    }
+}
+
+/// Only what is out of the ordinary is worth a line.
+fn locked(watched: &Watched<'_>, name: &str, at: &LockedAt, after: Option<&After>) -> Option<String> {
+    let lock = &watched.state.lock;
+    let caller = lock
+        .caller
+        .as_ref()
+        .zip(lock.caller_before.as_ref())
+        .map(|(is, was)| format!("AWS takes this process for {}, before it was {}", visible(is), visible(was)));
+    let from = after.map(|after| format!("took the lock {} ({at}) {}", visible(name), visible(&of_former(after))));
+    let said: Vec<String> = from.into_iter().chain(caller).collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+fn lost(by: &str, how: &Loss) -> String {
+    match how {
+        Loss::Broken { why } => format!("{} broke the run's lock: {}", visible(by), visible(why)),
+        Loss::Taken { by } => format!("run {by} took the lock: this run had begun nothing and was not heard of"),
+        Loss::Lent { to } => format!("run {to} has the lock, to repair what this run left"),
+        Loss::MovedOn => "the lock has moved on; the run does not act".to_owned(),
+    }
 }
 
 fn failure(problem: &Problem) -> String {
@@ -283,13 +368,20 @@ fn backoff(watched: &Watched<'_>, key: &Key, now: Timestamp) -> Option<(u32, Dur
     let (_, slot) = path.find(watched.runbook, watched.state)?;
     let choice = match &slot.inside {
         Inside::Rounds(rounds) => rounds.turns.as_ref().and_then(|turns| Some((turns.tries, turns.until?))),
-        Inside::Leaf | Inside::List(_) | Inside::Closed => None,
+        Inside::Leaf | Inside::List(_) | Inside::Call(_) | Inside::Closed => None,
     };
     match (&slot.status, choice) {
         (Status::Backoff { until, .. }, _) => Some((slot.attempts, until.since(now))),
         (Status::Open, Some((tries, until))) => Some((tries, until.since(now))),
         _ => None,
     }
+}
+
+/// The runbook that is called, and by which name.
+fn called(watched: &Watched<'_>, key: &Key) -> Option<(Arc<Checked>, String)> {
+    let path = locate(key, watched.runbook, watched.state)?;
+    let (step, _) = path.find(watched.runbook, watched.state)?;
+    if let Kind::Call(call) = &step.kind { Some((call.runbook.clone(), call.name.clone())) } else { None }
 }
 
 fn opened(items: &[Item]) -> String {
@@ -303,10 +395,18 @@ fn opened(items: &[Item]) -> String {
 }
 
 fn widest(runbook: &Checked) -> usize {
+    let session = if runbook.session.is_some() { text::width("session") } else { 0 };
+    widest_in(runbook, 0).max(session)
+}
+
+fn widest_in(runbook: &Checked, above: usize) -> usize {
     fn of(steps: &[Step], above: usize) -> usize {
         let own = |step: &Step| above + text::width(step.id.as_str());
-        steps.iter().map(|step| own(step).max(of(step.children(), own(step) + 1))).max().unwrap_or(0)
+        let inside = |step: &Step| match &step.kind {
+            Kind::Call(call) => widest_in(&call.runbook, own(step) + 1),
+            Kind::Use(_) | Kind::Gate(_) | Kind::Group(_) => of(step.children(), own(step) + 1),
+        };
+        steps.iter().map(|step| own(step).max(inside(step))).max().unwrap_or(0)
     }
-    let session = if runbook.session.is_some() { text::width("session") } else { 0 };
-    of(&runbook.steps, 0).max(of(&runbook.finally, 0)).max(session)
+    of(&runbook.steps, above).max(of(&runbook.finally, above))
 }

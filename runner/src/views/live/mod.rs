@@ -11,15 +11,15 @@ mod terminal;
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use sluice_engine::diagnostic::visible;
 use sluice_engine::journal::{Envelope, Key};
-use sluice_engine::run::{Clock as _, Observer, Sample, Watched};
+use sluice_engine::run::{LockError, Observer, Sample, Watched};
 use sluice_engine::runbook::checked::Step;
 use sluice_host::Sink;
 use sluice_plugin::{Level, Progress, Timestamp};
 
-use crate::clock::WallClock;
+use crate::report::time;
 use crate::screen::{Screen, Stream};
-use crate::views::text::whole;
 
 pub(crate) use ndjson::{EventLine, line as event_line};
 
@@ -90,14 +90,19 @@ impl Observer for Watcher {
 
     fn looks(&self, _watched: &Watched<'_>, key: &Key, step: &Step, not_before: Timestamp) {
         self.0.began(key, step);
-        // Beside it the screen counts the seconds since now.
-        let left = whole(not_before.since(WallClock.now()));
-        let note = format!("not known whether it happened; looks after {left}");
+        let note = format!(
+            "not known whether it happened; looks at {}, when the act's own time is over; Ctrl-C leaves it to you",
+            time(not_before)
+        );
         self.0.progress(key.as_str(), &Progress { note, done: 0, total: None });
     }
 
     fn sampled(&self, _watched: &Watched<'_>, key: &Key, sample: &Sample) {
         self.0.sampled(key, sample);
+    }
+
+    fn waits_for_lock(&self, refused: &LockError, until: Timestamp) {
+        self.0.say(&visible(&format!("waits until {}: {refused}", time(until))));
     }
 }
 

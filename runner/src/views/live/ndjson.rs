@@ -48,8 +48,9 @@ pub(crate) struct EventLine {
     epoch: Option<u32>,
     /// Who: `ana@laptop`. The machine's word, no proof of identity.
     actor: String,
-    /// `started`, `claimed`, `entered`, `opened`, `picked`, `skipped`, `waiting`, `done`, `renewed`, `failed`, `judged`,
-    /// `intended`, `reconciled`, `settled`, `parked`, `cancel_asked`, `interrupted` or `ended`.
+    /// `started`, `claimed`, `entered`, `opened`, `picked`, `called`, `entered_finally`, `returned`, `skipped`, `waiting`,
+    /// `done`, `renewed`, `failed`, `judged`, `intended`, `reconciled`, `settled`, `parked`, `cancel_asked`,
+    /// `interrupted`, `ended`, `locked`, `unlocked` or `lock_lost`.
     kind: String,
     /// What belongs to this kind; null when nothing does. Most have the step's address as `key`.
     body: Value,

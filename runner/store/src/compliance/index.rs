@@ -19,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("pages follow each other", pages),
         case("open runs that wait are listed by when they are due", waiting),
         case("journals are listed from the records alone", journals),
+        case("a run is heard of until it is left", leases),
     ]
 }
 
@@ -156,4 +157,18 @@ async fn journals(place: Arc<dyn Place>) -> Outcome {
 
 async fn listed(store: &dyn Store, filter: &Filter, page: Page) -> Result<Vec<RunId>, Wrong> {
     Ok(store.list(filter, page).await?.into_iter().map(|entry| entry.run).collect())
+}
+
+async fn leases(place: Arc<dyn Place>) -> Outcome {
+    let (store, other) = (place.open().await?, place.open().await?);
+    same("unknown run", other.lease(&run(1)).await?, None)?;
+    store.beat(&run(2), None).await?;
+    for until in [5, 9, 7] {
+        store.beat(&run(1), Some(at(until))).await?;
+        same("lease", other.lease(&run(1)).await?, Some(at(until)))?;
+    }
+    store.beat(&run(2), Some(at(1))).await?;
+    store.beat(&run(1), None).await?;
+    same("left", other.lease(&run(1)).await?, None)?;
+    same("another run", other.lease(&run(2)).await?, Some(at(1)))
 }

@@ -37,13 +37,40 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sluice_engine::journal::store::{AppendError, Store, StoreError};
+use sluice_engine::journal::store::{AppendError, Locks, Store, StoreError};
 
 /// Where one store is kept, empty at first.
 #[async_trait]
 pub trait Place: Send + Sync {
     /// A handle on the store. Every call gives one that stands for another process, as far as the store can.
     async fn open(&self) -> Result<Arc<dyn Store>, StoreError>;
+}
+
+/// Where locks alone are kept, none at first.
+#[async_trait]
+pub trait LockPlace: Send + Sync {
+    /// As [`Place::open`].
+    async fn open(&self) -> Result<Arc<dyn Locks>, StoreError>;
+}
+
+/// Runs the cases of locks alone, each in a new place.
+pub async fn lock_failures(new_place: impl Fn() -> Arc<dyn LockPlace>) -> Vec<Failure> {
+    let mut failed = Vec::new();
+    for (name, body) in locks::cases() {
+        failed.extend(body(new_place()).await.map_err(|Wrong(what)| Failure { case: name, what }).err());
+    }
+    failed
+}
+
+/// The locks of a store.
+struct LocksOf(Arc<dyn Place>);
+
+#[async_trait]
+impl LockPlace for LocksOf {
+    async fn open(&self) -> Result<Arc<dyn Locks>, StoreError> {
+        let store = self.0.open().await?;
+        Ok(store)
+    }
 }
 
 /// A case that did not hold, and how.
@@ -75,7 +102,11 @@ pub fn cases() -> Vec<Case> {
     let mut all = journal::cases();
     all.extend(waiting::cases());
     all.extend(races::cases());
-    all.extend(locks::cases());
+    all.extend(
+        locks::cases()
+            .into_iter()
+            .map(|(name, body)| Case { name, body: Box::new(move |place| body(Arc::new(LocksOf(place)))) }),
+    );
     all.extend(index::cases());
     all.extend(schedules::cases());
     all.extend(blobs::cases());

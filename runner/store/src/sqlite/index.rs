@@ -22,6 +22,12 @@ const WAITING: &str = "SELECT run, runbook, started, ended, status, exit, waitin
 
 const JOURNALS: &str = "SELECT run FROM journals";
 
+const BEAT: &str = "INSERT OR REPLACE INTO leases (run, until) VALUES (?1, ?2)";
+
+const LEFT: &str = "DELETE FROM leases WHERE run = ?1";
+
+const LEASE: &str = "SELECT until FROM leases WHERE run = ?1";
+
 #[async_trait]
 impl Index for SqliteStore {
     async fn put(&self, entry: &IndexEntry) -> Result<(), StoreError> {
@@ -61,6 +67,20 @@ impl Index for SqliteStore {
 
     async fn journals(&self) -> Result<Vec<RunId>, StoreError> {
         self.reading(|connection| connection.prepare_cached(JOURNALS)?.query_map([], |row| run_id(row, 0))?.collect())
+    }
+
+    async fn beat(&self, run: &RunId, until: Option<Timestamp>) -> Result<(), StoreError> {
+        self.writing(Durability::Lazy, |connection| match until {
+            Some(until) => connection.prepare_cached(BEAT)?.execute(params![run.as_str(), until.0]).map(drop),
+            None => connection.prepare_cached(LEFT)?.execute(params![run.as_str()]).map(drop),
+        })
+    }
+
+    async fn lease(&self, run: &RunId) -> Result<Option<Timestamp>, StoreError> {
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(LEASE)?;
+            statement.query_row(params![run.as_str()], |row| row.get(0).map(Timestamp)).optional()
+        })
     }
 }
 

@@ -1,80 +1,88 @@
-//! Locks in SQLite: one row each, which stays when the lock is free. They are written lazily: a power cut loses them only
-//! together with every act that was decided under them, since all is in one file and in one order.
-
-use std::time::Duration;
+//! Locks in SQLite: one row each, which stays when the lock is free. They are written lazily, but for the mark that a run
+//! begins to act: a power cut loses the others only together with every act that was decided under them, since all is in
+//! one file and in one order.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
-use sluice_engine::ids::RunId;
-use sluice_engine::journal::store::{Durability, HeldLock, Locks, StoreError, Take, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+use sluice_engine::journal::store::{Breach, Durability, Holder, Keep, Lock, Locks, Standing, StoreError};
 
 use super::SqliteStore;
-use super::row::{run_id, signed, unsigned};
+use super::row::{signed, unsigned};
+use crate::standing;
 
-const TAKE: &str = "INSERT INTO locks (name, generation, run, lease_until) VALUES (?1, 1, ?2, ?3)
-     ON CONFLICT (name) DO UPDATE SET generation = generation + (run IS NULL), run = ?2, lease_until = ?3
-     WHERE run IS NULL OR run = ?2 RETURNING generation";
+const LOOK: &str = "SELECT name, generation, standing FROM locks WHERE name = ?1";
 
-const HOLDER: &str = "SELECT name, run, generation, lease_until FROM locks WHERE name = ?1";
+const HELD: &str = "SELECT name, generation, standing FROM locks WHERE run IS NOT NULL ORDER BY name";
 
-const HELD: &str = "SELECT name, run, generation, lease_until FROM locks WHERE run IS NOT NULL ORDER BY name";
-
-const RENEW: &str = "UPDATE locks SET lease_until = ?3 WHERE name = ?1 AND run = ?2";
-
-const RELEASE: &str = "UPDATE locks SET run = NULL WHERE name = ?1 AND run = ?2";
-
-const BREAK: &str = "UPDATE locks SET run = NULL WHERE name = ?1 AND generation = ?2 AND run IS NOT NULL";
+/// `run` is set while the lock is not free.
+const PUT: &str = "INSERT INTO locks (name, generation, run, lease_until, standing) VALUES (?1, ?2, ?3, ?4, ?5)
+     ON CONFLICT (name) DO UPDATE SET generation = ?2, run = ?3, lease_until = ?4, standing = ?5";
 
 #[async_trait]
 impl Locks for SqliteStore {
-    async fn take(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<Take, StoreError> {
-        self.writing(Durability::Lazy, |connection| take(connection, name, run, now.plus(lease)))
+    async fn look(&self, name: &str) -> Result<Option<Lock>, StoreError> {
+        self.reading(|connection| look(connection, name))
     }
 
-    async fn renew(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<bool, StoreError> {
-        let until = now.plus(lease).0;
-        self.writing(Durability::Lazy, |connection| {
-            Ok(connection.prepare_cached(RENEW)?.execute(params![name, run.as_str(), until])? == 1)
-        })
+    async fn take(&self, name: &str, seen: Option<&Lock>, holder: &Holder) -> Result<Option<u64>, StoreError> {
+        self.changing(Durability::Lazy, name, |found| standing::taken(found, name, seen, holder))
     }
 
-    async fn release(&self, name: &str, run: &RunId) -> Result<(), StoreError> {
-        self.writing(Durability::Lazy, |connection| {
-            connection.prepare_cached(RELEASE)?.execute(params![name, run.as_str()]).map(|_| ())
-        })
+    async fn renew(&self, name: &str, generation: u64, keep: Keep) -> Result<bool, StoreError> {
+        let durability = if keep.effect { Durability::Sync } else { Durability::Lazy };
+        self.changing(durability, name, |found| standing::renewed(found, generation, keep))
     }
 
-    async fn break_lock(&self, name: &str, generation: u64) -> Result<bool, StoreError> {
-        self.writing(Durability::Lazy, |connection| {
-            Ok(connection.prepare_cached(BREAK)?.execute(params![name, signed(generation)])? == 1)
-        })
+    async fn release(&self, name: &str, generation: u64) -> Result<bool, StoreError> {
+        self.changing(Durability::Lazy, name, |found| standing::released(found, generation))
     }
 
-    async fn held(&self) -> Result<Vec<HeldLock>, StoreError> {
-        self.reading(|connection| connection.prepare_cached(HELD)?.query_map([], held_lock)?.collect())
+    async fn break_lock(&self, name: &str, generation: u64, breach: &Breach) -> Result<bool, StoreError> {
+        self.changing(Durability::Sync, name, |found| standing::broken(found, generation, breach))
+    }
+
+    async fn held(&self) -> Result<Vec<Lock>, StoreError> {
+        self.reading(|connection| connection.prepare_cached(HELD)?.query_map([], lock)?.collect())
     }
 }
 
-/// In one transaction, so that the holder it names is the one that was in the way.
-fn take(connection: &mut Connection, name: &str, run: &RunId, until: Timestamp) -> rusqlite::Result<Take> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let generation = transaction
-        .prepare_cached(TAKE)?
-        .query_row(params![name, run.as_str(), until.0], |row| unsigned(row, 0))
-        .optional()?;
-    let outcome = match generation {
-        Some(generation) => Take::Taken { generation },
-        None => Take::Held(transaction.prepare_cached(HOLDER)?.query_row(params![name], held_lock)?),
+impl SqliteStore {
+    /// In one transaction, so that what is written is made of what is there.
+    fn changing<T>(
+        &self,
+        durability: Durability,
+        name: &str,
+        change: impl FnOnce(Option<Lock>) -> (T, Option<Lock>),
+    ) -> Result<T, StoreError> {
+        self.writing(durability, |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let (answer, changed) = change(look(&transaction, name)?);
+            changed.iter().try_for_each(|lock| put(&transaction, lock))?;
+            transaction.commit()?;
+            Ok(answer)
+        })
+    }
+}
+
+fn look(connection: &Connection, name: &str) -> rusqlite::Result<Option<Lock>> {
+    connection.prepare_cached(LOOK)?.query_row(params![name], lock).optional()
+}
+
+fn put(transaction: &Transaction<'_>, lock: &Lock) -> rusqlite::Result<()> {
+    let holder = match &lock.standing {
+        Standing::Free => None,
+        Standing::Held { holder } | Standing::Broken { holder, .. } => Some(holder),
     };
-    transaction.commit()?;
-    Ok(outcome)
+    let (run, until) = (holder.map(|holder| holder.run.as_str()), holder.map_or(0, |holder| holder.lease_until.0));
+    let standing =
+        serde_json::to_string(&lock.standing).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let mut statement = transaction.prepare_cached(PUT)?;
+    statement.execute(params![lock.name, signed(lock.generation), run, until, standing]).map(drop)
 }
 
-fn held_lock(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
-    Ok(HeldLock {
-        name: row.get(0)?,
-        run: run_id(row, 1)?,
-        generation: unsigned(row, 2)?,
-        lease_until: Timestamp(row.get(3)?),
-    })
+fn lock(row: &Row<'_>) -> rusqlite::Result<Lock> {
+    let standing: String = row.get(2)?;
+    let standing = serde_json::from_str(&standing)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, error.into()))?;
+    Ok(Lock { name: row.get(0)?, generation: unsigned(row, 1)?, standing })
 }

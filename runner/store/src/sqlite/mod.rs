@@ -18,6 +18,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use sluice_engine::ids::RunId;
@@ -25,6 +26,9 @@ use sluice_engine::journal::store::{Durability, StoreError};
 use tokio::sync::watch;
 
 use self::schema::SCHEMA;
+
+/// How long the log may be when a store is closed, in bytes. What is in it has to be read by the next to open the store.
+const LOG_LEFT: u64 = 256 * 1024;
 
 /// One connection to the store of a folder. Open it once per process, not once per use.
 pub struct SqliteStore {
@@ -38,6 +42,8 @@ struct Link {
     connection: Connection,
     /// What `synchronous` of the connection is set to.
     level: Durability,
+    /// Something was worth a sync.
+    synced: bool,
     /// After a failed sync the kernel may have dropped what it could not write, and a later sync would succeed without
     /// it. So nothing more is written through this connection.
     sync_failed: bool,
@@ -52,7 +58,8 @@ impl SqliteStore {
     /// Waits up to five seconds for other processes. Errors name the file and what to do.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let (file, connection) = open::connect(folder, &SCHEMA)?;
-        let link = Link { connection, level: open::INITIAL_LEVEL, sync_failed: false, numbers: HashMap::new() };
+        let link =
+            Link { connection, level: open::INITIAL_LEVEL, synced: false, sync_failed: false, numbers: HashMap::new() };
         Ok(Self { file, link: Mutex::new(link), appended: watch::Sender::new(()) })
     }
 
@@ -84,6 +91,7 @@ impl SqliteStore {
         if link.sync_failed {
             return Err(errors::after_failed_sync(&self.file));
         }
+        link.synced |= durability == Durability::Sync;
         link.set_level(durability).map_err(|error| errors::store_error(&self.file, &error))?;
         let outcome = work(&mut link);
         link.sync_failed = outcome.as_ref().is_err_and(errors::is_failed_sync);
@@ -93,6 +101,22 @@ impl SqliteStore {
     fn link(&self) -> MutexGuard<'_, Link> {
         // A panic inside a transaction rolls it back, so the connection is good for the next caller.
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was worth a sync (an act that may happen once, a lock) is moved out of the log, into the one file, when the store
+/// is closed. Anything else may stay as it was written, a few pages in the log: moving them takes three syncs, longer than all the rest of a short run. The
+/// next to open the store finds them there.
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        let link = self.link.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let long = std::fs::metadata(open::log_of(&self.file)).is_ok_and(|log| log.len() > LOG_LEFT);
+        if !link.sync_failed && (link.synced || long) {
+            // Where others are reading or writing, one of them will do it.
+            let connection = &link.connection;
+            let _ = connection.busy_timeout(Duration::ZERO);
+            let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::unistd::{AccessFlags, access};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use sluice_engine::journal::store::{Durability, StoreError};
 
@@ -17,6 +18,13 @@ use super::errors;
 use super::schema::Schema;
 
 const FILE: &str = "sluice.sqlite";
+
+/// SQLite's name for the write-ahead log of a file.
+pub(super) fn log_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
 
 /// What `synchronous` is set to when the store has been opened. Making the tables is worth a sync.
 pub(super) const INITIAL_LEVEL: Durability = Durability::Sync;
@@ -70,6 +78,8 @@ fn prepare(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    // What is in the log when the store is closed is as good there; see `SqliteStore::drop`.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.execute_batch("PRAGMA synchronous = FULL")?;
     Ok(connection)
 }

@@ -11,7 +11,7 @@ use sluice_engine::journal::store::StoreError;
 
 use super::errors;
 
-pub(super) const SCHEMA: Schema = Schema { generation: 1, steps: &[TABLES] };
+pub(super) const SCHEMA: Schema = Schema { generation: 1, steps: &[TABLES, STANDINGS] };
 
 /// Marks the file as ours, for `file` and against opening somebody else's database: "SLUC".
 const APPLICATION: i64 = 0x534C_5543;
@@ -66,6 +66,17 @@ CREATE TABLE blobs (
 ) STRICT;
 ";
 
+/// A lock's `standing` is a JSON document; `run` and `lease_until` repeat what older releases read of it. `leases` has a
+/// row for each run that a process has.
+const STANDINGS: &str = "
+ALTER TABLE locks ADD COLUMN standing TEXT NOT NULL DEFAULT '{\"is\":\"free\"}';
+
+CREATE TABLE leases (
+    run   TEXT PRIMARY KEY,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 pub(super) struct Schema {
     /// Files of a higher one are not to be touched.
     pub(super) generation: i64,
@@ -98,7 +109,10 @@ impl Schema {
             transaction.execute_batch(step).map_err(fault)?;
         }
         self.stamp(&transaction).map_err(fault)?;
-        transaction.commit().map_err(fault)
+        transaction.commit().map_err(fault)?;
+        // Whoever looks at the file alone finds a store there. Where others are at work, one of them does it later.
+        let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        Ok(())
     }
 
     fn stamp(&self, connection: &Connection) -> rusqlite::Result<()> {

@@ -5,9 +5,10 @@ use std::path::Path;
 use rusqlite::Connection;
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::store::{
-    AppendError, Blobs as _, Durability, Index as _, Journal as _, Locks as _, Record, Schedules as _, StoreError,
-    Timestamp, Version,
+    AppendError, Blobs as _, Durability, Holder, Index as _, Journal as _, Keep, Locks as _, Record, Schedules as _,
+    Standing, StoreError, Timestamp, Version,
 };
+use sluice_engine::journal::{Epoch, Owner};
 use tempfile::TempDir;
 
 use super::schema::{SCHEMA, Schema};
@@ -30,6 +31,21 @@ fn pragma(store: &SqliteStore, pragma: &str) -> i64 {
     store.link().connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap()
 }
 
+fn holder() -> Holder {
+    Holder {
+        run: run(),
+        epoch: Epoch(1),
+        runbook: "x".into(),
+        person: "ana".into(),
+        owner: Owner { host: "here".into(), pid: 1, started: String::new() },
+        since: Timestamp(0),
+        lease_until: Timestamp(0),
+        effect: false,
+        acted: None,
+        repairs: None,
+    }
+}
+
 #[tokio::test]
 async fn durable_appends_are_synced_and_lazy_ones_are_not() {
     let folder = TempDir::new().unwrap();
@@ -42,8 +58,13 @@ async fn durable_appends_are_synced_and_lazy_ones_are_not() {
     }
     store.claim("nightly", Timestamp(0)).await.unwrap();
     assert_eq!(pragma(&store, "synchronous"), 2);
-    store.take("a", &run(), std::time::Duration::ZERO, Timestamp(0)).await.unwrap();
+    store.take("a", None, &holder()).await.unwrap();
     assert_eq!(pragma(&store, "synchronous"), 1);
+    let keep = |effect| Keep { lease_until: Timestamp(1), effect, acted: None };
+    for (effect, expect) in [(true, 2), (false, 1)] {
+        assert!(store.renew("a", 1, keep(effect)).await.unwrap());
+        assert_eq!(pragma(&store, "synchronous"), expect, "the mark of an effect is durable");
+    }
 }
 
 #[tokio::test]
@@ -83,7 +104,7 @@ async fn after_a_failed_sync_nothing_more_is_written() {
     let refused = errors::after_failed_sync(store.file());
     let outcome = store.append(&run(), version(&first), &[next(version(&first), 10)], Durability::Lazy).await;
     assert_eq!(outcome, Err(AppendError::Store(refused.clone())));
-    assert_eq!(store.release("a", &run()).await, Err(refused));
+    assert_eq!(store.release("a", 1).await, Err(refused));
     assert_eq!(store.read(&run(), 0).await.unwrap(), [first]);
 }
 
@@ -124,10 +145,10 @@ fn only_io_errors_leave_an_append_ambiguous() {
 }
 
 const NEXT_RELEASE: Schema =
-    Schema { generation: 1, steps: &[SCHEMA.steps[0], "CREATE TABLE extra (x INTEGER) STRICT;"] };
+    Schema { generation: 1, steps: &[SCHEMA.steps[0], SCHEMA.steps[1], "CREATE TABLE extra (x INTEGER) STRICT;"] };
 const BROKEN_RELEASE: Schema = Schema {
     generation: 1,
-    steps: &[SCHEMA.steps[0], "CREATE TABLE extra (x INTEGER) STRICT; CREATE TABLE records (x);"],
+    steps: &[SCHEMA.steps[0], SCHEMA.steps[1], "CREATE TABLE extra (x INTEGER) STRICT; CREATE TABLE records (x);"],
 };
 const NEXT_GENERATION: Schema = Schema { generation: 2, steps: NEXT_RELEASE.steps };
 
@@ -150,14 +171,14 @@ async fn an_older_schema_is_brought_up_to_date_and_keeps_its_records() {
         let new = opened(&folder, &NEXT_RELEASE).unwrap();
         assert_eq!(count(&new, "SELECT count(*) FROM extra"), 0);
         assert_eq!(count(&new, "SELECT count(*) FROM records"), 1);
-        assert_eq!(count(&new, "PRAGMA user_version"), 1002);
+        assert_eq!(count(&new, "PRAGMA user_version"), 1003);
     }
     // The older release goes on with the same file, open before or opened anew.
     let second = next(version(&first), 10);
     old.append(&run(), version(&first), std::slice::from_ref(&second), Durability::Lazy).await.unwrap();
     let again = SqliteStore::open(folder.path()).unwrap();
     assert_eq!(again.read(&run(), 0).await.unwrap(), [first, second]);
-    assert_eq!(pragma(&again, "user_version"), 1002);
+    assert_eq!(pragma(&again, "user_version"), 1003);
 }
 
 #[tokio::test]
@@ -166,7 +187,7 @@ async fn a_schema_step_that_fails_changes_nothing() {
     drop(SqliteStore::open(folder.path()).unwrap());
     opened(&folder, &BROKEN_RELEASE).unwrap_err();
     let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(pragma(&store, "user_version"), 1001);
+    assert_eq!(pragma(&store, "user_version"), 1002);
     assert_eq!(count(&store.link().connection, "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'"), 0);
     assert_eq!(store.journals().await.unwrap(), []);
 }
@@ -208,4 +229,16 @@ fn a_new_store_is_opened_by_many_at_once() {
         });
         assert_eq!(errors, []);
     }
+}
+
+#[tokio::test]
+async fn a_lock_of_the_first_release_is_free() {
+    const FIRST: Schema = Schema { generation: 1, steps: &[SCHEMA.steps[0]] };
+    let folder = TempDir::new().unwrap();
+    let (_, connection) = open::connect(folder.path(), &FIRST).unwrap();
+    connection.execute("INSERT INTO locks (name, generation, run, lease_until) VALUES ('a', 3, NULL, 0)", []).unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let lock = store.look("a").await.unwrap().unwrap();
+    assert_eq!((lock.generation, &lock.standing), (3, &Standing::Free));
+    assert_eq!(store.take("a", Some(&lock), &holder()).await.unwrap(), Some(4));
 }

@@ -68,20 +68,20 @@ fn known_or_why(
     }
 }
 
-fn ended(refresh: &Refresh) -> bool {
+pub(super) fn ended(refresh: &Refresh) -> bool {
     matches!(refresh.status, "Successful" | "Failed" | "Cancelled")
 }
 
-fn refresh(refresh: &Refresh) -> Value {
+pub(super) fn refresh(refresh: &Refresh) -> Value {
     json!({
         "id": refresh.id, "status": refresh.status, "reason": null, "percentage": 0,
         "started_at": at(refresh.started),
     })
 }
 
-fn activity(activity: &Activity) -> Value {
+pub(super) fn activity(activity: &Activity) -> Value {
     json!({
-        "id": activity.id, "status": activity.status, "message": null, "description": activity.description,
+        "id": activity.id, "status": activity.status, "message": activity.message, "description": activity.description,
         "cause": activity.cause, "progress": if activity.ended.is_some() { 100 } else { 30 },
         "started_at": at(activity.started), "ended_at": activity.ended.map(at),
     })

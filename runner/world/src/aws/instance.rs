@@ -21,16 +21,19 @@ struct Input {
 pub(super) async fn run(world: &World, call: &Call) -> Result<Outcome, Problem> {
     let Input { node } = super::input(call)?;
     let aws = super::required(node.aws.as_ref(), "/node/aws", &node.cluster)?;
-    let find = |state: &mut crate::state::State| state.groups.iter().find(|group| group.name == node.group).cloned();
-    let group = super::ask(world, aws, "autoscaling:DescribeAutoScalingGroups", find).await?;
-    let group = group.ok_or_else(|| no_such_group(&node.group, &aws.region))?;
+    let group = super::group(world, aws, &node.group).await?;
     let instance = the_one(&node, &group)?;
     if instance.is_some() {
         super::ask(world, aws, "ec2:DescribeInstances", |_| ()).await?;
     }
+    super::output(shown(&node, &aws.region, &group, instance))
+}
+
+/// An instance, or none, as this action and those like it give it.
+pub(super) fn shown(node: &Node, region: &str, group: &Group, instance: Option<&Instance>) -> Value {
     let of = |part: fn(&Instance) -> Value| instance.map_or(Value::Null, part);
-    super::output(json!({
-        "id": of(|one| json!(one.id)), "node": node.name, "group": node.group, "region": aws.region,
+    json!({
+        "id": of(|one| json!(one.id)), "node": node.name, "group": node.group, "region": region,
         "desired": group.desired, "suspended": group.suspended,
         "group_launch_template": template(&group.template),
         "lifecycle": of(|one| json!(one.lifecycle)), "health": of(|_| json!("Healthy")),
@@ -38,7 +41,7 @@ pub(super) async fn run(world: &World, call: &Call) -> Result<Outcome, Problem> 
         "launch_template": instance.map_or(Value::Null, |_| template(&group.template)),
         "state": of(|one| json!(one.state)), "private_ip": of(|one| json!(one.ip)),
         "launched_at": of(|one| json!(at(one.launched))),
-    }))
+    })
 }
 
 fn the_one<'a>(node: &Node, group: &'a Group) -> Result<Option<&'a Instance>, Problem> {

@@ -4,10 +4,15 @@
 //! Its description is generated from the real plugin, whose tests compare the two. How the real one reads the cloud's
 //! answers is its own business: here the answers are right, and only what they are about is simulated.
 
+mod activities;
+mod bootstrap;
 mod groups;
 mod identity;
+mod idle;
 mod instance;
+mod new_instance;
 mod parameters;
+mod terminate;
 mod trouble;
 
 use async_trait::async_trait;
@@ -15,9 +20,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sluice_plugin::inventory::Aws;
-use sluice_plugin::{Call, Host, Outcome, Plugin, PluginSpec, Preview, Problem, Reconciled};
+use sluice_plugin::{Call, Host, Outcome, Plugin, PluginSpec, Preview, Problem, Reconciled, Verdict};
 
 use crate::state::State;
+use crate::state::scaling::Group;
 use crate::world::World;
 
 /// The real plugin's description, without its version.
@@ -49,20 +55,31 @@ impl Plugin for SimAws {
 
     async fn run(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         match action {
+            "activities" => activities::run(&self.world, call).await,
+            "bootstrap_line" => bootstrap::run(&self.world, call).await,
             "caller_identity" => identity::run(&self.world, call).await,
+            "cluster_idle" => idle::run(&self.world, call).await,
             "groups" => groups::run(&self.world, call).await,
+            "new_instance" => new_instance::run(&self.world, call).await,
             "node_instance" => instance::run(&self.world, call).await,
             "parameters" => parameters::run(&self.world, host, call).await,
+            "terminate_instance" => terminate::run(&self.world, call).await,
             other => Err(unknown(other)),
         }
     }
 
-    async fn preview(&self, action: &str, _: &dyn Host, _: &Call) -> Result<Preview, Problem> {
-        Err(unknown(action))
+    async fn preview(&self, action: &str, _: &dyn Host, call: &Call) -> Result<Preview, Problem> {
+        match action {
+            "terminate_instance" => terminate::preview(&self.world, call).await,
+            other => Err(unknown(other)),
+        }
     }
 
-    async fn reconcile(&self, action: &str, _: &dyn Host, _: &Call) -> Result<Reconciled, Problem> {
-        Err(unknown(action))
+    async fn reconcile(&self, action: &str, _: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {
+        match action {
+            "terminate_instance" => terminate::reconcile(&self.world, call).await,
+            other => Err(unknown(other)),
+        }
     }
 }
 
@@ -82,6 +99,28 @@ async fn ask<T>(world: &World, aws: &Aws, operation: &str, answer: impl FnOnce(&
         .await
 }
 
+/// Does one operation of AWS that changes something.
+async fn act<T>(
+    world: &World,
+    aws: &Aws,
+    operation: &str,
+    deed: impl FnOnce(&mut State) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    world
+        .call(operation.to_owned(), |state| {
+            identity::compare(aws, &state.setup.caller)?;
+            trouble::meet_act(state, operation, &aws.region, deed)
+        })
+        .await
+}
+
+/// One group, as the first of the questions about it.
+async fn group(world: &World, aws: &Aws, name: &str) -> Result<Group, Problem> {
+    let find = |state: &mut State| state.groups.iter().find(|group| group.name == name).cloned();
+    let group = ask(world, aws, "autoscaling:DescribeAutoScalingGroups", find).await?;
+    group.ok_or_else(|| instance::no_such_group(name, &aws.region))
+}
+
 fn input<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
     T::deserialize(&call.with).map_err(|error| Problem::bad_input("", format!("the input does not fit: {error}")))
 }
@@ -89,6 +128,10 @@ fn input<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
 fn output(output: impl Serialize) -> Result<Outcome, Problem> {
     let value = serde_json::to_value(output);
     value.map(Outcome::plain).map_err(|error| Problem::not_applied("internal", error.to_string()))
+}
+
+fn judged(output: Value, verdict: Verdict, why: impl Into<String>) -> Result<Outcome, Problem> {
+    Ok(Outcome::judged(output, verdict, why))
 }
 
 fn required<'a>(aws: Option<&'a Aws>, pointer: &str, cluster: &str) -> Result<&'a Aws, Problem> {

@@ -8,12 +8,35 @@ use crate::state::State;
 
 /// What this call meets, if anything. A read that was done and whose answer is lost is no better than one not done.
 pub(super) fn meet(state: &mut State, operation: &str, region: &str) -> Result<(), Problem> {
+    next(state, operation).map_or(Ok(()), |how| Err(problem(how, operation, region)))
+}
+
+/// What an act meets. Only AWS's own no proves that it was not done; with the answer lost it was.
+pub(super) fn meet_act<T>(
+    state: &mut State,
+    operation: &str,
+    region: &str,
+    deed: impl FnOnce(&mut State) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let Some(how) = next(state, operation) else { return deed(state) };
+    let problem = problem(how, operation, region);
+    if how == AwsTrouble::AnswerLost {
+        deed(state)?;
+    }
+    Err(match how {
+        AwsTrouble::Throttled | AwsTrouble::Denied | AwsTrouble::Expired => problem,
+        AwsTrouble::Down | AwsTrouble::ServerError | AwsTrouble::AnswerLost => {
+            let message = format!("whether {operation} in {region} was done is not known: {problem}");
+            Problem::maybe_applied("no_proof", message)
+        }
+    })
+}
+
+fn next(state: &mut State, operation: &str) -> Option<AwsTrouble> {
     let hits = |asked: &Option<String>| asked.as_deref().is_none_or(|asked| asked == operation);
-    let Some(fault) = state.aws.iter_mut().find(|fault| fault.times > 0 && hits(&fault.operation)) else {
-        return Ok(());
-    };
+    let fault = state.aws.iter_mut().find(|fault| fault.times > 0 && hits(&fault.operation))?;
     fault.times -= 1;
-    Err(problem(fault.how, operation, region))
+    Some(fault.how)
 }
 
 fn problem(how: AwsTrouble, operation: &str, region: &str) -> Problem {

@@ -1,9 +1,10 @@
 //! What a run came to, without how it came there: what must be alike however often its processes died.
 
 use serde_json::{Map, Value};
-use sluice_engine::machine::state::{Inside, List};
+use sluice_engine::ids::RunId;
+use sluice_engine::machine::state::{Inside, List, Slot};
 use sluice_engine::machine::{State, fill};
-use sluice_engine::runbook::checked::{Checked, Step};
+use sluice_engine::runbook::checked::{Checked, Kind, Step};
 
 /// Outcome, outputs, and every step with its status and output, in the order of the runbook.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,15 @@ impl End {
         self
     }
 
+    /// As it would be if the run had that id: it stands in what a run says of its files.
+    #[must_use]
+    pub fn under(mut self, was: &RunId, id: &RunId) -> Self {
+        let (was, id) = (was.to_string(), id.to_string());
+        self.steps.iter_mut().for_each(|step| rename(&mut step.output, &was, &id));
+        self.outputs.values_mut().for_each(|output| rename(output, &was, &id));
+        self
+    }
+
     /// What is not as in the other, in a few words; nothing when all is alike.
     pub fn differs_from(&self, other: &Self) -> Option<String> {
         if self.summary() != other.summary() {
@@ -74,20 +84,28 @@ fn list(steps: &[Step], slots: &List, prefix: &str, ends: &mut Vec<StepEnd>) {
     for (step, slot) in steps.iter().zip(&slots.slots) {
         let key = format!("{prefix}{}", step.id);
         ends.push(StepEnd { key: key.clone(), status: slot.status.name(), output: slot.output(step) });
-        match &slot.inside {
-            Inside::List(inner) => list(step.children(), inner, &format!("{key}/"), ends),
-            Inside::Rounds(rounds) => {
-                for round in &rounds.rounds {
-                    let key = format!("{key}[{}]", round.key);
-                    let status = round.slot.status.name();
-                    ends.push(StepEnd { key: key.clone(), status, output: round.slot.output(step) });
-                    if let Inside::List(inner) = &round.slot.inside {
-                        list(step.children(), inner, &format!("{key}/"), ends);
-                    }
-                }
+        inside(step, slot, &key, ends);
+        if let Inside::Rounds(rounds) = &slot.inside {
+            for round in &rounds.rounds {
+                let key = format!("{key}[{}]", round.key);
+                let status = round.slot.status.name();
+                ends.push(StepEnd { key: key.clone(), status, output: round.slot.output(step) });
+                inside(step, &round.slot, &key, ends);
             }
-            Inside::Leaf | Inside::Closed => {}
         }
+    }
+}
+
+/// The steps of a group, or of what is called with its `finally` last.
+fn inside(step: &Step, slot: &Slot, key: &str, ends: &mut Vec<StepEnd>) {
+    let prefix = format!("{key}/");
+    match (&slot.inside, &step.kind) {
+        (Inside::List(inner), _) => list(step.children(), inner, &prefix, ends),
+        (Inside::Call(called), Kind::Call(call)) => {
+            list(&call.runbook.steps, &called.steps, &prefix, ends);
+            list(&call.runbook.finally, &called.finally, &prefix, ends);
+        }
+        (Inside::Leaf | Inside::Call(_) | Inside::Closed | Inside::Rounds(_), _) => {}
     }
 }
 
@@ -99,5 +117,14 @@ fn take_out(value: &mut Value, fields: &[&str]) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| take_out(item, fields)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn rename(value: &mut Value, was: &str, id: &str) {
+    match value {
+        Value::Object(object) => object.values_mut().for_each(|value| rename(value, was, id)),
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, was, id)),
+        Value::String(text) => *text = text.replace(was, id),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

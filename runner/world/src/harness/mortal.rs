@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use serde_json::Value;
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::store::{
-    AppendError, Blobs, Durability, Filter, HeldLock, Index, IndexEntry, Journal, Locks, Page, Record, Schedules,
-    Store, StoreError, Take, Timestamp, Version,
+    AppendError, Blobs, Breach, Durability, Filter, Holder, Index, IndexEntry, Journal, Keep, Lock, Locks, Page,
+    Record, Schedules, Store, StoreError, Timestamp, Version,
 };
-use sluice_plugin::{ByHand, Call, Host, Outcome, Plugin, PluginSpec, Preview, Problem, Purpose, Reconciled};
+use sluice_plugin::{
+    ActionSpec, ByHand, Call, Host, Outcome, Plugin, PluginSpec, Preview, Problem, Purpose, Reconciled,
+};
 
 use super::life::Life;
 
@@ -87,6 +89,10 @@ impl Plugin for MortalPlugin {
         self.inner.describe()
     }
 
+    fn action(&self, operation: &str) -> Option<&ActionSpec> {
+        self.inner.action(operation)
+    }
+
     fn check(&self, action: &str, with: &Value) -> Vec<Problem> {
         self.inner.check(action, with)
     }
@@ -151,29 +157,37 @@ impl Journal for MortalStore {
 
 #[async_trait]
 impl Locks for MortalStore {
-    async fn take(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<Take, StoreError> {
+    async fn look(&self, name: &str) -> Result<Option<Lock>, StoreError> {
+        self.inner.look(name).await
+    }
+
+    async fn take(&self, name: &str, seen: Option<&Lock>, holder: &Holder) -> Result<Option<u64>, StoreError> {
         self.life.point(|| format!("before taking {name}")).await;
-        let answer = self.inner.take(name, run, lease, now).await;
+        let answer = self.inner.take(name, seen, holder).await;
         self.life.point(|| format!("after taking {name}")).await;
         answer
     }
 
-    async fn renew(&self, name: &str, run: &RunId, lease: Duration, now: Timestamp) -> Result<bool, StoreError> {
-        self.inner.renew(name, run, lease, now).await
+    async fn renew(&self, name: &str, generation: u64, keep: Keep) -> Result<bool, StoreError> {
+        let answer = self.inner.renew(name, generation, keep).await;
+        if keep.effect {
+            self.life.point(|| format!("after marking {name}")).await;
+        }
+        answer
     }
 
-    async fn release(&self, name: &str, run: &RunId) -> Result<(), StoreError> {
+    async fn release(&self, name: &str, generation: u64) -> Result<bool, StoreError> {
         self.life.point(|| format!("before giving {name} back")).await;
-        let answer = self.inner.release(name, run).await;
+        let answer = self.inner.release(name, generation).await;
         self.life.point(|| format!("after giving {name} back")).await;
         answer
     }
 
-    async fn break_lock(&self, name: &str, generation: u64) -> Result<bool, StoreError> {
-        self.inner.break_lock(name, generation).await
+    async fn break_lock(&self, name: &str, generation: u64, breach: &Breach) -> Result<bool, StoreError> {
+        self.inner.break_lock(name, generation, breach).await
     }
 
-    async fn held(&self) -> Result<Vec<HeldLock>, StoreError> {
+    async fn held(&self) -> Result<Vec<Lock>, StoreError> {
         self.inner.held().await
     }
 }
@@ -198,6 +212,14 @@ impl Index for MortalStore {
 
     async fn journals(&self) -> Result<Vec<RunId>, StoreError> {
         self.inner.journals().await
+    }
+
+    async fn beat(&self, run: &RunId, until: Option<Timestamp>) -> Result<(), StoreError> {
+        self.inner.beat(run, until).await
+    }
+
+    async fn lease(&self, run: &RunId) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.lease(run).await
     }
 }
 

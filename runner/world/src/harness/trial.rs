@@ -6,7 +6,7 @@ use futures::future::{Either, select};
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::{Event, Store};
 use sluice_engine::registry::Registry;
-use sluice_engine::run::{OpenError, Order, Recheck};
+use sluice_engine::run::{Asker, OpenError, Order, Recheck};
 
 use super::end::End;
 use super::life::Life;
@@ -22,6 +22,8 @@ pub struct Trial<'a> {
     pub ward: Ward,
     pub begin: &'a (dyn Fn() -> (Arc<dyn Store>, Order) + Sync),
     pub recheck: Recheck<'a>,
+    /// Sits at every process.
+    pub asker: Option<Arc<dyn Asker>>,
 }
 
 /// A run that lived through the death of a process.
@@ -35,6 +37,8 @@ pub struct Crashed {
     pub deeds: Vec<String>,
     /// Things of the toy acts that were left in the world.
     pub things: Vec<String>,
+    /// Instances that were ended, by whichever process.
+    pub terminations: Vec<String>,
 }
 
 /// A run of which one step was made to fail.
@@ -49,6 +53,8 @@ pub struct Failed {
     pub deeds: Vec<String>,
     /// Things of the toy acts that were left in the world.
     pub things: Vec<String>,
+    /// Instances that were ended.
+    pub terminations: Vec<String>,
 }
 
 impl Trial<'_> {
@@ -83,10 +89,10 @@ impl Trial<'_> {
         Ok(all)
     }
 
-    /// `None` when the run ended before it came to this point.
-    async fn crashed_at(&self, point: usize) -> Option<Crashed> {
+    /// `None` when the run ended before it came to this point. The world is left as it was at the end.
+    pub async fn crashed_at(&self, point: usize) -> Option<Crashed> {
         let (processes, order) = self.begin();
-        let run = order.run.clone();
+        let (run, another) = (order.run.clone(), another(&order));
         let life = Arc::new(Life::until(point));
         let first = self.process(&processes, 1, life.clone());
         let lived = {
@@ -99,20 +105,26 @@ impl Trial<'_> {
         }
         first.died();
         let second = self.process(&processes, 2, Arc::default());
-        let end = self.taken_up(&processes, &second, &run).await;
+        let end = self.taken_up(&processes, &second, &run, another).await;
         let point = life.passed().pop().unwrap_or_default();
         let (deeds, things) = (self.world.deeds(), self.world.things());
-        Some(Crashed { point, end, acts: self.ward.acts(), deeds, things })
+        let terminations = self.world.terminations();
+        Some(Crashed { point, end, acts: self.ward.acts(), deeds, things, terminations })
     }
 
-    /// Another process takes the run up, or begins it when not a word of it was written.
-    async fn taken_up(&self, processes: &Processes, second: &Process, run: &RunId) -> Result<End, String> {
+    /// Another process takes the run up. When not a word of it was written there is none, and another is begun.
+    async fn taken_up(
+        &self,
+        processes: &Processes,
+        second: &Process,
+        run: &RunId,
+        another: Order,
+    ) -> Result<End, String> {
         let written = processes.store.read(run, 0).await.map_err(|error| error.to_string())?;
         if written.is_empty() {
-            let (_, order) = (self.begin)();
-            let order = Order { run: run.clone(), ..order };
-            self.world.run(self.start(second, order)).await?;
-            return self.end(second, run).await;
+            let again = another.run.clone();
+            self.world.run(self.start(second, another)).await?;
+            return Ok(self.end(second, &again).await?.under(&again, run));
         }
         let (_sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
         match self.world.run(second.engine.resume(run, self.recheck, &mut signals)).await {
@@ -134,8 +146,8 @@ impl Trial<'_> {
             Err(error) => Err(error),
         };
         let named = self.named(&process, &run).await;
-        let (deeds, things) = (self.world.deeds(), self.world.things());
-        Failed { step, end, named, acts: self.ward.acts(), deeds, things }
+        let (deeds, things, terminations) = (self.world.deeds(), self.world.things(), self.world.terminations());
+        Failed { step, end, named, acts: self.ward.acts(), deeds, things, terminations }
     }
 
     fn begin(&self) -> (Processes, Order) {
@@ -147,6 +159,7 @@ impl Trial<'_> {
     fn process(&self, processes: &Processes, pid: u32, life: Arc<Life>) -> Process {
         self.ward.begin(life.clone());
         let mut process = processes.start(pid, self.registry.clone());
+        process.engine.confirming.asker = self.asker.clone();
         process.engine.store = Arc::new(MortalStore { inner: processes.store.clone(), life });
         process
     }
@@ -168,5 +181,16 @@ impl Trial<'_> {
             Event::Ended { outcome: Failed { key } | Stopped { key } } => Some(key.to_string()),
             _ => None,
         })
+    }
+}
+
+/// The same, as somebody orders it who knows of no run: a lock that was taken for it may be held still.
+fn another(order: &Order) -> Order {
+    Order {
+        run: RunId::new(1_790_000_000_001, [8; 10]),
+        runbook: order.runbook.clone(),
+        origin: order.origin.clone(),
+        inputs: order.inputs.clone(),
+        trigger: order.trigger,
     }
 }

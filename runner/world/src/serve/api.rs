@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::setup::User;
 use crate::state::State;
 use crate::state::node::Slot;
+use crate::state::step_down::Stays;
 
 use super::{group, jsz};
 
@@ -19,18 +20,33 @@ pub(crate) enum Refused {
 }
 
 /// A question with one answer, asked over the server of this name.
-pub(crate) fn ask(state: &State, over: &str, user: &User, subject: &str, payload: &Value) -> Result<Value, Refused> {
+pub(crate) fn ask(
+    state: &mut State,
+    over: &str,
+    user: &User,
+    subject: &str,
+    payload: &Value,
+) -> Result<Value, Refused> {
     if subject == "$SYS.REQ.USER.INFO" {
         return Ok(json!({ "server": { "name": over }, "data": {
             "user": user.key, "account": state.account, "account_name": user.account, "user_name": user.name,
         } }));
     }
     let Some(api) = subject.strip_prefix("$JS.API.") else { return Err(Refused::NobodyServes) };
+    if api == "META.LEADER.STEPDOWN" {
+        let meta = state.meta.name.clone();
+        return if user.system { step_down(state, &meta, payload) } else { Err(Refused::NobodyServes) };
+    }
     if !user.jetstream {
         return Ok(error(503, 10_039, "JetStream not enabled for account"));
     }
     if group::named_leader(state, &state.meta).is_none() {
         return Ok(error(503, 10_008, "JetStream system temporarily unavailable"));
+    }
+    if let Some(("STREAM" | "CONSUMER", path)) = api.split_once(".LEADER.STEPDOWN.") {
+        let group = group_of(state, path);
+        let none = error(404, 10_059, "stream not found");
+        return group.map_or(Ok(none), |group| step_down(state, &group, payload));
     }
     match api.split_once(".INFO.").or_else(|| api.split_once(".LIST.")) {
         None if api == "STREAM.NAMES" => Ok(names(state, payload)),
@@ -64,6 +80,26 @@ pub(crate) fn ping(state: &State, user: &User, subject: &str) -> Result<Vec<Valu
             })
         })
         .collect())
+}
+
+/// The Raft group of `stream` or `stream.consumer`.
+fn group_of(state: &State, path: &str) -> Option<String> {
+    let (stream, consumer) = path.split_once('.').map_or((path, None), |(stream, consumer)| (stream, Some(consumer)));
+    let stream = state.streams.iter().find(|known| known.name == stream)?;
+    let Some(consumer) = consumer else { return Some(stream.raft.name.clone()) };
+    Some(stream.consumers.iter().find(|known| known.name == consumer)?.raft.name.clone())
+}
+
+fn step_down(state: &mut State, group: &str, payload: &Value) -> Result<Value, Refused> {
+    let wish = payload.pointer("/placement/preferred").and_then(Value::as_str);
+    match state.step_down(group, wish) {
+        Ok(()) => Ok(json!({ "success": true })),
+        Err(Stays::NotKnown) => {
+            let wish = wish.unwrap_or_default();
+            Ok(error(400, 10_005, &format!("preferred server \"{wish}\" not known")))
+        }
+        Err(Stays::NoLeader) => Err(Refused::Silence),
+    }
 }
 
 fn names(state: &State, payload: &Value) -> Value {

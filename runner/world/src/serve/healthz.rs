@@ -20,6 +20,9 @@ pub(super) fn answer(state: &State, server: &Server) -> (u16, Value) {
     if age < READY {
         return (500, json!({ "status": "error", "error": "failed to be ready for connections after 1ms: server" }));
     }
+    if !server.disk {
+        return (503, json!({ "status": "unavailable", "error": "JetStream not enabled" }));
+    }
     match complaint(state, server, age) {
         Some(error) => (503, json!({ "status": "unavailable", "error": error })),
         None => (200, json!({ "status": "ok" })),

@@ -14,6 +14,10 @@ const SIZE: u64 = 280;
 const MAX_STORAGE: u64 = 1 << 30;
 
 pub(super) fn answer(state: &State, server: &Server, accounts: bool) -> Value {
+    if !server.disk {
+        let (id, now) = (&server.id, rfc3339(state.signed()));
+        return json!({ "server_id": id, "now": now, "disabled": true, "config": {}, "memory": 0, "storage": 0 });
+    }
     let held: Vec<&Stream> = held(state, server).collect();
     let messages: u64 = held.iter().map(|stream| stream.has(&server.name) / PARTS).sum();
     let consumers: usize = held.iter().map(|stream| stream.consumers.len()).sum();
@@ -67,7 +71,7 @@ pub(super) fn stream(state: &State, stream: &Stream, viewer: &str) -> Map<String
         "cluster": cluster,
         "config": {
             "name": stream.name, "subjects": stream.subjects, "retention": "interest", "storage": "file",
-            "num_replicas": state.setup.cluster.nodes.len(),
+            "num_replicas": stream.replicas,
         },
         "state": {
             "messages": messages, "bytes": messages * SIZE, "first_seq": u64::from(messages > 0),

@@ -6,6 +6,7 @@ mod connz;
 mod group;
 mod healthz;
 mod jsz;
+mod routez;
 mod varz;
 
 pub(crate) use api::{Refused, ask, ping};
@@ -21,11 +22,26 @@ pub(crate) fn monitoring(state: &State, server: &Server, path: &str) -> (u16, Va
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     match path {
         "/healthz" => healthz::answer(state, server),
+        "/routez" => (200, routez::answer(state, server)),
         "/varz" => (200, varz::answer(state, server)),
         "/jsz" => (200, jsz::answer(state, server, asks(query, "accounts"))),
         "/connz" => (200, connz::answer(state, server, number(query, "limit", 1024), number(query, "offset", 0))),
         _ => (404, json!({ "error": "404 page not found" })),
     }
+}
+
+/// What something says that is no server and knows what a healthy one would say: the node's last, still there and with all
+/// the data.
+pub(crate) fn impostor(state: &State, slot: &Slot, server: &Server, path: &str) -> (u16, Value) {
+    let mut dream = state.clone();
+    dream.silent.remove(&server.name);
+    for stream in dream.streams.iter_mut().filter(|stream| stream.raft.peers.contains(&server.name)) {
+        stream.stores.insert(server.name.clone(), stream.reaches());
+    }
+    if let Some(dreamt) = dream.slot(&slot.name) {
+        (dreamt.instance, dreamt.server) = (slot.instance.clone(), Some(server.clone()));
+    }
+    monitoring(&dream, server, path)
 }
 
 /// What every configured node would say now. One that does not answer is not healthy.
@@ -68,6 +84,19 @@ pub(crate) fn rfc3339(moment: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", of_day % 1_000)
 }
 
+/// The moment that was written so, in milliseconds since the world began. Nothing else is read.
+pub(crate) fn moment(text: &str) -> Option<i64> {
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+    let days = (number(0, 4)? - 1970) * 365 + (number(0, 4)? - 1969).div_euclid(4);
+    let (month, day) = (number(5, 7)?, number(8, 10)?);
+    let near = days + (month - 1) * 28 + day - 1;
+    let day =
+        (near..near + 45).find(|day| date(*day) == (number(0, 4).unwrap_or(0), month, number(8, 10).unwrap_or(0)))?;
+    let of_day = ((number(11, 13)? * 60 + number(14, 16)?) * 60 + number(17, 19)?) * 1_000 + number(20, 23)?;
+    let moment = day * 86_400_000 + of_day - crate::clock::EPOCH.0;
+    (rfc3339(moment) == text).then_some(moment)
+}
+
 /// Year, month and day of a day counted from 1970, by the rule of the Gregorian calendar.
 fn date(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
@@ -91,6 +120,10 @@ mod tests {
         assert_eq!(at(951_782_400_123), "2000-02-29T00:00:00.123Z");
         assert_eq!(at(1_790_000_000_000), "2026-09-21T14:13:20.000Z");
         assert_eq!(at(1_798_761_599_999), "2026-12-31T23:59:59.999Z");
+        for millis in [951_782_400_123, 1_790_000_000_000, 1_798_761_599_999, 1_709_164_800_000] {
+            assert_eq!(moment(&at(millis)), Some(millis - crate::clock::EPOCH.0));
+        }
+        assert!(moment("2026-02-30T00:00:00.000Z").is_none() && moment("yesterday").is_none());
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! A healthy cluster at the moment the world begins: everything runs, every replica holds everything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sluice_plugin::inventory::Node;
 
+use crate::fault::BootLine;
 use crate::random::Random;
 use crate::setup::Setup;
 
 use super::State;
+use super::events::Shipper;
 use super::node::{Power, Server, Slot};
 use super::raft::Raft;
-use super::scaling::{Group, Instance, Template};
+use super::scaling::{Group, Instance, LogLine, Template};
 use super::stream::{Consumer, PARTS, Stream};
 
 /// Everything has run for a day when the world begins.
@@ -26,6 +29,8 @@ impl State {
         let meta = raft("_meta_".to_owned(), &names, &mut random);
         let streams = setup.cluster.streams.iter().map(|name| stream(name, &setup, &names, &mut random)).collect();
         let account = random.key('A');
+        let log = groups.iter().filter_map(log_line).collect();
+        let shippers = groups.iter().filter_map(shipper).collect();
         Self {
             now: 0,
             setup,
@@ -37,7 +42,12 @@ impl State {
             account,
             silent: BTreeMap::new(),
             aws: Vec::new(),
+            shippers,
+            axiom_down: false,
+            sticky: BTreeSet::new(),
             deeds: Vec::new(),
+            log,
+            terminations: Vec::new(),
             things: BTreeSet::new(),
             timers: BTreeMap::new(),
             next_timer: 0,
@@ -63,7 +73,18 @@ fn group(node: &Node, random: &mut Random) -> Group {
         instances: vec![instance],
         refreshes: Vec::new(),
         activities: Vec::new(),
+        refuses: 0,
     }
+}
+
+fn log_line(group: &Group) -> Option<LogLine> {
+    let instance = group.instances.first()?;
+    Some(LogLine { node: group.node.clone(), instance: instance.id.clone(), at: instance.launched, says: BootLine::Ok })
+}
+
+fn shipper(group: &Group) -> Option<Shipper> {
+    let instance = group.instances.first()?;
+    Some(Shipper { node: group.node.clone(), instance: instance.id.clone(), from: instance.launched, until: None })
 }
 
 fn slot(node: &Node, group: &Group, random: &mut Random) -> Slot {
@@ -75,7 +96,14 @@ fn slot(node: &Node, group: &Group, random: &mut Random) -> Slot {
         instance: group.instances.first().map(|instance| instance.id.clone()),
         server: Some(Server::started(&node.name, BEFORE, random)),
         cut_off: false,
+        stale: false,
+        name_lags: Duration::ZERO,
+        impostor: None,
         server_name: node.name.clone(),
+        boots: true,
+        disk: true,
+        ships: true,
+        says: BootLine::Ok,
     }
 }
 
@@ -94,6 +122,7 @@ fn stream(name: &str, setup: &Setup, servers: &[String], random: &mut Random) ->
     Stream {
         name: name.to_owned(),
         created: BEFORE,
+        replicas: servers.len(),
         subjects: services.iter().map(|service| format!("{service}.>")).collect(),
         raft: raft(format!("S-R3F-{}", random.hex(8)), servers, random),
         consumers,
@@ -118,6 +147,7 @@ impl Server {
             name: name.to_owned(),
             started,
             power: Power::Runs(100),
+            disk: true,
             api_errors: 0,
             api_total: 0,
             slow_consumers: 0,

@@ -3,10 +3,12 @@
 //! Time comes in from outside, in milliseconds since the world began. What servers *say* of all this is in `serve`.
 
 mod begin;
+pub(crate) mod events;
 mod happen;
 pub(crate) mod node;
 pub(crate) mod raft;
 pub(crate) mod scaling;
+pub(crate) mod step_down;
 pub(crate) mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,9 +19,10 @@ use crate::fault::AwsFault;
 use crate::random::Random;
 use crate::setup::{Setup, millis};
 
+use self::events::Shipper;
 use self::node::{Server, Slot};
 use self::raft::Raft;
-use self::scaling::Group;
+use self::scaling::{Group, LogLine};
 use self::stream::{Pace, Stream};
 
 /// A group tries to elect again after so long without a majority.
@@ -28,6 +31,7 @@ const AGAIN: u64 = 1_000;
 /// A fetched message was under way for so many milliseconds.
 const UNDER_WAY: u64 = 5;
 
+#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) now: u64,
     pub(crate) setup: Setup,
@@ -41,13 +45,23 @@ pub(crate) struct State {
     /// By server name: since when nobody hears from it.
     pub(crate) silent: BTreeMap<String, u64>,
     pub(crate) aws: Vec<AwsFault>,
+    /// What sends the events of nodes to Axiom.
+    pub(crate) shippers: Vec<Shipper>,
+    pub(crate) axiom_down: bool,
+    /// Servers to which every leadership comes back.
+    pub(crate) sticky: BTreeSet<String>,
     pub(crate) deeds: Vec<Deed>,
+    /// What starts of nodes left in the log, oldest first.
+    pub(crate) log: Vec<LogLine>,
+    /// Instances that `aws.terminate_instance` ended, in order.
+    pub(crate) terminations: Vec<String>,
     pub(crate) things: BTreeSet<String>,
     timers: BTreeMap<(u64, u64), Timer>,
     next_timer: u64,
 }
 
 /// What a toy act does, and when. Run, step and attempt tell it from all others, also to whoever looks for it later.
+#[derive(Clone)]
 pub(crate) struct Deed {
     pub(crate) run: String,
     pub(crate) step: String,
@@ -81,6 +95,8 @@ enum Timer {
         node: String,
         instance: String,
     },
+    /// The node's name leads to its new address.
+    NameFollows(String),
 }
 
 impl State {
@@ -110,7 +126,8 @@ impl State {
 
     /// It runs and has found its groups again.
     pub(crate) fn takes_part(&self, server: &str) -> bool {
-        let joined = |server: &Server| self.signed() >= server.started + signed(millis(self.setup.times.join));
+        let joined =
+            |server: &Server| server.disk && self.signed() >= server.started + signed(millis(self.setup.times.join));
         self.running(server).is_some_and(joined)
     }
 
@@ -150,8 +167,8 @@ impl State {
 
     /// Looks which groups have lost their leader or their majority. To be called whenever a server comes or goes.
     fn look_at_groups(&mut self) {
-        let alive: Vec<String> =
-            self.slots.iter().filter_map(Slot::running).map(|server| server.name.clone()).collect();
+        let alive = self.slots.iter().filter_map(Slot::running).filter(|server| server.disk);
+        let alive: Vec<String> = alive.map(|server| server.name.clone()).collect();
         let now = self.now;
         let mut lost = Vec::new();
         for raft in self.rafts() {
@@ -203,6 +220,7 @@ impl State {
             Timer::Launch { group } => self.launch(&group),
             Timer::InService { group, instance } => self.in_service(&group, &instance),
             Timer::Boot { node, instance } => self.boot(&node, &instance),
+            Timer::NameFollows(node) => self.name_follows(&node),
         }
     }
 }

@@ -1,5 +1,9 @@
 //! A configured node: the address we know it by, the instance behind it, and the server that runs there, if one does.
 
+use std::time::Duration;
+
+use crate::fault::BootLine;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
     pub(crate) name: String,
@@ -11,8 +15,22 @@ pub(crate) struct Slot {
     pub(crate) server: Option<Server>,
     /// The way to it is broken for us.
     pub(crate) cut_off: bool,
+    /// Its name leads to an address where nobody is.
+    pub(crate) stale: bool,
+    /// How long it will after the next instance has come.
+    pub(crate) name_lags: Duration,
+    /// What answers on its monitoring port and is no server of the cluster.
+    pub(crate) impostor: Option<Server>,
     /// What the next server of this node calls itself.
     pub(crate) server_name: String,
+    /// Whether a server will run on its next instance.
+    pub(crate) boots: bool,
+    /// Whether the next server finds its disk.
+    pub(crate) disk: bool,
+    /// Whether the events of the next instance arrive in Axiom.
+    pub(crate) ships: bool,
+    /// What its next start says in the log.
+    pub(crate) says: BootLine,
 }
 
 #[derive(Clone, Debug)]
@@ -23,6 +41,8 @@ pub(crate) struct Server {
     /// Milliseconds since the world began, before it when negative.
     pub(crate) started: i64,
     pub(crate) power: Power,
+    /// It has its disk, and so JetStream.
+    pub(crate) disk: bool,
     pub(crate) api_errors: u64,
     pub(crate) api_total: u64,
     pub(crate) slow_consumers: u64,
@@ -48,7 +68,7 @@ pub(crate) enum Meets {
 impl Slot {
     pub(crate) fn meets(&self) -> Meets {
         match &self.server {
-            _ if self.cut_off || self.instance.is_none() => Meets::Silence,
+            _ if self.cut_off || self.stale || self.instance.is_none() => Meets::Silence,
             None => Meets::Nobody,
             Some(server) if server.power == Power::Frozen => Meets::Silence,
             Some(_) => Meets::Server,

@@ -1,5 +1,7 @@
 //! Auto Scaling as its users see it: groups of one instance, what they think of it, and what they do when it is gone.
 
+use crate::fault::BootLine;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) name: String,
@@ -13,6 +15,8 @@ pub(crate) struct Group {
     pub(crate) refreshes: Vec<Refresh>,
     /// Oldest first.
     pub(crate) activities: Vec<Activity>,
+    /// So many of the next launches fail for want of capacity.
+    pub(crate) refuses: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -48,8 +52,19 @@ pub(crate) struct Activity {
     pub(crate) description: String,
     pub(crate) cause: String,
     pub(crate) status: &'static str,
+    /// Why it failed.
+    pub(crate) message: Option<&'static str>,
     pub(crate) started: i64,
     pub(crate) ended: Option<i64>,
+}
+
+/// A line in the log that a start left.
+#[derive(Clone, Debug)]
+pub(crate) struct LogLine {
+    pub(crate) node: String,
+    pub(crate) instance: String,
+    pub(crate) at: i64,
+    pub(crate) says: BootLine,
 }
 
 impl Group {
@@ -64,6 +79,13 @@ impl Group {
             activity.status = "Successful";
             activity.ended = Some(now);
         });
+    }
+
+    /// Something goes on in it, or it has not exactly one instance in service.
+    pub(crate) fn moves(&self) -> bool {
+        let open = self.activities.iter().any(|one| one.ended.is_none());
+        let refreshed = self.refreshes.iter().any(|one| one.status == "InProgress");
+        open || refreshed || !matches!(self.instances.as_slice(), [one] if one.lifecycle == "InService")
     }
 
     pub(crate) fn may(&self, process: &str) -> bool {

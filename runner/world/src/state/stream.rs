@@ -13,6 +13,8 @@ pub(crate) struct Stream {
     /// Milliseconds since the world began, before it when negative.
     pub(crate) created: i64,
     pub(crate) subjects: Vec<String>,
+    /// As configured.
+    pub(crate) replicas: usize,
     pub(crate) raft: Raft,
     pub(crate) consumers: Vec<Consumer>,
     /// By server name: how far its store goes, in thousandths of messages.

@@ -7,7 +7,7 @@ mod change;
 mod things;
 
 use serde_json::Value;
-use sluice_plugin::{Abilities, Action, ActionName, ActionSpec, BadName, Effect, NativePlugin, PluginName, PluginSpec};
+use sluice_plugin::{Abilities, ActionName, ActionSpec, BadName, Effect, Listed, NativePlugin, PluginName, PluginSpec};
 
 use crate::world::World;
 
@@ -20,11 +20,11 @@ pub fn plugin(world: &World) -> Result<NativePlugin, BadName> {
         powers: Vec::new(),
         actions: Vec::new(),
     };
-    let actions: Vec<Box<dyn Action>> = vec![
-        Box::new(change::Change::new(world)?),
-        Box::new(things::Things::new(world, things::Deed::Put)?),
-        Box::new(things::Things::new(world, things::Deed::Remove)?),
-        Box::new(things::Things::new(world, things::Deed::Look)?),
+    let actions: Vec<Listed> = vec![
+        ("change", Box::new(change::Change::new(world)?)),
+        ("put", Box::new(things::Things::new(world, things::Deed::Put)?)),
+        ("remove", Box::new(things::Things::new(world, things::Deed::Remove)?)),
+        ("things", Box::new(things::Things::new(world, things::Deed::Look)?)),
     ];
     Ok(NativePlugin::new(spec, actions))
 }

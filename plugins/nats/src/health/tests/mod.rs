@@ -18,26 +18,26 @@ use crate::monitor::read::{NodeRead, Round};
 
 /// node-3 leads the meta group, node-2 leads `pivot_main` and both consumers; all are at sequence 684.
 const RECORDED: &str = include_str!("../../../tests/samples/three-nodes.json");
-const STREAM: &str = "/account_details/0/stream_detail/0";
+pub(crate) const STREAM: &str = "/account_details/0/stream_detail/0";
 
 /// Two rounds of three nodes as JSON, to be changed before they are judged.
-struct World {
-    rounds: Vec<Vec<Said>>,
-    streams: Vec<String>,
+pub(crate) struct World {
+    pub(crate) rounds: Vec<Vec<Said>>,
+    pub(crate) streams: Vec<String>,
     own: Own,
     api: Option<Result<Vec<ApiStream>, String>>,
 }
 
 #[derive(Clone)]
-struct Said {
+pub(crate) struct Said {
     silent: Option<Kind>,
-    health: Health,
-    varz: Value,
-    jsz: Value,
+    pub(crate) health: Health,
+    pub(crate) varz: Value,
+    pub(crate) jsz: Value,
     connz: Value,
 }
 
-fn recorded() -> World {
+pub(crate) fn recorded() -> World {
     let all: Value = serde_json::from_str(RECORDED).unwrap();
     let said = |number: usize| {
         let node = &all[format!("nats-staging-node-{number}")];
@@ -49,21 +49,21 @@ fn recorded() -> World {
 }
 
 impl World {
-    fn node(&mut self, number: usize) -> Vec<&mut Said> {
+    pub(crate) fn node(&mut self, number: usize) -> Vec<&mut Said> {
         self.rounds.iter_mut().map(|round| &mut round[number - 1]).collect()
     }
 
-    fn silence(&mut self, number: usize, kind: Kind) {
+    pub(crate) fn silence(&mut self, number: usize, kind: Kind) {
         self.node(number).into_iter().for_each(|said| said.silent = Some(kind));
     }
 
     /// Sets a place in the `/jsz` of a node in every round.
-    fn jsz(&mut self, number: usize, pointer: &str, value: &Value) {
+    pub(crate) fn jsz(&mut self, number: usize, pointer: &str, value: &Value) {
         self.node(number).into_iter().for_each(|said| put(&mut said.jsz, pointer, value));
     }
 
     /// A node's own last sequence of the stream, round by round.
-    fn seqs(&mut self, number: usize, seqs: &[u64]) {
+    pub(crate) fn seqs(&mut self, number: usize, seqs: &[u64]) {
         let pointer = format!("{STREAM}/state/last_seq");
         for (said, seq) in self.node(number).into_iter().zip(seqs) {
             put(&mut said.jsz, &pointer, &json!(seq));
@@ -71,7 +71,7 @@ impl World {
     }
 
     /// What the stream's leader (node-2) says of node-3.
-    fn told_of_node_3(&mut self, peer: &Value) {
+    pub(crate) fn told_of_node_3(&mut self, peer: &Value) {
         let mut full =
             json!({ "name": "nats-staging-node-3", "current": true, "active": 200_000_000, "peer": "8ZgsgcPf" });
         full.as_object_mut().unwrap().extend(peer.as_object().unwrap().clone());
@@ -79,7 +79,7 @@ impl World {
         self.jsz(2, &format!("{STREAM}/cluster/replicas"), &others);
     }
 
-    fn sample(&self) -> Sample {
+    pub(crate) fn sample(&self) -> Sample {
         let configured = |number| {
             let name = format!("nats-staging-node-{number}");
             Configured { host: format!("{name}.nats-staging.internal"), name }
@@ -118,7 +118,7 @@ impl Said {
     }
 }
 
-fn put(json: &mut Value, pointer: &str, value: &Value) {
+pub(crate) fn put(json: &mut Value, pointer: &str, value: &Value) {
     let (parent, key) = pointer.rsplit_once('/').unwrap();
     let parent = json.pointer_mut(parent).unwrap_or_else(|| panic!("no {parent}"));
     match parent {

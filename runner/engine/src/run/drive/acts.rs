@@ -3,6 +3,9 @@
 //! The order is the whole point: nothing is called before its intent is written, and nothing is written that was decided
 //! on an older journal.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sluice_plugin::{Applied, Attempt as Number, Preview, Problem, Timestamp};
 
 use super::{Answer, Drive, Task};
@@ -13,7 +16,18 @@ use crate::machine::{Command, next};
 use crate::run::RunError;
 use crate::run::act::{Deadline, binding, look_twice};
 use crate::run::attempt::Attempt;
+use crate::run::fence::Fence;
 use crate::run::log::Appended;
+
+/// Whether an act has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Began {
+    Yes,
+    /// What it was decided on is too old by now.
+    TooLate,
+    /// It is not wanted as things are now, or the lock gives no answer.
+    No,
+}
 
 impl Drive {
     /// Writes down that the act begins, and begins it. Whatever came between the decision and this is decided on again.
@@ -24,22 +38,62 @@ impl Drive {
         binding: Sha256,
         renew: bool,
     ) -> Result<(), RunError> {
+        if self.begin(Vec::new(), None, (path.clone(), attempt, binding), renew).await? != Began::Yes {
+            self.landed(&path, false);
+        }
+        Ok(())
+    }
+
+    /// The same for an act that was confirmed: `before` is written with its intent, and on the clock that cannot be set it
+    /// is not later than `fresh`.
+    pub(super) async fn act_after(
+        &mut self,
+        before: Vec<Event>,
+        fresh: Duration,
+        act: (Path, Attempt, Sha256),
+    ) -> Result<Began, RunError> {
+        self.begin(before, Some(fresh), act, false).await
+    }
+
+    async fn begin(
+        &mut self,
+        before: Vec<Event>,
+        fresh: Option<Duration>,
+        (path, attempt, binding): (Path, Attempt, Sha256),
+        renew: bool,
+    ) -> Result<Began, RunError> {
+        if !self.still_mine().await? {
+            return Ok(Began::No);
+        }
+        if fresh.is_some_and(|fresh| self.engine.clock.since_boot() > fresh) {
+            return Ok(Began::TooLate);
+        }
         let deadline = Deadline::from_now(&*self.engine.clock);
         let once = path.find(&self.log.runbook, &self.log.state).is_some_and(|(step, _)| step.is_once());
         let (key, number) = self.attempt(&path);
         let number = if renew { Number(number.0.saturating_sub(1)) } else { number };
         let intent = Event::Intended { key, attempt: number, binding, act_by: deadline.act_by };
         let durability = if once { Durability::Sync } else { Durability::Lazy };
-        if !self.append_as_decided(intent, durability).await? {
-            self.landed(&path, false);
-            return Ok(());
+        let events = before.into_iter().chain([intent]).collect();
+        let ordinal = self.log.ordinal();
+        if !self.append_as_decided(events, durability).await? {
+            // Where nothing has moved, it was the time that had passed.
+            let late = fresh.is_some() && self.log.ordinal() == ordinal;
+            return Ok(if late { Began::TooLate } else { Began::No });
         }
         let task = if renew { Task::Renew(path.clone()) } else { Task::Act(path.clone()) };
         self.flight.acts += 1;
         let began = self.engine.clock.now();
-        let work = async move { Answer::Outcome(attempt.act(deadline).await) };
+        let fence = self.fence.clone().filter(|_| once);
+        fence.iter().for_each(|fence| fence.intended(self.log.head()));
+        let work = async move {
+            match noted(fence).await {
+                Ok(()) => Answer::Outcome(attempt.act(deadline).await),
+                Err(problem) => Answer::Outcome(Err(problem)),
+            }
+        };
         self.spawn(path, task, work, false, began);
-        Ok(())
+        Ok(Began::Yes)
     }
 
     /// What the act would do is known: it is done, if it is still wanted.
@@ -98,14 +152,17 @@ impl Drive {
     }
 
     /// Appends what was decided on the journal as it is known here, and nothing when it has moved on or will not have it.
-    async fn append_as_decided(&mut self, event: Event, durability: Durability) -> Result<bool, RunError> {
+    async fn append_as_decided(&mut self, events: Vec<Event>, durability: Durability) -> Result<bool, RunError> {
         let now = self.engine.clock.now();
-        match self.log.append(vec![event], Some(self.epoch), &self.engine.actor, now, durability).await? {
+        match self.log.append(events, Some(self.epoch), &self.engine.actor, now, durability).await? {
             Appended::Yes(envelopes) => {
                 self.tell(&envelopes);
                 Ok(true)
             }
-            Appended::Moved(_) => Ok(false),
+            Appended::Moved(_) => {
+                self.again = true;
+                Ok(false)
+            }
             Appended::Refused(illegal, _) => {
                 tracing::debug!(%illegal, "an act is not wanted any more");
                 Ok(false)
@@ -120,7 +177,19 @@ impl Drive {
             let path = event.key().and_then(|key| locate(key, &self.log.runbook, &self.log.state));
             path.is_some_and(|path| once(&path))
         };
-        let any = self.log.state.has_open_act() && events.iter().any(closes);
+        let any = (self.log.state.has_open_act() && events.iter().any(closes))
+            || events.iter().any(super::confirming::is_about_a_question);
         if any { Durability::Sync } else { Durability::Lazy }
+    }
+}
+
+/// The lock says how far the journal is, before an act is called that may happen once.
+async fn noted(fence: Option<Arc<Fence>>) -> Result<(), Problem> {
+    let Some(fence) = fence else { return Ok(()) };
+    let nothing = |why: String| Problem::not_applied("lock", format!("nothing was done: {why}"));
+    match fence.note_act().await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(nothing(format!("the lock `{}` was taken away right before", fence.name))),
+        Err(error) => Err(nothing(format!("the lock `{}` could not be written: {error}", fence.name))),
     }
 }

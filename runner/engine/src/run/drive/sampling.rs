@@ -10,7 +10,7 @@ use crate::machine::Status;
 use crate::machine::path::Path;
 use crate::run::attempt::{Attempt, GATE_OVER};
 use crate::run::gate::{Decision, GateRun, Look};
-use crate::run::judge::{judge, must_fail, progress, unanswered};
+use crate::run::judge::look_of;
 use crate::run::{RunError, Sample};
 use crate::runbook::checked::{Gate, Kind};
 
@@ -91,24 +91,8 @@ impl Drive {
         if matches!(&answer, Err(problem) if problem.code == GATE_OVER) {
             return (Some(self.time_over(key, gate, sampling, ended)), None);
         }
-        let (mut judgement, seen) = match answer {
-            Ok(mut outcome) => {
-                // It is judged as it will be read.
-                self.engine.hosts.redact(&mut outcome.output);
-                judge(&self.log.runbook, &self.log.state, path, (step, gate), outcome)
-            }
-            Err(problem) => unanswered(&problem),
-        };
-        self.engine.hosts.redact_text(&mut judgement.why);
-        let (runbook, state) = (&self.log.runbook, &self.log.state);
-        let look = Look {
-            verdict: judgement.verdict,
-            why: judgement.why.clone(),
-            fails: must_fail(runbook, state, path, gate, &seen).is_some(),
-            progress: progress(runbook, state, path, gate, &seen),
-            began,
-            ended,
-        };
+        let place = (&*self.log.runbook, &self.log.state, path);
+        let (look, judgement, seen) = look_of(&*self.engine.hosts, place, (step, gate), answer, (began, ended));
         let waits = sampling.until.filter(|_| slot.status == Status::Pending);
         let at = match sampling.run.sample(&gate.passes, &look, sampling.until) {
             Decision::Passed => return (Some(judged(key, Verdict::Pass, judgement.why, &sampling.run, seen)), None),
@@ -121,14 +105,8 @@ impl Drive {
         (waits.map(|until| Event::Waiting { key, until }), Some(at))
     }
 
-    /// The last answer has the word: a sample that was cut says nothing about the world.
     fn time_over(&self, key: Key, gate: &Gate, sampling: Sampling, now: Timestamp) -> Event {
-        let unseen = || (Judgement { verdict: Verdict::Inconclusive, why: "nothing was seen".to_owned() }, Value::Null);
-        let (judgement, seen) = sampling.last.unwrap_or_else(unseen);
-        let (verdict, why) = match sampling.run.time_over(&gate.passes, judgement.verdict, &judgement.why) {
-            Decision::Stopped(verdict, why) => (verdict, why),
-            Decision::Passed | Decision::Again(_) => (judgement.verdict, judgement.why),
-        };
+        let (verdict, why, seen) = over(&sampling.run, gate, sampling.last);
         let mut event = judged(key, verdict, why, &sampling.run, seen);
         if let Event::Judged { samples, .. } = &mut event
             && samples.count == 0
@@ -139,17 +117,32 @@ impl Drive {
     }
 
     fn tell_sample(&self, key: &Key, look: &Look, sampling: &Sampling, next: Timestamp) {
-        let (run, course) = (&sampling.run, sampling.run.course());
-        let sample = Sample {
-            verdict: look.verdict,
-            why: look.why.clone(),
-            count: run.samples().count,
-            streak: run.streak(),
-            until: sampling.until.unwrap_or(next),
-            progress: course.value().cloned(),
-            left: course.left(),
-        };
+        let sample = sample_of(look, &sampling.run, sampling.until.unwrap_or(next));
         self.engine.observer.sampled(&self.watched(), key, &sample);
+    }
+}
+
+/// The last answer has the word: a sample that was cut says nothing about the world.
+pub(super) fn over(run: &GateRun, gate: &Gate, last: Option<(Judgement, Value)>) -> (Verdict, String, Value) {
+    let unseen = || (Judgement { verdict: Verdict::Inconclusive, why: "nothing was seen".to_owned() }, Value::Null);
+    let (judgement, seen) = last.unwrap_or_else(unseen);
+    match run.time_over(&gate.passes, judgement.verdict, &judgement.why) {
+        Decision::Stopped(verdict, why) => (verdict, why, seen),
+        Decision::Passed | Decision::Again(_) => (judgement.verdict, judgement.why, seen),
+    }
+}
+
+/// For the screen.
+pub(super) fn sample_of(look: &Look, run: &GateRun, until: Timestamp) -> Sample {
+    let course = run.course();
+    Sample {
+        verdict: look.verdict,
+        why: look.why.clone(),
+        count: run.samples().count,
+        streak: run.streak(),
+        until,
+        progress: course.value().cloned(),
+        left: course.left(),
     }
 }
 

@@ -104,6 +104,7 @@ fn bound(step: &Planned) -> Option<Value> {
         What::Already { .. } => json!({ "nothing_to_do": true }),
         What::Refused { .. } => json!({ "refused": true }),
         What::Loop { .. }
+        | What::Call { .. }
         | What::Read { .. }
         | What::Foreseen { .. }
         | What::MadeInTheRun
@@ -118,6 +119,7 @@ fn bound(step: &Planned) -> Option<Value> {
 fn facts(step: &Planned) -> Option<Value> {
     Some(match &step.what {
         What::Loop { items } => json!({ "items": items }),
+        What::Call { runbook } => json!({ "calls": runbook }),
         What::Read { output } | What::Foreseen { output } | What::Already { output } => json!({ "output": output }),
         What::MadeInTheRun => json!({ "made_in_the_run": true }),
         What::Sample { verdict, why, seen } => json!({ "verdict": verdict, "why": why, "seen": seen }),

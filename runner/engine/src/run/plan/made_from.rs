@@ -2,7 +2,7 @@
 //!
 //! It reads what is given to it and looks nowhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use sluice_plugin::ActionName;
@@ -13,9 +13,9 @@ use crate::digest::digest;
 use crate::ids::Sha256;
 use crate::registry::Registry;
 use crate::runbook::Checked;
-use crate::runbook::checked::InputKind;
+use crate::runbook::checked::{Call, InputKind};
 
-pub(super) fn made_from(runbook: &Checked, registry: &Registry, inputs: &Value, sources: &Sources) -> MadeFrom {
+pub(in crate::run) fn made_from(runbook: &Checked, registry: &Registry, inputs: &Value, sources: &Sources) -> MadeFrom {
     let (mut plain, mut of_inventory, mut thresholds) = (Map::new(), Map::new(), BTreeMap::new());
     for (name, value) in inputs.as_object().into_iter().flatten() {
         match runbook.inputs.get(name).map(|input| &input.kind) {
@@ -26,10 +26,10 @@ pub(super) fn made_from(runbook: &Checked, registry: &Registry, inputs: &Value, 
             Some(InputKind::Duration | InputKind::Plain(_)) | None => drop(plain.insert(name.clone(), value.clone())),
         }
     }
+    thresholds.extend(left_to_called(runbook));
     MadeFrom {
         runbook: Sha256::of(runbook.source.text().as_bytes()),
-        // No runbook calls another one yet.
-        calls: BTreeMap::new(),
+        calls: calls(runbook),
         actions: contracts(runbook, registry),
         inputs: digest(&Value::Object(plain)),
         thresholds,
@@ -38,13 +38,45 @@ pub(super) fn made_from(runbook: &Checked, registry: &Registry, inputs: &Value, 
     }
 }
 
+/// Every call there is, also in what is called.
+fn all_calls(runbook: &Checked) -> Vec<&Call> {
+    let called = runbook.called();
+    runbook.calls().chain(called.iter().flat_map(|call| call.runbook.calls())).collect()
+}
+
+/// Two files may be called by one name, from two places: then the name stands for both.
+fn calls(runbook: &Checked) -> BTreeMap<String, Sha256> {
+    let mut texts: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for call in all_calls(runbook) {
+        let text = Sha256::of(call.runbook.source.text().as_bytes());
+        texts.entry(&call.name).or_default().insert(text.to_hex());
+    }
+    texts.iter().map(|(name, texts)| ((*name).to_owned(), of_all(texts))).collect()
+}
+
+fn left_to_called(runbook: &Checked) -> BTreeMap<String, Sha256> {
+    let mut tables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for call in all_calls(runbook) {
+        for (input, rows) in &call.thresholds {
+            tables.entry(format!("{}.{input}", call.name)).or_default().insert(digest(rows).to_hex());
+        }
+    }
+    tables.iter().map(|(name, rows)| (name.clone(), of_all(rows))).collect()
+}
+
+/// One digest as it is, several together.
+fn of_all(digests: &BTreeSet<String>) -> Sha256 {
+    let only = digests.first().filter(|_| digests.len() == 1);
+    only.and_then(|only| Sha256::from_hex(only)).unwrap_or_else(|| digest(&json!(digests)))
+}
+
 fn contracts(runbook: &Checked, registry: &Registry) -> Sha256 {
     let contract = |name: &ActionName| Some((name.to_string(), json!(registry.action(name)?.contract())));
     digest(&Value::Object(runbook.actions.keys().filter_map(contract).collect()))
 }
 
 /// Whom the arguments say to act as: every `aws` of the inventory in them, each once.
-pub(super) fn identities(with: &Value) -> Vec<Aws> {
+pub(in crate::run) fn identities(with: &Value) -> Vec<Aws> {
     let mut found = Vec::new();
     collect(with, &mut found);
     found

@@ -28,9 +28,19 @@ pub struct Plan {
     pub steps: Vec<Planned>,
     /// A session follows the steps.
     pub session: bool,
+    /// The lock that a run has from its first step to its end. A plan takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<PlannedLock>,
     /// SHA-256 of all bindings, of what is still to be bound, and of `made_from`; never of facts or samples.
     #[schemars(with = "String")]
     pub digest: Sha256,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedLock {
+    pub name: String,
+    /// Where it is kept, and so who sees it: `this machine only`.
+    pub at: String,
 }
 
 /// Where a plan comes from, for people, and what of the inventory it uses beside its inputs.
@@ -63,7 +73,7 @@ pub struct MadeFrom {
     /// The runbook's text.
     #[schemars(with = "String")]
     pub runbook: Sha256,
-    /// The texts of the runbooks it calls, by name.
+    /// The texts of the runbooks it calls, and of those that they call, by the name in the call.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub calls: BTreeMap<String, Sha256>,
@@ -73,7 +83,7 @@ pub struct MadeFrom {
     /// The inputs that are not of the inventory.
     #[schemars(with = "String")]
     pub inputs: Sha256,
-    /// The rows of each threshold file, by input.
+    /// The rows of each threshold file, by input; of one that a call leaves to the called runbook, `name.input`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub thresholds: BTreeMap<String, Sha256>,
@@ -103,6 +113,9 @@ pub struct Planned {
     /// It runs whatever happened before.
     #[serde(default)]
     pub finally: bool,
+    /// Of an act that destroys: what a person has to type before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
     pub what: What,
     /// With these commands a person does the same. Empty where the action cannot say, or not yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -115,6 +128,8 @@ pub struct Planned {
 pub enum What {
     /// A loop, and the items it goes over.
     Loop { items: Vec<String> },
+    /// Another runbook, whose steps follow.
+    Call { runbook: String },
     /// A read, done for real.
     Read { output: Value },
     /// What a read will give, known without doing it: nobody waits in a plan.
@@ -215,7 +230,7 @@ pub enum Altered {
 }
 
 /// The form of [`Binding`] that is written now.
-pub(super) const BINDING_FORM: u32 = 1;
+pub(in crate::run) const BINDING_FORM: u32 = 1;
 
 impl Plan {
     /// Recomputes every digest.
@@ -254,6 +269,7 @@ pub(super) fn digest_of(made_from: &MadeFrom, steps: &[Planned]) -> Sha256 {
                 open.extend(acts.iter().map(|act| (step.key.as_str(), act, after.as_str())));
             }
             What::Loop { .. }
+            | What::Call { .. }
             | What::Read { .. }
             | What::Foreseen { .. }
             | What::MadeInTheRun
@@ -292,7 +308,7 @@ impl What {
 impl Planned {
     fn count(&self, counts: &mut Counts) {
         match &self.what {
-            What::Loop { .. } => return,
+            What::Loop { .. } | What::Call { .. } => return,
             What::Skipped => return counts.skipped += 1,
             What::KnownAfter { acts, .. } if self.action.is_none() => {
                 counts.unknown += 1;
@@ -401,6 +417,7 @@ mod tests {
             effect: binding.effect,
             gate: None,
             finally: false,
+            confirm: None,
             what: What::Would {
                 digest: binding.digest(),
                 binding: Box::new(binding.clone()),

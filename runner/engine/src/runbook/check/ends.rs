@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::super::checked::{Session, Tree};
 use super::names::Names;
 use super::{Check, leaf};
-use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::diagnostic::Findings;
 use crate::expr::{Template, Ty};
 use crate::yaml::Node;
 
@@ -19,10 +19,6 @@ pub(super) fn lock(check: &mut Check<'_>) -> Option<Option<Template>> {
         hidden: &check.hidden,
         used_inputs: &check.used_inputs,
     };
-    let found =
-        Diagnostic::warning(Code::NotYet, "locks of runs are not taken yet: two runs of this can go at one time");
-    let found = found.at(check.findings.source(), node.span, "");
-    check.findings.push(found.help("see that nobody else runs it; nothing here can destroy anything yet"));
     text(node, "`lock`", &names, check.findings).map(Some)
 }
 
@@ -33,10 +29,11 @@ fn text(node: &Node, what: &str, names: &Names<'_>, findings: &mut Findings) -> 
     Some(template)
 }
 
-pub(super) fn outputs(check: &mut Check<'_>) -> Option<IndexMap<String, Tree>> {
+/// What the runbook gives, unless something is wrong with it, and the types of that.
+pub(super) fn outputs(check: &mut Check<'_>) -> (Option<IndexMap<String, Tree>>, Ty) {
     let model = check.model;
     let (names, findings) = check.here(None);
-    let mut outputs = Vec::new();
+    let (mut outputs, mut types) = (Vec::new(), Vec::new());
     for output in &model.outputs {
         let what = format!("the output `{}`", output.key.name);
         let checked = leaf::tree(&output.value, &what, &names, findings).and_then(|(tree, ty)| {
@@ -45,11 +42,12 @@ pub(super) fn outputs(check: &mut Check<'_>) -> Option<IndexMap<String, Tree>> {
                 let wanted = Ty::from_schema(&serde_json::json!({ "type": declared.value }));
                 leaf::fits(&output.value, &what, &ty, &wanted, findings)?;
             }
-            Some((output.key.name.clone(), tree))
+            Some((output.key.name.clone(), tree, ty))
         });
-        outputs.push(checked);
+        types.push((output.key.name.clone(), checked.as_ref().map_or(Ty::Any, |(_, _, ty)| ty.clone())));
+        outputs.push(checked.map(|(name, tree, _)| (name, tree)));
     }
-    outputs.into_iter().collect()
+    (outputs.into_iter().collect(), Ty::record(types))
 }
 
 pub(super) fn session(check: &mut Check<'_>) -> Option<Option<Session>> {

@@ -2,6 +2,8 @@
 //! kept. Finds everything that is wrong at once. It evaluates nothing and calls no action.
 
 mod asked;
+mod call;
+mod confirm;
 mod ends;
 mod gate;
 mod inputs;
@@ -18,8 +20,10 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use sluice_plugin::{ActionName, ActionSpec, Problem};
 
+use self::call::{Calls, Face};
 use self::names::{Hidden, Names, Place};
 use super::checked::{Checked, Trigger};
+use super::library::{Book, Empty, Library};
 use super::model::Model;
 use super::names::StepId;
 use crate::diagnostic::{Code, Diagnostic, Findings};
@@ -48,27 +52,39 @@ pub struct Loaded {
 }
 
 /// Reads and checks a runbook. The error is everything that is wrong with it, warnings included, in the order of the file.
+///
+/// It can call no other runbook: see [`load_book`].
 pub fn load(source: &Source, actions: &dyn Actions) -> Result<Loaded, Vec<Diagnostic>> {
-    let mut findings = Findings::new(source);
-    let runbook = yaml::parse(source, &mut findings).and_then(|root| {
-        let model = super::parse(&root, &mut findings);
-        check(&model, actions, &mut findings)
-    });
+    let book = Book { id: String::new(), origin: source.name().to_owned(), source: source.clone() };
+    load_book(&book, actions, &Empty)
+}
+
+/// As [`load`], with the runbooks that it calls, and those that they call. What is wrong with them stands behind what
+/// is wrong with the first one, each in its own file.
+pub fn load_book(book: &Book, actions: &dyn Actions, library: &dyn Library) -> Result<Loaded, Vec<Diagnostic>> {
+    let calls = Calls::new(actions, library);
+    let (runbook, mut found) = calls.first(book);
+    found.extend(calls.found());
     match runbook {
-        Some(runbook) if !findings.any_error() => Ok(Loaded { runbook, warnings: findings.finish() }),
-        _ => Err(findings.finish()),
+        Some(runbook) if !found.iter().any(Diagnostic::is_error) => Ok(Loaded { runbook, warnings: found }),
+        _ => Err(found),
     }
 }
 
-/// Checks what was parsed. Gives nothing only after an error went to `findings`.
-pub fn check(model: &Model, actions: &dyn Actions, findings: &mut Findings) -> Option<Checked> {
+/// Checks what was parsed. Gives nothing only after an error was found, here or in what is called. The face is what
+/// others who call it see, as far as it is known.
+fn check(model: &Model, book: &Book, calls: &Calls<'_>, findings: &mut Findings) -> (Option<Checked>, Face) {
     let mut check = Check {
-        actions,
+        calls,
+        book,
+        lock: None,
+        actions: calls.actions,
         model,
         hidden: names::hidden(model, findings.source()),
         inputs: inputs::types(model),
         place: Place::default(),
         finally: false,
+        confirming: 0,
         used_inputs: RefCell::default(),
         specs: BTreeMap::new(),
         used_defaults: BTreeSet::new(),
@@ -76,23 +92,35 @@ pub fn check(model: &Model, actions: &dyn Actions, findings: &mut Findings) -> O
     };
     let declared = inputs::check(&mut check);
     let lock = ends::lock(&mut check);
+    check.lock = lock.clone();
     let steps = check.steps(&model.steps);
-    let (outputs, session) = (ends::outputs(&mut check), ends::session(&mut check));
+    let ((outputs, given), session) = (ends::outputs(&mut check), ends::session(&mut check));
     let finally = check.finally(&model.finally);
     check.unused();
-    check.finish(declared, lock?, steps?, finally?, outputs?, session?)
+    let face = Face::new(model, declared.clone(), lock.clone().flatten(), given);
+    let parts = (|| Some((declared, lock?, steps?, finally?, outputs?, session?)))();
+    let runbook = parts.and_then(|(declared, lock, steps, finally, outputs, session)| {
+        check.finish(declared, lock, steps, finally, outputs, session)
+    });
+    (runbook, face)
 }
 
 /// What is known while the steps are walked.
 struct Check<'a> {
     actions: &'a dyn Actions,
+    calls: &'a Calls<'a>,
+    book: &'a Book,
     model: &'a Model,
+    /// `None` where it is wrong or was not looked at yet.
+    lock: Option<Option<crate::expr::Template>>,
     /// Every step there is, for telling why one cannot be seen.
     hidden: Vec<Hidden>,
     inputs: Ty,
     place: Place,
     /// The steps of `finally` are looked at.
     finally: bool,
+    /// How many of the open steps have `confirm`.
+    confirming: usize,
     used_inputs: RefCell<BTreeSet<String>>,
     specs: BTreeMap<ActionName, ActionSpec>,
     used_defaults: BTreeSet<ActionName>,
@@ -160,6 +188,12 @@ impl Check<'_> {
         if triggers.is_empty() {
             triggers.push(Trigger::Cli);
         }
+        let mut actions = self.specs;
+        for call in steps.iter().chain(&finally).flat_map(super::checked::Step::walk) {
+            if let super::checked::Kind::Call(call) = &call.kind {
+                actions.extend(call.runbook.actions.clone());
+            }
+        }
         Some(Checked {
             name: self.model.name.clone()?.value,
             summary: self.model.summary.clone(),
@@ -170,7 +204,7 @@ impl Check<'_> {
             outputs,
             session,
             triggers,
-            actions: self.specs,
+            actions,
             source: self.findings.source().clone(),
         })
     }

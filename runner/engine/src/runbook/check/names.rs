@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use sluice_plugin::GateClass;
+
 use super::super::model::{Model, StepModel};
 use super::super::names::StepId;
 use super::shown;
@@ -38,7 +40,10 @@ pub(super) struct Level {
 pub(super) struct Visible {
     pub(super) id: StepId,
     pub(super) output: Ty,
-    pub(super) is_gate: bool,
+    /// Set of a gate: as the runbook lets it count.
+    pub(super) gate: Option<GateClass>,
+    /// Its output lives only as long as the process that made it.
+    pub(super) is_ephemeral: bool,
 }
 
 /// A step somewhere in the runbook.

@@ -1,8 +1,8 @@
 //! The steps: each against its action's contract, in the order in which they see each other.
 
-use sluice_plugin::{ActionName, ActionSpec, Effect};
+use sluice_plugin::{ActionName, ActionSpec, Effect, GateClass};
 
-use super::super::checked::{Group, Kind, Loop, NextBy, OnError, Order, Retry, Step, Tree, Use};
+use super::super::checked::{Confirm, Group, Kind, Loop, NextBy, OnError, Order, Retry, Step, Tree, Use};
 use super::super::model::{KindModel, RetryModel, StepModel, UseModel, WithGiven};
 use super::super::names::StepId;
 use super::names::{Level, Visible};
@@ -39,6 +39,10 @@ impl Check<'_> {
 
     fn refuse_in_finally(&mut self, steps: &[StepModel]) {
         for step in steps {
+            if matches!(step.kind, Some(KindModel::Call(_))) {
+                let help = "write the steps that are to run at the end here";
+                self.findings.helped(Code::NotInFinally, step.span, "`finally` calls no other runbook", help);
+            }
             if matches!(step.kind, Some(KindModel::Gate(_))) {
                 let help = "use the action as a step, without a verdict";
                 self.findings.helped(
@@ -87,7 +91,9 @@ impl Check<'_> {
         let (round, item) = self.round(model);
         self.place.items.extend(item.clone());
         self.place.remaining.extend(item.clone().map(Ty::list));
+        let confirm = self.confirm(model);
         let inside = self.kind(model, &needs);
+        self.confirms_what_destroys(model, &needs, inside.as_ref().and_then(|(kind, _)| kind.as_ref()));
         if item.is_some() {
             self.place.items.pop();
             self.place.remaining.pop();
@@ -100,9 +106,11 @@ impl Check<'_> {
         let visible = id.clone().map(|id| Visible {
             id,
             output: seen_from_outside(model, on_error, output, item),
-            is_gate: matches!(model.kind, Some(KindModel::Gate(_))),
+            gate: class_of(model, inside.as_ref()),
+            is_ephemeral: matches!(&inside, Some((Some(kind), _)) if kind.is_ephemeral()),
         });
-        Done { step: finished(model, id, when, round, needs, (inside.map(|(kind, _)| kind), on_error)), visible }
+        let kind = inside.and_then(|(kind, _)| kind);
+        Done { step: finished(model, id, when, round, needs, (kind, on_error, confirm)), visible }
     }
 
     /// What stands in `finally` is done whatever happened, a failure beside it included.
@@ -138,7 +146,7 @@ impl Check<'_> {
         let mut fine = true;
         for need in &model.needs {
             match self.place.find(need.value.as_str()) {
-                Some(step) if step.is_gate => {
+                Some(step) if step.gate.is_some() => {
                     if !needs.contains(&need.value) {
                         needs.push(need.value.clone());
                     }
@@ -155,7 +163,7 @@ impl Check<'_> {
 
     fn no_such_gate(&mut self, need: &Spanned<StepId>, exists: bool) {
         let why = if exists { "is no gate" } else { "is no gate that stands before this step" };
-        let gates = shown(self.place.visible().filter(|step| step.is_gate).map(|step| &step.id));
+        let gates = shown(self.place.visible().filter(|step| step.gate.is_some()).map(|step| &step.id));
         let found = Diagnostic::error(Code::UnknownGate, format!("`{}` {why}", need.value));
         let near = did_you_mean(need.value.as_str(), gates.iter().map(String::as_str)).unwrap_or_default();
         let help = match gates.as_slice() {
@@ -207,9 +215,11 @@ impl Check<'_> {
         }
     }
 
-    fn kind(&mut self, model: &StepModel, needs: &Option<Vec<StepId>>) -> Option<(Kind, Ty)> {
+    /// What the step is, unless something was wrong with it, and the type of its output, if that is known.
+    fn kind(&mut self, model: &StepModel, needs: &Option<Vec<StepId>>) -> Option<(Option<Kind>, Ty)> {
         let needs = needs.as_deref().unwrap_or_default();
-        match model.kind.as_ref()? {
+        let found = match model.kind.as_ref()? {
+            KindModel::Call(call) => return self.call(call),
             KindModel::Use(used) => self.used(used).map(|(used, ty)| (Kind::Use(used), ty)),
             KindModel::Gate(gate) => self.gate(model, gate).map(|(gate, ty)| (Kind::Gate(Box::new(gate)), ty)),
             KindModel::Steps(steps) => self.group(model, steps, Order::Written, needs),
@@ -219,7 +229,8 @@ impl Check<'_> {
                 let at_most = most.map_or(u32::MAX, |most| most.value);
                 self.group(model, steps, Order::Parallel { at_most }, needs)
             }
-        }
+        };
+        found.map(|(kind, ty)| (Some(kind), ty))
     }
 
     /// The group's output is there even when a step inside was wrong: what comes after it is checked as well.
@@ -294,11 +305,8 @@ impl Check<'_> {
                 let help = "a run that is resumed would have to do it a second time";
                 self.findings.helped(Code::ChangeNotIdempotent, span, message, help);
             }
-            Effect::Destroy => {
-                let message = format!("`{}` destroys, and nothing that destroys runs in this version", spec.name);
-                let help = "it will need a plan, gates and a person's confirmation, and those are not there yet";
-                self.findings.helped(Code::DestroyNotYet, span, message, help);
-            }
+            // See `confirm.rs`.
+            Effect::Destroy => {}
         }
     }
 
@@ -344,6 +352,15 @@ impl Check<'_> {
     }
 }
 
+/// As what others may need it; one in which something is wrong counts as data, which is told once.
+fn class_of(model: &StepModel, inside: Option<&(Option<Kind>, Ty)>) -> Option<GateClass> {
+    match (inside, &model.kind) {
+        (Some((Some(Kind::Gate(gate)), _)), _) => Some(gate.class),
+        (_, Some(KindModel::Gate(_))) => Some(GateClass::Data),
+        _ => None,
+    }
+}
+
 /// What others see of the step's output.
 fn seen_from_outside(model: &StepModel, on_error: OnError, output: Ty, item: Option<Ty>) -> Ty {
     let output = match item {
@@ -373,7 +390,7 @@ fn finished(
     when: Option<Option<crate::expr::Expr>>,
     round: Option<Option<Loop>>,
     needs: Option<Vec<StepId>>,
-    (kind, on_error): (Option<Kind>, OnError),
+    (kind, on_error, confirm): (Option<Kind>, OnError, Option<Option<Confirm>>),
 ) -> Option<Step> {
     Some(Step {
         id: id?,
@@ -382,6 +399,7 @@ fn finished(
         for_each: round?,
         needs: needs?,
         on_error,
+        confirm: confirm?,
         kind: kind?,
         span: model.span,
     })

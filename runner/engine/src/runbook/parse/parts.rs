@@ -1,10 +1,10 @@
-//! The parts of a step that have a shape of their own: `with`, `expect`, `passes`, `retry`.
+//! The parts of a step that have a shape of their own: `with`, `expect`, `passes`, `retry`, `confirm`.
 
 use sluice_plugin::GateClass;
 
 use super::super::checked::Backoff;
 use super::super::keys;
-use super::super::model::{ExpectModel, PassesModel, RetryModel, WithGiven, WithModel};
+use super::super::model::{ConfirmModel, ExpectModel, PassesModel, RetryModel, WithGiven, WithModel};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::yaml::fields::{self, Fields, Spanned};
 use crate::yaml::{Entry, Node};
@@ -69,6 +69,14 @@ fn both(consecutive: &Entry, lasting: &Entry, findings: &Findings) -> Diagnostic
     let found = Diagnostic::error(Code::BadValue, "`consecutive` and `for` exclude each other");
     let found = found.at(findings.source(), lasting.key.span, "").also(consecutive.key.span, "and this");
     found.help("`consecutive` counts samples, `for` measures time: keep one")
+}
+
+pub(super) fn confirm(entry: &Entry, findings: &mut Findings) -> Option<ConfirmModel> {
+    let fields = Fields::open(&entry.value, "`confirm`", keys::CONFIRM, findings)?;
+    let typed = fields.require("typed", findings).cloned();
+    let mut time = |key: &str| fields.get(key).and_then(|node| fields::duration(node, &format!("`{key}`"), findings));
+    let (answer_within, valid_for) = (time("answer_within"), time("valid_for"));
+    Some(ConfirmModel { span: entry.key.span, typed, answer_within, valid_for })
 }
 
 pub(super) fn retry(node: &Node, findings: &mut Findings) -> Option<Spanned<RetryModel>> {

@@ -4,7 +4,7 @@ use sluice_plugin::Effect;
 
 use super::super::checked::OnError;
 use super::super::keys;
-use super::super::model::{GateModel, KindModel, StepModel, UseModel};
+use super::super::model::{CallModel, GateModel, KindModel, StepModel, UseModel};
 use super::super::names::StepId;
 use super::next_by::next_by;
 use super::{action_name, optional_text, parts};
@@ -29,12 +29,12 @@ fn step(node: &Node, findings: &mut Findings) -> Option<StepModel> {
         ["uses"] => ("a step that uses an action", keys::USE),
         ["gate"] => ("a gate", keys::GATE),
         ["steps" | "parallel"] => ("a group of steps", keys::GROUP),
+        ["call"] => ("a step that calls a runbook", keys::CALL),
         _ => ("a step", keys::STEP),
     };
     let step = Fields::open(node, what, allowed, findings)?;
     let id = step.require("id", findings).and_then(|node| step_id(node, findings));
     let span = step.head(findings);
-    not_yet(&step, findings);
     Some(StepModel {
         span: id.as_ref().map_or(span, |id| id.span),
         id,
@@ -46,6 +46,7 @@ fn step(node: &Node, findings: &mut Findings) -> Option<StepModel> {
         next_by: step.entry("next_by").and_then(|entry| next_by(&entry.value, entry.key.span, findings)),
         needs: step.get("needs").map_or_else(Vec::new, |node| needs(node, findings)),
         on_error: step.get("on_error").and_then(|node| on_error(node, findings)),
+        confirm: step.entry("confirm").and_then(|entry| parts::confirm(entry, findings)),
     })
 }
 
@@ -55,10 +56,10 @@ fn kind(step: &Fields<'_>, kinds: &[&str], span: Span, findings: &mut Findings) 
         ["gate"] => Some(KindModel::Gate(gate(step, findings))),
         ["steps"] => Some(KindModel::Steps(list(step.get("steps")?, "`steps`", findings))),
         ["parallel"] => Some(KindModel::Parallel(list(step.get("parallel")?, "`parallel`", findings))),
-        ["call"] => None,
+        ["call"] => Some(KindModel::Call(call(step, findings))),
         [] if keys::KINDS.iter().any(|kind| step.is_meant(kind)) => None,
         [] => {
-            let help = "give it one of `uses`, `gate`, `steps` and `parallel`";
+            let help = "give it one of `uses`, `gate`, `steps`, `parallel` and `call`";
             findings.helped(Code::StepKind, span, "this step does nothing", help);
             None
         }
@@ -98,6 +99,14 @@ fn gate(step: &Fields<'_>, findings: &mut Findings) -> GateModel {
     }
 }
 
+fn call(step: &Fields<'_>, findings: &mut Findings) -> CallModel {
+    let runbook = step.get("call").and_then(|node| {
+        let text = fields::text(node, "`call`", findings)?;
+        Some(Spanned { value: text.to_owned(), span: node.span })
+    });
+    CallModel { runbook, with: parts::with_of(step, findings) }
+}
+
 pub(super) fn action(
     step: &Fields<'_>,
     key: &str,
@@ -106,17 +115,6 @@ pub(super) fn action(
     let node = step.get(key)?;
     let text = fields::text(node, &format!("`{key}`"), findings)?;
     action_name(text, node.span, findings)
-}
-
-/// Parts of the language that are recognised and not carried out.
-fn not_yet(step: &Fields<'_>, findings: &mut Findings) {
-    const PARTS: &[(&str, &str)] = &[("call", "calling another runbook"), ("confirm", "asking for a confirmation")];
-    for (key, part) in PARTS {
-        if let Some(entry) = step.entry(key) {
-            let message = format!("{part} (`{key}`) is not supported yet");
-            findings.helped(Code::NotYet, entry.key.span, message, "leave it out, or use a newer version");
-        }
-    }
 }
 
 fn step_id(node: &Node, findings: &mut Findings) -> Option<Spanned<StepId>> {

@@ -1,0 +1,31 @@
+//! Actions that ask Axiom, where the nodes' events go.
+//!
+//! It reaches nothing but what the host's HTTP lets it reach, and knows no cluster that it is not given.
+
+mod apl;
+mod ask;
+mod describe;
+mod fresh_events;
+mod time;
+
+use sluice_plugin::{NativePlugin, PluginSpec, Power};
+
+/// The plugin `axiom`. A new action is one file and one line here.
+pub fn plugin() -> NativePlugin {
+    let spec = PluginSpec {
+        name: describe::plugin_name(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        summary: "Ask Axiom for the events of nodes".to_owned(),
+        powers: vec![Power {
+            kind: "http".to_owned(),
+            why: "sends queries to the origin that is granted; it opens no connection of its own".to_owned(),
+        }],
+        actions: Vec::new(),
+    };
+    NativePlugin::new(spec, vec![("fresh_events", Box::new(fresh_events::FreshEvents))])
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
