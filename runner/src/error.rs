@@ -57,6 +57,8 @@ pub(crate) enum Kind {
     Refused,
     /// It was tried and did not work.
     Failed,
+    /// Somebody answered, and the answer does not count.
+    NotConfirmed,
     /// Nobody reads what we write.
     BrokenPipe,
 }
@@ -95,10 +97,11 @@ impl CommandError {
         self
     }
 
-    /// Codes 3 to 7 and 130 belong to runs and are never the end of a command that failed before one.
+    /// Codes 3 to 7 and 130 belong to runs; of them only an answer that does not count is told by a command that failed.
     pub(crate) fn exit(&self) -> u8 {
         match self.kind {
             Kind::Failed => 1,
+            Kind::NotConfirmed => Exit::NOT_CONFIRMED.0,
             Kind::Usage | Kind::Invalid | Kind::Refused => 2,
             // What the shell reports of a process that SIGPIPE ended.
             Kind::BrokenPipe => 141,
@@ -209,6 +212,7 @@ impl From<OpenError> for CommandError {
         };
         match error {
             OpenError::Run(error) => error.into(),
+            OpenError::NotCounted { why, .. } => Self::new(Kind::NotConfirmed, why).hint(hint),
             other => Self::failed(other.to_string()).hint(hint),
         }
     }

@@ -26,6 +26,8 @@ const BACKLOG: &str = "backlog";
 const IN_FLIGHT: usize = 2000;
 const TICK: Duration = Duration::from_millis(10);
 const ACK_WITHIN: Duration = Duration::from_secs(5);
+/// Preloading goes as fast as the machine can, so one acknowledgement waits behind many others.
+const PRELOADED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What to publish.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, clap::Args)]
@@ -91,14 +93,14 @@ impl Ledger {
             }
         }
         let sending = Sending { load, subject, stays: false };
-        let publisher = publish(publisher(world).await?, sending, self.book.clone());
+        let publisher = publish(publisher(world, ACK_WITHIN).await?, sending, self.book.clone());
         *guard(&self.publisher) = Some(tokio::spawn(publisher));
         Ok(())
     }
 
     /// Publishes messages that stay in the stream whoever consumes, because one consumer never takes its own.
     pub(crate) async fn preload(&self, world: &World, count: u64, size: usize) -> Result<()> {
-        let context = publisher(world).await?;
+        let context = publisher(world, PRELOADED_WITHIN).await?;
         let config = json!({
             "durable_name": BACKLOG, "filter_subject": "messenger.backlog.>", "ack_policy": "explicit",
             "deliver_policy": "all"
@@ -110,7 +112,10 @@ impl Ledger {
         guard(&self.book).forget_gaps();
         match guard(&self.book).kept.count() {
             kept if kept >= count => Ok(()),
-            kept => Err(Error::new(format!("{kept} of {count} messages were acknowledged"))),
+            kept => {
+                let why = guard(&self.book).counts(false).last_error.unwrap_or_default();
+                Err(Error::new(format!("{kept} of {count} messages were acknowledged: {why}")))
+            }
         }
     }
 
@@ -176,9 +181,9 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn publisher(world: &World) -> Result<jetstream::Context> {
+async fn publisher(world: &World, ack_within: Duration) -> Result<jetstream::Context> {
     let client = ready::connect(&world.plan, world.keys.user("admin")?).await?;
-    let context = jetstream::context::ContextBuilder::new().ack_timeout(ACK_WITHIN).timeout(ACK_WITHIN);
+    let context = jetstream::context::ContextBuilder::new().ack_timeout(ack_within).timeout(ack_within);
     Ok(context.max_ack_inflight(IN_FLIGHT).build(client))
 }
 

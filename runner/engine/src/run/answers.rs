@@ -5,6 +5,7 @@
 
 use super::log::{Appended, Log};
 use super::{Engine, OpenError, Recheck, Reply, RunError};
+use crate::confirm::{Identity, Policy};
 use crate::ids::{RunId, Sha256};
 use crate::journal::{AskId, Durability, Event, Key};
 use crate::machine::State;
@@ -24,7 +25,7 @@ impl Engine {
         let (mut log, _, _) = self.open(run, recheck).await?;
         loop {
             if reply.yes {
-                self.policy_holds(&log)?;
+                self.policy_holds(&log, Policy::may_confirm)?;
             }
             let open = log.state.unanswered().next().map(|(_, ask)| (ask.id, ask.digest));
             let (ask, asked) = shown.or(open).ok_or_else(|| OpenError::NothingAsked { run: run.clone() })?;
@@ -52,6 +53,7 @@ impl Engine {
         let mut why = why.to_owned();
         self.hosts.redact_text(&mut why);
         loop {
+            self.policy_holds(&log, Policy::may_override)?;
             let path = locate(key, &log.runbook, &log.state);
             let slot = path.as_ref().and_then(|path| path.find(&log.runbook, &log.state)).map(|(_, slot)| slot);
             let slot = slot.ok_or_else(|| OpenError::NoStep { run: run.clone(), key: key.clone() })?;
@@ -69,16 +71,24 @@ impl Engine {
         }
     }
 
-    /// A policy that was tightened since the run was begun counts for whoever says yes now.
-    fn policy_holds(&self, log: &Log) -> Result<(), OpenError> {
-        let mine = self.policy()?;
-        let known = log.state.asking.policy.clone().unwrap_or_default();
+    /// A policy that was tightened since the run was begun counts for whoever answers now, and so does what this machine
+    /// cannot prove.
+    fn policy_holds(
+        &self,
+        log: &Log,
+        may: fn(&Policy, &Identity, Option<&Identity>) -> Result<(), String>,
+    ) -> Result<(), OpenError> {
         let not_counted = |why: String| OpenError::NotCounted { run: log.run.clone(), why };
+        let mine = self.policy().map_err(|error| match error {
+            RunError::Policy(why) => not_counted(why),
+            other => other.into(),
+        })?;
+        let known = log.state.asking.policy.clone().unwrap_or_default();
         if known.stricter(&mine) != known.stricter(&known) {
             let why = "the policy was tightened since the run was begun; `sluice resume` asks anew under it".to_owned();
             return Err(not_counted(why));
         }
-        mine.may_confirm(&self.confirming.me, log.state.asking.requester.as_ref()).map_err(not_counted)
+        may(&mine, &self.confirming.me, log.state.asking.requester.as_ref()).map_err(not_counted)
     }
 
     /// `None`: the journal has moved on, and it has to be looked at again.

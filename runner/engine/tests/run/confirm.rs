@@ -10,7 +10,7 @@ use sluice_engine::confirm::{Identity, Proof};
 use sluice_engine::diagnostic::Code;
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::chain::encode;
-use sluice_engine::journal::{CancelHow, Durability, Envelope, Event, Key, Outcome, Record, Void};
+use sluice_engine::journal::{CancelHow, Durability, Envelope, Event, Filter, Key, Outcome, Page, Record, Void};
 use sluice_engine::run::{Asker, Confirming, Ending, Engine, OpenError, Question, Reply, RunError, Sources};
 use sluice_engine::runbook::{Book, load_book};
 use sluice_engine::source::Source;
@@ -348,6 +348,82 @@ async fn what_one_machine_cannot_prove_is_refused_at_once() {
     }
 }
 
+/// Who sits at the run says yes once, and waits there for the second person.
+#[tokio::test(start_paused = true)]
+async fn a_second_person_says_yes_elsewhere() {
+    let world = world();
+    let two = || policy(2, true, &[], &[]);
+    let count = Arc::new(AtomicUsize::new(0));
+    let asker: Arc<dyn Asker> = Arc::new(Says(yes("node-2"), Duration::from_secs(1), count.clone()));
+    let ana = as_person(world.process(1), person("ana", &[]), two());
+    let ana = Engine { confirming: Confirming { asker: Some(asker), ..ana.confirming.clone() }, ..ana };
+    let bo = as_person(world.process(2), person("bo", &[]), two());
+    let case = case(ONE);
+    let elsewhere = async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let runs = world.store.list(&Filter::default(), Page { skip: 0, take: 1 }).await.unwrap();
+        let run = runs[0].run.clone();
+        assert!(world.diary.sends().is_empty(), "one yes is not enough");
+        let again = as_person(world.process(3), Identity { actor: "slack:U7".into(), ..person("ana", &[]) }, two());
+        assert!(answer(&again, &run, yes("node-2")).await.unwrap_err().contains("each person counts once"));
+        answer(&bo, &run, yes("node-2")).await.unwrap();
+    };
+    let ((run, ended), ()) = tokio::join!(begin(&ana, &case), elsewhere);
+    assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Done));
+    assert_eq!(count.load(Ordering::SeqCst), 1, "nobody is asked twice");
+    assert_eq!(world.diary.sends(), ["a"]);
+    comes_out_the_same(&ana, &run).await;
+}
+
+/// The first answer stands, and whoever comes second is told so.
+#[tokio::test(start_paused = true)]
+async fn of_two_answers_at_once_one_counts() {
+    for second in [yes("node-2"), no()] {
+        let world = world();
+        let run = asked(&world, ONE).await;
+        let (ana, bo) = (world.process(2), world.process(3));
+        let question = ana.load(&run, &recheck).await.unwrap();
+        let (_, ask) = question.state.unanswered().next().unwrap();
+        let shown = Some((ask.id, ask.digest));
+        let (one, two) = tokio::join!(
+            ana.answer(&run, shown, yes("node-2"), &recheck),
+            bo.answer(&run, shown, second.clone(), &recheck),
+        );
+        let lost: Vec<String> = [one, two].into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+        let [lost] = lost.as_slice() else { panic!("{lost:?}") };
+        assert!(lost.contains("answered already"), "{lost}");
+        assert_eq!(kinds(&ana, &run).await.iter().filter(|kind| **kind == "answered").count(), 1);
+    }
+}
+
+/// What was right for an earlier question of the same run says nothing to the next.
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_not_said_again() {
+    const MOVES: &str = "
+        lock: it
+        steps:
+          - { id: g, gate: toy.gate }
+          - { id: a, uses: toy.destroy, with: { previews: moves }, needs: [g], confirm: { typed: it } }";
+    let world = world();
+    let run = asked(&world, MOVES).await;
+    let engine = world.process(2);
+    let question = async || {
+        let loaded = engine.load(&run, &recheck).await.unwrap();
+        let (_, ask) = loaded.state.unanswered().next().unwrap();
+        (ask.id, ask.digest)
+    };
+    let first = question().await;
+    engine.answer(&run, Some(first), yes("it"), &recheck).await.unwrap();
+    assert_eq!(resume(&engine, &run).await.unwrap().0, Ending::Parked, "it moved, and is asked anew");
+    let second = question().await;
+    for (shown, why) in [(first, "not open any more"), ((second.0, first.1), "it answers another question")] {
+        let error = engine.answer(&run, Some(shown), yes("it"), &recheck).await.unwrap_err();
+        assert!(matches!(&error, OpenError::NotCounted { why: said, .. } if said.contains(why)), "{error}");
+    }
+    let error = forged(&world, &run, |_| {}, Some(first.1)).await;
+    assert!(error.contains("it answers another question"), "{error}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_yes_covers_all_in_a_group_and_each_is_looked_at_again() {
     let steps = "
@@ -620,6 +696,11 @@ async fn an_edited_policy_asks_anew() {
     assert_eq!(ending, Ending::Parked);
     let said = answer(&loose(), &run, yes("node-2")).await.unwrap_err();
     assert!(said.contains("not in the group oncall"), "{said}");
+    // Nor does this machine's own: a policy that it cannot prove lets nobody on it say yes.
+    let here = Identity { proof: Proof::Presence, ..ana() };
+    let here = as_person(world.process(3), here, policy(2, true, &[], &[]));
+    let error = here.answer(&run, None, yes("node-2"), &recheck).await.unwrap_err();
+    assert!(matches!(&error, OpenError::NotCounted { why, .. } if why.contains("2 people")), "{error}");
     assert!(world.diary.sends().is_empty());
 }
 

@@ -6,8 +6,8 @@ use sluice_engine::confirm::{Identity, Proof};
 use sluice_engine::journal::{Event, Key, Outcome};
 use sluice_engine::run::Ending;
 
-use super::confirm::{as_person, attended, case, how, person, policy, world, yes};
-use super::{begin, comes_out_the_same, recheck, resume};
+use super::confirm::{answer, as_person, attended, case, how, person, policy, world, yes};
+use super::{begin, comes_out_the_same, file_of, recheck, resume};
 
 #[tokio::test(start_paused = true)]
 async fn a_person_lets_a_gate_pass_once() {
@@ -108,6 +108,37 @@ async fn only_a_fitting_person_overrides() {
     let presence = Identity { proof: Proof::Presence, ..person("bo", &["oncall"]) };
     assert!(says(presence).await.unwrap_err().to_string().contains("proves nobody's identity"));
     says(person("bo", &["oncall"])).await.unwrap();
+    // The act is done, and the evidence says by whose word.
+    let ana = by(person("ana", &["sre"]));
+    assert_eq!(resume(&ana, &run).await.unwrap().0, Ending::Parked, "it asks for a yes");
+    answer(&ana, &run, yes("it")).await.unwrap();
+    assert_eq!(resume(&ana, &run).await.unwrap().0, Ending::Ended(Outcome::Done));
+    assert_eq!(world.diary.sends(), ["a"]);
+    let exported = file_of(&*world.store, &run).await.text();
+    for said in ["overridden", "bo@server", "because"] {
+        assert!(exported.contains(said), "no {said} in the evidence");
+    }
+    comes_out_the_same(&ana, &run).await;
+}
+
+/// Whom the policy named when the run was begun may not override any more once it was tightened.
+#[tokio::test(start_paused = true)]
+async fn a_tightened_policy_counts_for_overrides() {
+    const STEPS: &str = "
+        lock: it
+        steps:
+          - { id: d, gate: toy.gate }
+          - { id: g, gate: toy.gate, class: evidence, with: { verdicts: f } }
+          - { id: a, uses: toy.destroy, needs: [d, g], confirm: { typed: it } }";
+    let world = world();
+    let under =
+        |overriders: &[&str]| as_person(world.process(1), person("bo", &["sre"]), policy(1, true, &[], overriders));
+    let (run, ended) = begin(&under(&["sre"]), &case(STEPS)).await;
+    assert_eq!(ended.unwrap().0, Ending::Parked);
+    let key = Key("g".into());
+    let error = under(&["oncall"]).override_gate(&run, &key, None, "because", &recheck).await.unwrap_err();
+    assert!(error.to_string().contains("tightened"), "{error}");
+    under(&["sre"]).override_gate(&run, &key, None, "because", &recheck).await.unwrap();
 }
 
 /// The called runbook's `finally` was over when the gate was let pass: its steps go on, and it comes again.

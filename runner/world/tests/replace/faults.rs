@@ -92,12 +92,13 @@ impl Table {
     }
 
     fn row(&mut self, what: &str, story: &Story, left: &str) {
-        let Story { exit, requests, asked, took, terminations, .. } = story;
+        let Story { exit, requests, asked, took, terminations, verdict, .. } = story;
+        let verdict = verdict.as_ref().map(|verdict| format!("; {verdict}")).unwrap_or_default();
         let ended = terminations.len();
         let minutes = took.as_secs() / 60;
         let _ = writeln!(
             self.text,
-            "{what}\n    exit {exit}; {left}; {requests} requests, {ended} ended; asked {asked} times; {minutes} min"
+            "{what}\n    exit {exit}{verdict}; {left}; {requests} requests, {ended} ended; asked {asked} times; {minutes} min"
         );
         for words in &story.words {
             let _ = writeln!(self.text, "    | {}", first(words));
@@ -348,6 +349,43 @@ async fn of_aws(table: &mut Table) {
         .await;
 }
 
+/// In each phase of a run somebody has to log in anew, and nobody does until it has ended.
+async fn of_credentials(table: &mut Table) {
+    use At::{Asked, Before, Binding, Ended};
+    let login: &[&str] = &["aws sso login"];
+    table
+        .check(
+            "they expire while it is looked at what would be done",
+            vec![(Binding, expired())],
+            expect(1, login, 0, FAILED),
+        )
+        .await;
+    table
+        .resumed("they expire while the question waits", vec![(Asked(60), expired())], expect(3, login, 0, OPEN))
+        .await;
+    table
+        .check(
+            "they expire with the act itself",
+            vec![(Before(1), aws(AwsTrouble::Expired, Some(TERMINATE), 1))],
+            expect(1, login, 0, FAILED),
+        )
+        .await;
+    table
+        .resumed(
+            "they expire when the answer to the act is lost, and nobody can look for it",
+            vec![(Before(1), aws(AwsTrouble::AnswerLost, Some(TERMINATE), 1)), (Ended(1), expired())],
+            expect(7, login, 1, "parked, lock kept"),
+        )
+        .await;
+    table
+        .resumed(
+            "they expire while the line of its boot is waited for",
+            vec![(Before(1), aws(AwsTrouble::Expired, Some("logs:FilterLogEvents"), u32::MAX))],
+            expect(3, &["boot: its time (5m) was over", "aws sso login"], 1, OPEN),
+        )
+        .await;
+}
+
 async fn of_others(table: &mut Table) {
     use At::{Asked, Before, Yes};
     let refresh = |at: At, node: String| vec![(at, Fault::InstanceRefresh { node })];
@@ -467,6 +505,7 @@ async fn every_fault_comes_to_the_end_that_is_written_here() {
     of_the_cluster(&mut table).await;
     of_the_replacement(&mut table).await;
     of_aws(&mut table).await;
+    of_credentials(&mut table).await;
     of_others(&mut table).await;
     of_launches(&mut table).await;
     of_sleep(&mut table).await;

@@ -8,7 +8,7 @@ mod full;
 mod moments;
 mod targets;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(crate) fn bench() -> Bench {
 pub(crate) enum At {
     /// So long before the run begins.
     Before(u64),
+    /// When it is looked at what would be done, right before anybody is asked; when nothing else happens.
+    Binding,
     /// While the person thinks, which then takes so many seconds more.
     Asked(u64),
     /// So many milliseconds after the yes.
@@ -59,6 +61,8 @@ pub(crate) struct Person {
     /// Somebody breaks the lock while it thinks.
     breaks: Option<Arc<dyn Store>>,
     asked: AtomicU32,
+    /// Calls over the network before it was asked first.
+    calls_before: AtomicUsize,
     /// So often it says yes before it has had enough.
     pub(crate) patience: u32,
 }
@@ -73,6 +77,7 @@ impl Person {
             after: Mutex::default(),
             breaks: None,
             asked: AtomicU32::new(0),
+            calls_before: AtomicUsize::new(0),
             patience: 4,
         }
     }
@@ -88,6 +93,9 @@ impl Person {
 impl Asker for Person {
     async fn ask(&self, question: Question) -> Reply {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        if asked == 1 {
+            self.calls_before.store(self.world.calls().len(), Ordering::SeqCst);
+        }
         std::mem::take(&mut *self.during.lock().unwrap()).into_iter().for_each(|fault| self.world.happen(fault));
         self.world.clock().sleep(self.thinks).await;
         if let Some(store) = &self.breaks {
@@ -118,6 +126,9 @@ pub(crate) struct Story {
     pub(crate) unsafe_: Vec<String>,
     pub(crate) lock_held: bool,
     pub(crate) asked: u32,
+    calls_before: usize,
+    /// Of the gate that did not pass last.
+    pub(crate) verdict: Option<String>,
     pub(crate) outputs: serde_json::Map<String, serde_json::Value>,
     pub(crate) took: Duration,
 }
@@ -155,6 +166,12 @@ impl<'a> Scene<'a> {
                 self.old = Some(instance(world));
                 faults.into_iter().for_each(|fault| world.happen(fault));
                 world.run(world.clock().sleep(Duration::from_secs(seconds))).await;
+            }
+            At::Binding => {
+                let story = Box::pin(Scene::new(self.bench).told()).await;
+                world.begin_again(setup(self.bench));
+                let moment = When::Before { call: story.calls_before };
+                faults.into_iter().for_each(|fault| world.plan(moment, fault));
             }
             At::Asked(seconds) => {
                 self.person.thinks = Duration::from_secs(seconds);
@@ -277,6 +294,8 @@ async fn tell(
         unsafe_: harm(&bench.world),
         lock_held: held,
         asked: person.asked.load(Ordering::SeqCst),
+        calls_before: person.calls_before.load(Ordering::SeqCst),
+        verdict: loaded.as_ref().ok().and_then(|loaded| verdict(&loaded.envelopes)),
         outputs: loaded
             .map(|loaded| sluice_engine::machine::fill::outputs(&loaded.runbook, &loaded.state))
             .unwrap_or_default(),
@@ -308,6 +327,15 @@ fn words(envelopes: &[Envelope]) -> Vec<String> {
         })
     };
     envelopes.iter().filter_map(one).collect()
+}
+
+/// `quorum: fail`, of the gate that did not pass last.
+fn verdict(envelopes: &[Envelope]) -> Option<String> {
+    envelopes.iter().rev().find_map(|envelope| match &envelope.event {
+        Event::Judged { key, verdict, .. } if *verdict != Verdict::Pass => Some(format!("{key}: {verdict}")),
+        Event::Voided { why: Void::GateFailed { gate, verdict, .. }, .. } => Some(format!("{gate}: {verdict}")),
+        _ => None,
+    })
 }
 
 fn found(found: &sluice_engine::journal::Found) -> &'static str {

@@ -86,6 +86,10 @@ impl Drive {
                 let (Some(asker), Some(question)) = (self.engine.confirming.asker.clone(), self.question(scope)) else {
                     return;
                 };
+                // Whoever said yes has said it: more people have to, and the run waits for them.
+                if self.has_said_yes(scope) {
+                    return;
+                }
                 let ask = question.ask;
                 async move { Brought::Replied(ask, asker.ask(question).await) }.boxed()
             }
@@ -144,6 +148,11 @@ impl Drive {
             answer_by: ask.answer_by,
             shown: ask.shown.clone(),
         })
+    }
+
+    fn has_said_yes(&self, scope: &Path) -> bool {
+        let me = &self.engine.confirming.me;
+        self.log.state.asking.open.get(scope).is_some_and(|ask| ask.yes.iter().any(|one| one.may_be(me)))
     }
 
     fn gate_look(&self, gate: &Path) -> GateLook {
