@@ -252,7 +252,7 @@ impl<'a> Launch<'a> {
         let exit = match ending {
             Ending::Ended(outcome) => Exit(outcome.exit()),
             // A gate stopped it, and it stays open.
-            Ending::Parked if is_stopped_open(runbook, state).is_some() => Exit::STOPPED,
+            Ending::Parked if !state.has_open_act() && is_stopped_open(runbook, state).is_some() => Exit::STOPPED,
             Ending::Parked => Exit::PARKED,
             Ending::Lost => {
                 return Err(CommandError::failed(format!("run {run} was taken over by another process"))

@@ -113,6 +113,8 @@ pub(crate) struct OverrideReport {
     pub(crate) gate: String,
     pub(crate) by: String,
     pub(crate) why: String,
+    /// Why the gate had not passed.
+    pub(crate) saw: String,
     /// RFC 3339, UTC.
     pub(crate) at: String,
 }
@@ -395,13 +397,14 @@ fn questions(runbook: &Checked, state: &State) -> Vec<QuestionReport> {
 }
 
 fn overrides(runbook: &Checked, state: &State) -> Vec<OverrideReport> {
-    let one = |(gate, over): (&Path, &Override)| OverrideReport {
+    let one = |(gate, over): &(Path, Override)| OverrideReport {
         gate: gate.key(runbook, state).to_string(),
         by: over.by.to_string(),
         why: over.why.clone(),
+        saw: over.saw.clone(),
         at: time(over.at),
     };
-    state.asking.overrides.iter().map(one).collect()
+    state.asking.overridden.iter().map(one).collect()
 }
 
 /// `name=value` of each input that is not its default; clusters and nodes by their names. It is for screens: what looks

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -285,18 +286,25 @@ async fn answer(stream: &mut BufReader<TcpStream>, answer: Answer) -> Option<()>
 pub(crate) struct FakeHost {
     pub(crate) sealed: Mutex<BTreeMap<String, String>>,
     actor: &'static str,
+    /// How far its clock goes on each time somebody looks at it.
+    ticks: Duration,
+    looked: AtomicU32,
 }
 
 impl FakeHost {
     pub(crate) fn by(actor: &'static str) -> Self {
         Self { actor, ..Self::default() }
     }
+
+    pub(crate) fn slow(ticks: Duration) -> Self {
+        Self { ticks, ..Self::default() }
+    }
 }
 
 #[async_trait]
 impl Host for FakeHost {
     fn now(&self) -> Timestamp {
-        Timestamp(0)
+        Timestamp(0).plus(self.ticks * self.looked.fetch_add(1, Ordering::Relaxed))
     }
 
     fn actor(&self) -> &str {

@@ -48,7 +48,7 @@ pub(crate) struct Row {
     /// The runbook's name.
     runbook: String,
     /// `confirm`, `settle`, `override` or `resume`: the verb that brings it on. `resume` where nobody answered in time, and
-    /// where a gate that nobody overrides stopped the run, once that is mended.
+    /// where a gate that nobody overrides stopped the run, once that is mended, and where it was answered and nobody went on.
     wants: String,
     /// The address of the step.
     step: String,
@@ -125,7 +125,13 @@ fn of_run(loaded: &Loaded) -> Vec<Row> {
     let stopped = is_stopped_open(runbook, state).filter(|_| state.parked);
     let verb = |key: &Key| if is_overridable(runbook, state, key) { "override" } else { "resume" };
     let stopped = stopped.map(|key| row(verb(&key), key.to_string()));
-    asked.chain(stuck).chain(stopped).collect()
+    let mut rows: Vec<Row> = asked.chain(stuck).chain(stopped).collect();
+    // It was answered, and whoever did that could not go on with it.
+    if rows.is_empty() && state.parked {
+        let step = state.asking.open.keys().next().map(|path| path.key(runbook, state).to_string());
+        rows.push(row("resume", step.unwrap_or_default()));
+    }
+    rows
 }
 
 fn shown(context: &Context, rows: &[Row]) -> String {

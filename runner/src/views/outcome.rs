@@ -7,7 +7,7 @@ use super::important::plain;
 use super::sign::Sign;
 use super::text;
 use super::{findings, important, unknown};
-use crate::report::{Report, RunStatus, StepReport};
+use crate::report::{OverrideReport, Report, RunStatus, StepReport};
 use crate::screen::{Stream, Tone};
 use crate::trust::quoted;
 
@@ -123,7 +123,9 @@ fn why(report: &Report) -> Vec<String> {
             .iter()
             .map(|question| format!("somebody has to type {} until {}", question.typed, question.answer_by)),
     );
-    lines.extend(report.overrides.iter().map(|over| format!("{} let gate {} pass: {}", over.by, over.gate, over.why)));
+    let let_pass =
+        |over: &OverrideReport| format!("{} let gate {} pass ({}): {}", over.by, over.gate, over.saw, over.why);
+    lines.extend(report.overrides.iter().map(let_pass));
     if let Some(cancel) = &report.cancel {
         lines.push(format!("asked by {}: {}", cancel.by, cancel.because));
     }

@@ -28,6 +28,8 @@ fn waits(site: &Site, n: u8) -> String {
         (&json!(run), &json!("replace-node"), &json!("confirm"), &json!("replace"))
     );
     assert!(row["until"].as_str().unwrap().starts_with("20"), "{row}");
+    let open = site.user.run(&["runs", "list", "--open", "--json"]).expect_code(0).json();
+    assert!(open.as_array().unwrap().iter().any(|row| row["run"] == json!(run)), "{open:#}");
     site.nothing_ended();
     run
 }

@@ -7,6 +7,7 @@ mod preview;
 mod reconcile;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_autoscaling::types::Activity as SdkActivity;
@@ -14,7 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sluice_plugin::inventory::{Aws, Node};
-use sluice_plugin::{Action, ActionSpec, ByHand, Call, Example, Host, Outcome, Preview, Problem, Reconciled};
+use sluice_plugin::{
+    Action, ActionSpec, ByHand, Call, Example, Host, Outcome, Preview, Problem, Purpose, Reconciled, Timestamp,
+};
 
 use crate::action::{About, destroy_spec, input, output, required, value};
 use crate::by_hand;
@@ -27,6 +30,10 @@ use crate::role::{self, Session, group_arn};
 const TERMINATE: &str = "autoscaling:TerminateInstanceInAutoScalingGroup";
 const GROUP_ARN: &str =
     "arn:aws:autoscaling:{node.aws.region}:{node.aws.account}:autoScalingGroup:*:autoScalingGroupName/{node.group}";
+
+/// From the beginning of the call to its one request. What was looked at last is older by as much, and a machine that slept
+/// meanwhile knows nothing of the world any more.
+const SEND_WITHIN: Duration = Duration::from_secs(3);
 
 pub(crate) struct TerminateInstance(pub(crate) Arc<Clients>);
 
@@ -74,6 +81,7 @@ impl Action for TerminateInstance {
         let Input { node, instance } = input(call)?;
         let place = required(node.aws.as_ref(), "/node/aws", &node.cluster)?;
         let account = account(place, &node)?;
+        let begun = host.now();
         let aws = self.0.open(place, call.purpose).await?;
         let client = match &place.act_role {
             None => aws.autoscaling.clone(),
@@ -85,6 +93,7 @@ impl Action for TerminateInstance {
         };
         let request = client.client.terminate_instance_in_auto_scaling_group();
         let request = request.instance_id(&instance).should_decrement_desired_capacity(false);
+        in_time(begun, host.now())?;
         let answer = request.send().await;
         let answer = answer.map_err(|error| aws.act_problem(&client, TERMINATE, &instance, &error))?;
         let activity = answer.activity().or_else(|| answer.activities().first());
@@ -96,6 +105,8 @@ impl Action for TerminateInstance {
         let place = required(node.aws.as_ref(), "/node/aws", &node.cluster)?;
         let account = account(place, &node)?;
         let aws = self.0.open(place, call.purpose).await?;
+        // The act has a login of its own: whoever makes it only then acts on an older look. Where it cannot be had, the act says so.
+        let _ = self.0.open(place, Purpose::Act).await;
         let seen = preview::look(&aws, &node, &instance).await?;
         if let Err(why) = seen.may_end(&node, &instance) {
             return Ok(Preview::Refused { why });
@@ -132,6 +143,16 @@ impl Action for TerminateInstance {
             by_hand::aws(aws, end, "an activity that is InProgress; never send it twice without looking at the group"),
         ]
     }
+}
+
+fn in_time(begun: Timestamp, now: Timestamp) -> Result<(), Problem> {
+    // A clock that was set back says nothing of how long it took.
+    if now >= begun && now.since(begun) <= SEND_WITHIN {
+        return Ok(());
+    }
+    let message =
+        "the machine slept, or the login took too long, between the last look and the request; nothing was done";
+    Err(Problem::not_applied("too_late", message).retryable())
 }
 
 /// What ends something is bound to an account.

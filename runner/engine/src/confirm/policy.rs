@@ -65,6 +65,11 @@ impl Policy {
             all.extend(two.iter().filter(|set| !one.contains(set)).cloned());
             all
         };
+        // Whoever names nobody who may override lets those who may confirm do it; beside one who does they stay the narrower.
+        let overriders = |policy: &Self| match policy.overriders.is_empty() {
+            true if !(self.overriders.is_empty() && other.overriders.is_empty()) => policy.groups.clone(),
+            _ => policy.overriders.clone(),
+        };
         let shorter = match (self.answer_within(), other.answer_within()) {
             (Some(one), Some(two)) => Some(one.min(two)),
             (one, two) => one.or(two),
@@ -74,7 +79,7 @@ impl Policy {
             requester: self.requester && other.requester,
             groups: both(&self.groups, &other.groups),
             answer_within: shorter.map(format_duration),
-            overriders: both(&self.overriders, &other.overriders),
+            overriders: both(&overriders(self), &overriders(other)),
         }
     }
 
@@ -203,6 +208,11 @@ mod tests {
         check(&policy(1, true, &[], &["oncall"]), who("ana", &["oncall"], Proof::Presence), false);
         check(&policy(1, true, &[], &["oncall"]), who("ana", &["oncall"], Proof::Verified), true);
         check(&policy(1, true, &[], &["oncall"]), who("ana", &["sre"], Proof::Verified), false);
+        // Where one policy names nobody, whoever may confirm under it may override: beside another it stays so.
+        let both = policy(1, true, &["sre"], &[]).stricter(&policy(1, true, &[], &["dev"]));
+        check(&both, who("ana", &["dev"], Proof::Verified), false);
+        check(&both, who("ana", &["sre"], Proof::Verified), false);
+        check(&both, who("ana", &["dev", "sre"], Proof::Verified), true);
     }
 
     #[test]

@@ -24,6 +24,10 @@ use crate::runbook::checked::{Checked, Kind, Step};
 /// From the oldest sample of the last look to the intent.
 pub const FRESH: Duration = Duration::from_secs(5);
 
+/// So long a gate that passed as a whole after the yes need not pass again: everything that is looked at may wait for the
+/// slowest of it, and not for much longer.
+pub const HOLDS: Duration = Duration::from_secs(120);
+
 /// All that people were asked, and under which policy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asking {
@@ -40,6 +44,8 @@ pub struct Asking {
     pub checks: BTreeMap<Path, Recheck>,
     /// Gates that a person let pass, until an act was done under it.
     pub overrides: BTreeMap<Path, Override>,
+    /// All that were ever given, also those that were used up: who looks at the run later is told of each.
+    pub overridden: Vec<(Path, Override)>,
     /// Why the last question counts no more: whoever asks anew says so.
     pub voided: Option<(AskId, Void)>,
 }
@@ -67,10 +73,17 @@ pub struct Recheck {
     pub ask: AskId,
     /// What it would do is what was confirmed.
     pub rebound: bool,
-    /// Gates that passed as a whole.
-    pub passed: BTreeSet<Path>,
+    /// Gates that passed as a whole, and when they were seen last.
+    pub passed: BTreeMap<Path, Timestamp>,
     /// The oldest sample of the last look, if every gate passed it.
     pub looked: Option<Timestamp>,
+}
+
+impl Recheck {
+    /// The gate has passed since the yes, and not long ago.
+    pub fn holds(&self, gate: &Path, now: Timestamp) -> bool {
+        self.passed.get(gate).is_some_and(|seen| now.since(*seen) <= HOLDS)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +91,8 @@ pub struct Override {
     pub by: Identity,
     pub why: String,
     pub observation: Sha256,
+    /// Why the gate had not passed.
+    pub saw: String,
     pub at: Timestamp,
 }
 
@@ -455,7 +470,7 @@ pub(super) fn rejudged(
     if !gates_of(&act, runbook, state).ok_or_else(no)?.contains(&gate) {
         return Err(no());
     }
-    check(state, act, id).passed.insert(gate);
+    check(state, act, id).passed.insert(gate, samples.last);
     Ok(())
 }
 
@@ -470,7 +485,7 @@ pub(super) fn looked_last(
     let gates = gates_to_judge(&act, runbook, state).ok_or_else(no)?;
     let looked: BTreeSet<Path> = looks.iter().filter_map(|look| locate(&look.gate, runbook, state)).collect();
     let pass = looks.iter().all(|look| look.verdict == sluice_plugin::Verdict::Pass);
-    let ready = state.asking.checks.get(&act).is_some_and(|check| is_ready(check, id, &gates));
+    let ready = state.asking.checks.get(&act).is_some_and(|check| is_ready(check, id, &gates, at));
     // A data gate may be overridden only by name; that nothing was looked at is no look.
     if !pass || !ready || gates.iter().any(|gate| !looked.contains(gate)) {
         return Err(no());
@@ -482,8 +497,8 @@ pub(super) fn looked_last(
 }
 
 /// Everything was looked at once more since the yes, and the last look can be taken.
-pub fn is_ready(check: &Recheck, id: AskId, gates: &[Path]) -> bool {
-    check.ask == id && check.rebound && gates.iter().all(|gate| check.passed.contains(gate))
+pub fn is_ready(check: &Recheck, id: AskId, gates: &[Path], now: Timestamp) -> bool {
+    check.ask == id && check.rebound && gates.iter().all(|gate| check.holds(gate, now))
 }
 
 fn about_to_begin(
@@ -513,7 +528,7 @@ pub(super) fn is_beside_another(act: &Path, runbook: &Checked, state: &State) ->
 }
 
 fn check(state: &mut State, act: Path, ask: AskId) -> &mut Recheck {
-    let fresh = || Recheck { ask, rebound: false, passed: BTreeSet::new(), looked: None };
+    let fresh = || Recheck { ask, rebound: false, passed: BTreeMap::new(), looked: None };
     let check = state.asking.checks.entry(act).or_insert_with(fresh);
     if check.ask != ask {
         *check = fresh();
@@ -545,7 +560,7 @@ pub(super) fn may_begin(
     }
     let check = state.asking.checks.get(act).ok_or("nothing was looked at again")?;
     let gates = gates_to_judge(act, runbook, state).ok_or("a gate is not to be found")?;
-    if !is_ready(check, ask.id, &gates) {
+    if !is_ready(check, ask.id, &gates, at) {
         return Err("not every gate has passed again");
     }
     if !check.looked.is_some_and(|looked| looked <= at && at.since(looked) <= FRESH) {

@@ -63,15 +63,19 @@ pub fn judge_override(runbook: &Checked, state: &State, event: &Event) -> Result
 pub(super) fn let_pass(runbook: &Checked, state: &mut State, event: &Event, at: Timestamp) -> Result<(), Illegal> {
     let gate = judge_override(runbook, state, event).map_err(|why| Illegal::NoAnswer { why })?;
     let Event::Overridden { observation, by, why, .. } = event else { return Ok(()) };
+    let mut saw = String::new();
     amend(runbook, state, &gate, |slot| {
-        if let Status::Stopped { seen, .. } = &slot.status {
+        if let Status::Stopped { seen, verdict, why: stop } = &slot.status {
+            saw = format!("{verdict}: {stop}");
             slot.status = Status::Done(seen.clone());
             slot.why = format!("{by} let it pass: {why}");
         }
     });
     go_on(runbook, state);
     let (observation, by, why) = (*observation, by.clone(), why.clone());
-    state.asking.overrides.insert(gate, Override { by, why, observation, at });
+    let over = Override { by, why, observation, saw, at };
+    state.asking.overridden.push((gate.clone(), over.clone()));
+    state.asking.overrides.insert(gate, over);
     Ok(())
 }
 

@@ -32,6 +32,17 @@ impl Default for Confirming {
     }
 }
 
+impl Confirming {
+    fn stated(&self) -> Result<Policy, RunError> {
+        Policy::of_sources(&self.sources.policy).map_err(RunError::Policy)
+    }
+
+    /// What the policy wants that whoever is at this process cannot prove.
+    pub(super) fn beyond_me(&self, policy: &Policy) -> Option<String> {
+        policy.beyond_presence().filter(|_| self.me.proof == Proof::Presence)
+    }
+}
+
 /// A person at a terminal. A question that counts no more is dropped while it is put.
 #[async_trait]
 pub trait Asker: Send + Sync {
@@ -65,15 +76,18 @@ impl Engine {
         if !runbook.destroys() {
             return Ok(None);
         }
-        let policy = self.policy()?;
-        let requester = starts.then(|| self.confirming.me.clone());
-        Ok(Some(Event::Ruled { policy, requester }))
+        if starts {
+            let (policy, requester) = (self.policy()?, Some(self.confirming.me.clone()));
+            return Ok(Some(Event::Ruled { policy, requester }));
+        }
+        // A run that has begun goes on to its end also under a policy that nobody here can satisfy: nobody is asked here then.
+        Ok(Some(Event::Ruled { policy: self.confirming.stated()?, requester: None }))
     }
 
     /// What one machine cannot prove is refused at once.
     pub(super) fn policy(&self) -> Result<Policy, RunError> {
-        let policy = Policy::of_sources(&self.confirming.sources.policy).map_err(RunError::Policy)?;
-        if let Some(wants) = policy.beyond_presence().filter(|_| self.confirming.me.proof == Proof::Presence) {
+        let policy = self.confirming.stated()?;
+        if let Some(wants) = self.confirming.beyond_me(&policy) {
             return Err(RunError::Policy(format!(
                 "the policy wants {wants}, and at a terminal nobody's identity is proved: whoever has this machine can \
                  have any name on it. It takes a server that verifies who answers, and this version has none; until then \

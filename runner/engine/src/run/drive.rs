@@ -22,6 +22,7 @@ use super::attempt::Attempt;
 use super::fence::{Fence, keep_alive};
 use super::locking::LockError;
 use super::log::{Appended, Log};
+use super::login::Login;
 use super::{Ending, Engine, RunError, SessionRequest, Signal, Signals, Watched};
 use crate::ids::Sha256;
 use crate::journal::{CancelHow, Envelope, Epoch, Event, Found, Key};
@@ -53,8 +54,12 @@ pub(super) struct Drive {
     receipt_spent: BTreeSet<Sha256>,
     /// Times in a row that nobody could say what a question would be about.
     slow_binds: BTreeMap<Path, u32>,
+    /// How often what was confirmed could not be looked at.
+    troubles: BTreeMap<Path, u32>,
     /// Last looks that were too old when the intent was to be written.
     slow_looks: BTreeMap<Path, u32>,
+    /// Until when somebody may log in.
+    login: Login,
     quick: u32,
     /// An intent was not written because the journal moved on: what is wanted now is asked at once.
     again: bool,
@@ -115,7 +120,10 @@ pub(super) enum Turn {
 impl Drive {
     /// `fence`: the lock, where this process took it already.
     pub(super) fn new(engine: Engine, log: Log, epoch: Epoch, fence: Option<Arc<Fence>>) -> Self {
-        let attended = engine.confirming.asker.is_some() && engine.confirming.receipt.is_none();
+        // Nobody is asked whose yes cannot count.
+        let policy = log.state.asking.policy.as_ref();
+        let counts = policy.is_none_or(|policy| engine.confirming.beyond_me(policy).is_none());
+        let attended = engine.confirming.asker.is_some() && engine.confirming.receipt.is_none() && counts;
         let flight = InFlight { attended, ..InFlight::default() };
         let alive = keep_alive(engine.store.clone(), engine.clock.clone(), log.run.clone(), fence.clone()).boxed();
         Self {
@@ -136,7 +144,9 @@ impl Drive {
             checks: BTreeMap::new(),
             recalled: BTreeMap::new(),
             receipt_spent: BTreeSet::new(),
+            login: Login::default(),
             slow_binds: BTreeMap::new(),
+            troubles: BTreeMap::new(),
             slow_looks: BTreeMap::new(),
             quick: 0,
             again: false,
@@ -289,6 +299,10 @@ impl Drive {
                 let task = if renew { Task::Renew(path.clone()) } else { Task::Call(path.clone()) };
                 match self.recalled(&path, &attempt) {
                     Some(outcome) => self.spawn(path, task, std::future::ready(Ok(outcome)), true, began),
+                    // Where no lock is held nobody else waits, and a failure says it sooner.
+                    None if self.fence.is_some() => {
+                        self.spawn(path, task, attempt.read(self.login.clone()), true, began);
+                    }
                     None => self.spawn(path, task, attempt.run(), true, began),
                 }
                 Ok(())

@@ -16,6 +16,7 @@ mod judge;
 mod ledger;
 mod locking;
 mod log;
+mod login;
 mod open;
 mod plan;
 mod progress;

@@ -198,6 +198,10 @@ impl Sim<'_> {
             self.tally.count("cancelled just before it destroys");
             return self.refuse("I3: after a cancel", &self.envelope(Some(self.state.epoch), intended(was)));
         }
+        if gates.iter().any(|gate| confirmed::passed_ago(self, ask, &key, gate) > 120_000) {
+            self.tally.count("a gate passed too long ago");
+            return self.refuse("I1: a gate passed too long ago", &self.envelope(epoch, look(began, Verdict::Pass)));
+        }
         self.own(look(began, Verdict::Pass))?;
         self.refuse("I1: something else", &self.envelope(epoch, intended(Sha256::ZERO)))?;
         if matches!(how % 8, 4 | 5) {

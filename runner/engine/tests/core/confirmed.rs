@@ -164,6 +164,8 @@ fn seen_again(sim: &Sim<'_>, ask: AskId, (act, bound): (&Key, Sha256), since: us
         let again =
             behind(&|event| matches!(event, Event::Rejudged { ask: of, gate, .. } if (of, gate) == (&ask, wanted)));
         ready = ready.max(again.ok_or_else(|| format!("gate `{wanted}` was not judged again"))?);
+        let age = passed_ago(sim, ask, act, wanted);
+        hold(age <= 120_000, || format!("gate `{wanted}` passed again {age} ms ago"))?;
     }
     let look = behind(&|event| matches!(event, Event::LookedLast { ask: of, .. } if *of == ask));
     let look = look.filter(|at| *at > ready).ok_or("nothing was looked at together")?;
@@ -174,6 +176,15 @@ fn seen_again(sim: &Sim<'_>, ask: AskId, (act, bound): (&Key, Sha256), since: us
     let oldest = looks.iter().map(|look| look.at).min().unwrap_or(sim.log[look].at);
     let age = sim.now.0 - oldest.0;
     hold((0..=5_000).contains(&age), || format!("the last look is {age} ms old"))
+}
+
+/// How many milliseconds ago the gate was seen to pass again for this act.
+pub(super) fn passed_ago(sim: &Sim<'_>, of: AskId, act: &Key, wanted: &Key) -> i64 {
+    let again = sim.log.iter().rev().find_map(|envelope| match &envelope.event {
+        Event::Rejudged { ask, key, gate, samples, .. } if (*ask, key, gate) == (of, act, wanted) => Some(samples.last),
+        _ => None,
+    });
+    again.map_or(i64::MAX, |last| sim.now.0 - last.0)
 }
 
 /// A person let it pass, and no question that needed it has gone by since.

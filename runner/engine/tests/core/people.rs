@@ -54,18 +54,30 @@ pub(super) struct Rules {
     requester: bool,
     groups: Vec<BTreeSet<String>>,
     overriders: Vec<BTreeSet<String>>,
+    /// Of the policies that name nobody who may override.
+    others: Vec<BTreeSet<String>>,
     starter: Option<Identity>,
 }
 
 impl Rules {
     pub(super) fn of(log: &[Envelope]) -> Self {
-        let mut rules = Self { people: 1, requester: true, groups: Vec::new(), overriders: Vec::new(), starter: None };
+        let mut rules = Self {
+            people: 1,
+            requester: true,
+            groups: Vec::new(),
+            overriders: Vec::new(),
+            others: Vec::new(),
+            starter: None,
+        };
         for envelope in log {
             if let Event::Ruled { policy, requester } = &envelope.event {
                 rules.people = rules.people.max(policy.people as usize);
                 rules.requester &= policy.requester;
                 rules.groups.extend(policy.groups.clone());
                 rules.overriders.extend(policy.overriders.clone());
+                if policy.overriders.is_empty() {
+                    rules.others.extend(policy.groups.clone());
+                }
                 rules.starter = rules.starter.or_else(|| requester.clone());
             }
         }
@@ -82,7 +94,7 @@ impl Rules {
     pub(super) fn overrides(&self, by: &Identity) -> bool {
         match self.overriders.is_empty() {
             true => self.counts(by),
-            false => by.proof == Proof::Verified && is_in(&self.overriders, by),
+            false => by.proof == Proof::Verified && is_in(&self.overriders, by) && is_in(&self.others, by),
         }
     }
 }

@@ -704,6 +704,85 @@ async fn an_edited_policy_asks_anew() {
     assert!(world.diary.sends().is_empty());
 }
 
+/// A policy that nobody here can satisfy any more: nothing more is destroyed, and the run can still be brought to its end.
+#[tokio::test(start_paused = true)]
+async fn a_run_ends_under_a_policy_that_this_machine_cannot_prove() {
+    let here = || Identity { proof: Proof::Presence, ..person("ana", &[]) };
+    let tight = |engine: Engine| as_person(engine, here(), policy(2, true, &[], &[]));
+    let world = world();
+    let run = asked(&world, ONE).await;
+    // At a terminal too: nobody is asked whose yes cannot count.
+    let (ending, _) = resume(&tight(attended(&world, 2, yes("node-2"), Duration::from_secs(1))), &run).await.unwrap();
+    assert_eq!(ending, Ending::Parked);
+    assert!(answer(&tight(world.process(3)), &run, yes("node-2")).await.unwrap_err().contains("2 people"));
+    end(&tight(world.process(3)), &run).await;
+    assert_eq!(how(&world.process(4), &run).await, "g done, a pending, b pending, f done");
+    assert!(world.diary.sends().is_empty());
+    // Whoever said yes before it was tightened did not say it under this one.
+    let world = self::world();
+    let run = asked(&world, ONE).await;
+    answer(&world.process(2), &run, yes("node-2")).await.unwrap();
+    assert_eq!(resume(&tight(world.process(2)), &run).await.unwrap().0, Ending::Parked);
+    assert!(world.diary.sends().is_empty());
+}
+
+/// What an act is given has to be a cluster of the run's inputs or a node of one: of no other was it said who may confirm.
+#[tokio::test(start_paused = true)]
+async fn what_no_input_names_is_not_touched() {
+    const STRANGER: &str = "
+        inputs: { all: { type: array, default: [{ name: node-1, cluster: other, aws: { account: '1', region: r } }] } }
+        lock: it
+        steps:
+          - { id: g, gate: toy.gate }
+          - { id: a, uses: toy.destroy, with: { value: '{{ inputs.all[0] }}' }, needs: [g], confirm: { typed: it } }";
+    let world = world();
+    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
+    let (run, ended) = begin(&engine, &case(STRANGER)).await;
+    assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Failed { key: Key("a".into()) }));
+    assert!(!kinds(&engine, &run).await.contains(&"asked"));
+    assert!(world.diary.sends().is_empty());
+}
+
+/// Trouble after the yes is told, and does not last until the yes is too old.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_looked_at_after_the_yes_voids_it_and_says_why() {
+    const LATER: &str = "
+        lock: it
+        steps:
+          - { id: g, gate: toy.gate }
+          - { id: a, uses: toy.destroy, with: { previews: later }, needs: [g], confirm: { typed: it } }";
+    let world = world();
+    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
+    let ended = tokio::time::timeout(Duration::from_secs(300), begin(&engine, &case(LATER))).await;
+    let (run, ended) = ended.unwrap();
+    assert!(matches!(ended.unwrap().0, Ending::Ended(Outcome::Failed { .. })));
+    assert!(world.diary.sends().is_empty());
+    let loaded = engine.load(&run, &recheck).await.unwrap();
+    let voided = loaded.envelopes.iter().find_map(|envelope| match &envelope.event {
+        Event::Voided { why: Void::Moved { changes, .. }, .. } => Some(changes.clone()),
+        _ => None,
+    });
+    assert_eq!(voided.unwrap()["problem"]["code"], "trouble");
+}
+
+/// Gates that passed again are not taken for passed while something else is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_passed_long_ago_is_judged_again() {
+    const SLOW: &str = "
+        lock: it
+        steps:
+          - { id: g, gate: toy.gate, passes: { consecutive: 2, every: 1s, within: 10s } }
+          - { id: a, uses: toy.destroy, with: { value: 1, previews: late }, needs: [g], timeout: 10m, confirm: { typed: it } }";
+    let world = world();
+    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
+    let (run, ended) = begin(&engine, &case(SLOW)).await;
+    assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Done));
+    let way = kinds(&engine, &run).await;
+    assert_eq!(way.iter().rev().find(|kind| ["rebound", "rejudged"].contains(kind)), Some(&"rejudged"), "{way:?}");
+    assert_eq!(world.diary.sends(), ["a"]);
+    comes_out_the_same(&engine, &run).await;
+}
+
 /// Trouble that does not pass: before the question nobody is kept waiting without a word.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_looked_at_before_the_question_fails() {

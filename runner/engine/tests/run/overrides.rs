@@ -37,6 +37,9 @@ async fn a_person_lets_a_gate_pass_once() {
     });
     let gates = &shown.unwrap()["gates"];
     assert_eq!(gates[1]["overridden"]["why"], "seen with my own eyes", "whoever says yes is told: {gates}");
+    assert_eq!(gates[1]["why"], "fail: as told", "and what the gate saw: {gates}");
+    let [(_, given)] = loaded.state.asking.overridden.as_slice() else { panic!("{:?}", loaded.state.asking) };
+    assert_eq!((given.why.as_str(), given.saw.as_str()), ("seen with my own eyes", "fail: as told"));
     comes_out_the_same(&engine, &run).await;
 }
 

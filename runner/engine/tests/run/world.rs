@@ -84,7 +84,7 @@ impl Action for Toy {
                 "verdicts": { "type": "string" },
                 "granted": { "type": "boolean" },
                 "answers": { "enum": ["ok", "no", "maybe", "lost", "hang", "panic", "bad"] },
-                "previews": { "enum": ["ready", "already", "refused", "slow", "moves", "trouble", "gone"] },
+                "previews": { "enum": ["ready", "already", "refused", "slow", "moves", "trouble", "later", "late", "gone"] },
                 "looks": { "enum": ["look", "cannot", "error", "flip", "panic"] },
                 "values": { "type": "array" },
                 "secret": { "type": "string", "x-secret": true },
@@ -183,6 +183,15 @@ impl Action for Toy {
             "already" => Ok(Preview::Already { output }),
             "refused" => Ok(Preview::Refused { why: "the toy was told to refuse".into() }),
             "trouble" => Err(Problem::not_applied("toy", "the world is away").retryable()),
+            // From the second time on: after the yes.
+            "later" if self.diary.purposes(&call.step).len() > 1 => {
+                Err(Problem::not_applied("trouble", "the world is away").retryable())
+            }
+            // The second time alone.
+            "late" if self.diary.purposes(&call.step).len() == 2 => {
+                host.sleep(Duration::from_secs(300)).await;
+                Ok(Preview::Ready { binding: output, facts: json!({}) })
+            }
             "slow" => {
                 host.sleep(Duration::from_secs(60)).await;
                 Ok(Preview::Ready { binding: output, facts: json!({}) })

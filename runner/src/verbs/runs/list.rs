@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::{Exit, Result};
 use crate::known::recheck;
 use crate::launch::Launch;
-use crate::report::{status, time};
+use crate::report::{RunStatus, status, time};
 use crate::screen::Tone;
 use crate::views::live::Json;
 use crate::views::sign::Sign;
@@ -94,10 +94,10 @@ async fn rows(context: &Context, store: &Arc<dyn Store>, args: &Args) -> Result<
         }
         skip += take;
         for entry in page {
-            let row = row(if entry.ended.is_some() { entry } else { looked_at(context, store, &entry.run).await? });
-            let open = matches!(row.status.as_str(), "running" | "interrupted" | "parked");
-            if open || !args.open {
-                rows.push(row);
+            let entry = if entry.ended.is_some() { entry } else { looked_at(context, store, &entry.run).await? };
+            // What was interrupted can be resumed; else what has ended has.
+            if !args.open || entry.ended.is_none() || entry.status == RunStatus::Interrupted.name() {
+                rows.push(row(entry));
             }
         }
     }

@@ -40,6 +40,8 @@ pub(crate) fn bench() -> Bench {
 pub(crate) enum At {
     /// So long before the run begins.
     Before(u64),
+    /// So long after the run has begun.
+    Begun(u64),
     /// When it is looked at what would be done, right before anybody is asked; when nothing else happens.
     Binding,
     /// While the person thinks, which then takes so many seconds more.
@@ -166,6 +168,10 @@ impl<'a> Scene<'a> {
                 self.old = Some(instance(world));
                 faults.into_iter().for_each(|fault| world.happen(fault));
                 world.run(world.clock().sleep(Duration::from_secs(seconds))).await;
+            }
+            At::Begun(later) => {
+                let moment = When::At(world.clock().elapsed() + Duration::from_secs(later));
+                faults.into_iter().for_each(|fault| world.plan(moment, fault));
             }
             At::Binding => {
                 let story = Box::pin(Scene::new(self.bench).told()).await;

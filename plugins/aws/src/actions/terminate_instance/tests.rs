@@ -90,6 +90,35 @@ async fn a_role_that_is_refused_ends_nothing() {
     }
 }
 
+#[tokio::test]
+async fn what_takes_too_long_before_the_request_sends_none() {
+    for (ticks, sent_then) in [(3, 1), (4, 0), (3_600, 0)] {
+        for role in [None, Some(ROLE)] {
+            let stand_in = cloud(vec![Group::well(1)]).await;
+            let host = FakeHost::slow(Duration::from_secs(ticks));
+            let call = call(Purpose::Act, with(role));
+            let answer = stand_in.plugin().run("terminate_instance", &host, &call).await;
+            assert_eq!(sent(&stand_in).len(), sent_then, "after {ticks} s");
+            if let Err(problem) = answer {
+                assert_eq!((problem.code.as_str(), problem.applied), ("too_late", Applied::No), "{problem}");
+            }
+        }
+    }
+}
+
+/// Between the last look and the request nobody waits for a login: it was made with the preview.
+#[tokio::test]
+async fn after_a_preview_only_the_act_is_asked_for() {
+    let stand_in = cloud(vec![Group::well(1)]).await;
+    let plugin = stand_in.plugin();
+    let host = FakeHost::default();
+    plugin.preview("terminate_instance", &host, &call(Purpose::Preview, with(None))).await.unwrap();
+    let before = stand_in.asked().len();
+    plugin.run("terminate_instance", &host, &call(Purpose::Act, with(None))).await.unwrap();
+    let after: Vec<String> = stand_in.asked().into_iter().skip(before).map(|request| request.operation).collect();
+    assert_eq!(after, [SENT]);
+}
+
 /// What AWS may answer to the act itself, and whether that proves that nothing was done.
 fn answers() -> Vec<(Answer, Applied, &'static str)> {
     let no = |code, says| (Answer::query_error(400, code, "no"), Applied::No, says);

@@ -175,7 +175,7 @@ impl Walk<'_> {
             self.commands.push(Command::Check(Check::Rebind { act: path.clone() }));
         }
         for gate in &gates {
-            if check.is_some_and(|check| check.ask == ask && check.passed.contains(gate)) {
+            if check.is_some_and(|check| check.ask == ask && check.holds(gate, self.now)) {
                 continue;
             }
             let stale = || gate.find(self.runbook, self.state).map_or_else(Vec::new, |(step, _)| step.paths_of_body());

@@ -24,15 +24,19 @@ use crate::run::bind::bind;
 use crate::run::confirming::{Question, Reply};
 use crate::run::gate::{Decision, GateRun};
 use crate::run::judge::{judge, look_of, unanswered};
+use crate::run::login::Login;
 use crate::run::plan::{Binding, MadeFrom, made_from_all};
 use crate::run::{Clock, RunError};
-use crate::runbook::checked::{Checked, Confirm, Gate, Kind, Step};
+use crate::runbook::checked::{Checked, Confirm, Gate, InputKind, Kind, Step};
 
 /// So many last looks may take too long, or tell nothing, before the gate counts as not passed.
 const SLOW_LOOKS: u32 = 3;
 
 /// So often it is looked at what would be done, each time patiently, before nobody is asked at all.
 const SLOW_BINDS: u32 = 5;
+
+/// So often it is looked at after the yes, each time patiently, before the yes counts no more.
+const TROUBLES: u32 = 10;
 
 /// A preview that fails for a while is asked again so often, and after so long.
 const PREVIEWS: u32 = 3;
@@ -123,13 +127,13 @@ impl Drive {
     fn preview_of(&self, act: Path) -> impl Future<Output = Looked> + Send + 'static {
         let prepared = self.prepare(&act).and_then(Attempt::checked);
         let step = act.find(&self.log.runbook, &self.log.state).map(|(step, _)| step.clone());
-        let (hosts, made_from) = (self.engine.hosts.clone(), self.made_from());
+        let (hosts, made_from, login) = (self.engine.hosts.clone(), self.made_from(), self.login.clone());
         async move {
             let bound = async {
                 let attempt = prepared?;
                 let gone = || Problem::not_applied("no_such_step", "the run has no such step");
                 let step = step.ok_or_else(gone)?;
-                let (target, facts) = preview_patiently(&attempt).await?;
+                let (target, facts) = preview_patiently(&attempt, login).await?;
                 Ok((bind(&*hosts, &step, &attempt, &made_from, target), facts))
             };
             let bound = bound.await;
@@ -239,23 +243,25 @@ impl Drive {
         }
     }
 
-    /// Where no cluster of the run's inputs is meant, no policy speaks of what is destroyed, and no shared lock stands for it.
+    /// What is meant is a cluster that the run was given, or a node of it, to the last field: of any other no policy speaks,
+    /// and no shared lock stands for it.
     fn is_named(&self, binding: &Binding) -> Result<(), Problem> {
-        let mut named = Vec::new();
-        clusters_in(self.log.state.inputs(), &mut named);
+        let (runbook, inputs) = (&self.log.runbook, self.log.state.inputs());
+        let clusters = runbook.inputs.iter().filter(|(_, input)| matches!(input.kind, InputKind::Cluster));
+        let named: Vec<&Value> = clusters.filter_map(|(name, _)| inputs.get(name)).collect();
+        let nodes = |cluster: &&Value| cluster.get("nodes").and_then(Value::as_array).cloned().unwrap_or_default();
+        let is_given = |thing: &Value| named.iter().any(|cluster| *cluster == thing || nodes(cluster).contains(thing));
         let mut meant = Vec::new();
-        clusters_in(&binding.with, &mut meant);
-        match meant.iter().find(|meant| !named.contains(meant)) {
-            None => Ok(()),
-            Some((cluster, account)) => {
-                let account = account.as_deref().map(|account| format!(" in account {account}")).unwrap_or_default();
-                let message = format!(
-                    "it would act on cluster {cluster}{account}, and no input of the run names that cluster: its policy and \
-                     its lock would not count"
-                );
-                Err(Problem::not_applied("not_named", message))
-            }
-        }
+        of_clusters(&binding.with, &mut meant);
+        let Some(stranger) = meant.into_iter().find(|thing| !is_given(thing)) else { return Ok(()) };
+        let text = |pointer: &str| stranger.pointer(pointer).and_then(Value::as_str);
+        let cluster = text("/cluster").or(text("/name")).unwrap_or("?");
+        let account = text("/aws/account").map(|account| format!(" in account {account}")).unwrap_or_default();
+        let message = format!(
+            "it would act on cluster {cluster}{account}, and no input of the run is that cluster: its policy and its lock \
+             would not count; give the runbook an input of `type: cluster`, and take nodes from it"
+        );
+        Err(Problem::not_applied("not_named", message))
     }
 
     async fn put_question(&mut self, scope: &Path, acts: Vec<Looked>) -> Result<(), RunError> {
@@ -359,8 +365,11 @@ impl Drive {
         let (runbook, state) = (&self.log.runbook, &self.log.state);
         let (step, slot) = gate.find(runbook, state)?;
         let class = if let Kind::Gate(gate) = &step.kind { Some(gate.class) } else { None };
-        let over = state.asking.overrides.get(gate).map(|over| json!({ "by": over.by, "why": over.why }));
-        Some(json!({ "gate": gate.key(runbook, state), "class": class, "why": slot.why, "overridden": over }))
+        let over = state.asking.overrides.get(gate);
+        // Whoever says yes is to know what the gate saw, and not only what somebody thought of it.
+        let why = over.map_or(slot.why.as_str(), |over| over.saw.as_str());
+        let over = over.map(|over| json!({ "by": over.by, "why": over.why }));
+        Some(json!({ "gate": gate.key(runbook, state), "class": class, "why": why, "overridden": over }))
     }
 
     async fn replied(&mut self, scope: &Path, ask: AskId, reply: Reply) -> Result<(), RunError> {
@@ -430,9 +439,10 @@ impl Drive {
     async fn rebound(&mut self, act: &Path, bound: Result<Box<Binding>, Problem>) -> Result<(), RunError> {
         let Some((ask, _, was)) = self.confirmed(act) else { return Ok(()) };
         match bound {
-            // Trouble that passes says nothing of what would be done: it is looked at again, until the yes is too old.
-            Err(problem) if problem.retryable => Ok(()),
+            // Trouble that passes says nothing of what would be done: it is looked at again, for a while.
+            Err(problem) if problem.retryable && self.may_pass(act, &problem) => Ok(()),
             Ok(binding) if binding.digest() == was => {
+                self.troubles.remove(act);
                 let key = act.key(&self.log.runbook, &self.log.state);
                 self.append(vec![Event::Rebound { ask, key, binding: was }]).await
             }
@@ -497,9 +507,10 @@ impl Drive {
         let Some((ask, _, was)) = self.confirmed(&act) else { return Ok(()) };
         let binding = match look.binding {
             Ok(binding) if binding.digest() == was => was,
-            Err(problem) if problem.retryable => return Ok(()),
+            Err(problem) if problem.retryable && self.may_pass(&act, &problem) => return Ok(()),
             other => return self.moved(&act, other).await,
         };
+        self.troubles.remove(&act);
         let first =
             |wanted: &dyn Fn(Verdict) -> bool| look.glances.iter().position(|(glance, _)| wanted(glance.verdict));
         let fails = first(&|verdict| verdict == Verdict::Fail);
@@ -531,6 +542,18 @@ impl Drive {
             }
             Began::No => Ok(()),
         }
+    }
+
+    /// Whether what the act would do is looked at once more. After a while the yes counts no more, and says why.
+    fn may_pass(&mut self, act: &Path, problem: &Problem) -> bool {
+        tracing::warn!(%problem, "what was confirmed cannot be looked at now");
+        let troubles = self.troubles.entry(act.clone()).or_default();
+        *troubles += 1;
+        let again = *troubles < TROUBLES;
+        if !again {
+            self.troubles.remove(act);
+        }
+        again
     }
 
     /// Whether a last look that told nothing is taken once more; the last one of them counts as it is.
@@ -589,7 +612,7 @@ fn nothing_seen(clock: &dyn Clock) -> Brought {
 }
 
 /// What the act says it would do: what it is bound to, and facts. Trouble that passes is waited out for a little.
-async fn preview_patiently(attempt: &Attempt) -> Result<(Value, Value), Problem> {
+async fn preview_patiently(attempt: &Attempt, login: Login) -> Result<(Value, Value), Problem> {
     if !attempt.action.spec.abilities.preview {
         return Ok((Value::Null, Value::Null));
     }
@@ -603,6 +626,7 @@ async fn preview_patiently(attempt: &Attempt) -> Result<(Value, Value), Problem>
                 return Err(Problem::not_applied("already", message));
             }
             Ok(Preview::Refused { why }) => return Err(Problem::not_applied("refused", why)),
+            Err(problem) if login.awaited(&*attempt.clock, &problem).await => tries = 0,
             Err(problem) if problem.retryable && tries < PREVIEWS => {
                 attempt.clock.sleep_until(attempt.clock.now().plus(PREVIEW_PAUSE)).await;
             }
@@ -616,19 +640,16 @@ pub(in crate::run) fn can_be_typed(typed: &str) -> bool {
     !typed.is_empty() && typed.len() <= 128 && typed.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The clusters of the inventory that stand in a value, whole or as one of their nodes, with their accounts.
-fn clusters_in(value: &Value, found: &mut Vec<(String, Option<String>)>) {
+/// What stands in a value that says of itself that it is a cluster of an account, or a node of one.
+fn of_clusters<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
     match value {
-        Value::Array(items) => items.iter().for_each(|item| clusters_in(item, found)),
+        Value::Array(items) => items.iter().for_each(|item| of_clusters(item, found)),
         Value::Object(fields) => {
-            let text = |key: &str| fields.get(key).and_then(Value::as_str);
-            // A node names its cluster; a cluster has nodes.
-            let name = if fields.contains_key("nodes") { text("name") } else { text("cluster") };
-            if let (Some(name), Some(aws)) = (name, fields.get("aws")) {
-                let account = aws.get("account").and_then(Value::as_str).map(str::to_owned);
-                found.push((name.to_owned(), account));
+            let is_one = fields.contains_key("nodes") || fields.contains_key("cluster");
+            match fields.get("aws") {
+                Some(aws) if is_one && !aws.is_null() => found.push(value),
+                _ => fields.values().for_each(|field| of_clusters(field, found)),
             }
-            fields.values().for_each(|field| clusters_in(field, found));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
