@@ -70,6 +70,7 @@ async fn who_may_go() {
     load.abort();
     consumed(&lab, &without).await;
     frozen(&lab, &without).await;
+    one_replica(&lab, &plan, &without).await;
     impostor(&lab, &plan, &without).await;
     lab.down().unwrap();
 }
@@ -101,6 +102,54 @@ async fn frozen(lab: &Lab, without: &Value) {
     lab.fault(Fault::Thaw { node: "2".into() }).await.unwrap();
     let up = |verdict, output: &Value| verdict == Verdict::Pass && output["target_up"] == true;
     until("quorum", without, up).await;
+}
+
+/// A durable consumer of one replica on the node that is to go: while that is dead, nobody tells of it, and it is told
+/// that somebody is missing.
+async fn one_replica(lab: &Lab, plan: &Plan, without: &Value) {
+    let creds = lab.creds("admin").await.unwrap();
+    let options = async_nats::ConnectOptions::new().credentials(&creds).unwrap();
+    let client = options.connect(plan.client(1).to_string()).await.unwrap();
+    let api = async |subject: String, body: Value| -> Value {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = client.request(format!("$JS.API.{subject}"), body.into()).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.payload).unwrap();
+        assert_eq!(answer["error"], Value::Null, "{subject}: {answer}");
+        answer
+    };
+    let config = json!({ "name": "orders", "subjects": ["orders"], "retention": "limits", "num_replicas": 3 });
+    api("STREAM.CREATE.orders".to_owned(), config).await;
+    // Where it stands is not ours to choose.
+    for number in 1.. {
+        assert!(number < 50, "one of so many stands on every node");
+        let config = json!({ "durable_name": format!("c{number}"), "ack_policy": "explicit", "num_replicas": 1 });
+        let body = json!({ "stream_name": "orders", "config": config });
+        let made = api(format!("CONSUMER.DURABLE.CREATE.orders.c{number}"), body).await;
+        if made["cluster"]["leader"] == json!(plan.node_name(2)) {
+            break;
+        }
+        api(format!("CONSUMER.DELETE.orders.c{number}"), json!(null)).await;
+    }
+    let because = |verdict: Verdict, part: &'static str| {
+        move |got, output: &Value| got == verdict && output["reasons"][0].as_str().is_some_and(|why| why.contains(part))
+    };
+    until("quorum", without, because(Verdict::Fail, "has one replica, on nats-staging-node-2")).await;
+    lab.fault(Fault::Kill { node: "2".into() }).await.unwrap();
+    let missing = "not all consumers of stream PIVOT/orders are told: one may be on nats-staging-node-2 alone";
+    let told = until("quorum", without, because(Verdict::Inconclusive, missing)).await;
+    assert_eq!(told["reasons"].as_array().unwrap().len(), 1, "{told:#}");
+    lab.fault(Fault::Start { node: "2".into() }).await.unwrap();
+    lab.wait_healthy(Duration::from_secs(60)).await.unwrap();
+    api("STREAM.DELETE.orders".to_owned(), json!(null)).await;
+    // All others of the account have three replicas: dead, with a user of the account alone, it may go.
+    lab.fault(Fault::Kill { node: "2".into() }).await.unwrap();
+    let dead =
+        until("quorum", without, |verdict, output| verdict == Verdict::Pass && output["target_up"] == false).await;
+    let listed = dead["summary"].as_str().unwrap();
+    assert!(listed.ends_with("of what it alone holds, only streams of account PIVOT were listed"), "{listed}");
+    until_pass("replicas_current", without).await;
+    lab.fault(Fault::Start { node: "2".into() }).await.unwrap();
+    lab.wait_healthy(Duration::from_secs(60)).await.unwrap();
 }
 
 const PATHS: [&str; 5] = ["/healthz", "/varz", "/jsz", "/connz", "/routez"];

@@ -95,6 +95,12 @@ fn the_state_of_the_target_does_not_matter_but_somebody_must_lead() {
     check(leaderless, Verdict::Inconclusive, &["it has no leader"]);
     let other_dead = |scene: &mut Scene| scene.world.silence(1, Kind::Timeout);
     check(other_dead, Verdict::Fail, &["nats-staging-node-1: silent: no answer in time"]);
+    let mute = |scene: &mut Scene| {
+        scene.bury(2, 3);
+        scene.answers = vec![Err("connection refused".into())];
+    };
+    check(mute, Verdict::Inconclusive, &["nats-staging-node-2 does not tell what it alone holds"]);
+    check(|scene| scene.answers = vec![Err("connection refused".into())], Verdict::Pass, &[]);
 }
 
 fn noted(change: impl FnOnce(&mut Scene)) -> Baseline {

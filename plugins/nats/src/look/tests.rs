@@ -123,9 +123,21 @@ impl Scene {
             account_id: account.id.clone(),
             account: account.name.clone(),
             streams: streams.chain(more.iter().map(ToString::to_string)).collect(),
+            partly_told: vec![],
         };
         let answer = Answer { source: Source::JetstreamApi, reads, listed: Some(listed) };
         self.answers = vec![Ok(answer.clone()), Ok(answer)];
+    }
+
+    /// Changes what the JetStream API listed.
+    pub(crate) fn listed(&mut self, change: impl Fn(&mut Listed)) {
+        self.answers.iter_mut().flatten().filter_map(|answer| answer.listed.as_mut()).for_each(change);
+    }
+
+    /// The node went without a word, and another has been elected.
+    pub(crate) fn bury(&mut self, number: usize, leader: usize) {
+        self.kill(number);
+        self.elect(leader, &[number]);
     }
 
     pub(crate) fn look(&self) -> Look {
