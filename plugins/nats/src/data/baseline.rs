@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sluice_plugin::Timestamp;
 
 use super::digest;
-use crate::health::asset::{self, Asset, ConsumerOwn, View};
+use crate::health::asset::{Asset, ConsumerOwn, View};
 use crate::health::view::Source;
 use crate::look::Look;
 use crate::reasons::many;
@@ -66,7 +66,7 @@ pub(crate) struct ConsumerBefore {
 }
 
 pub(crate) fn of(look: &Look, at: Timestamp) -> Baseline {
-    let assets = asset::gather(&look.sample);
+    let assets = look.assets();
     let of_stream = |stream: &Asset| {
         let ours = |asset: &&Asset| asset.key.consumer.is_some() && asset.key.is_of(&stream.key);
         stream_before(stream, assets.iter().filter(ours).filter_map(consumer_before).collect())

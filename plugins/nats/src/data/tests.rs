@@ -95,6 +95,9 @@ fn the_state_of_the_target_does_not_matter_but_somebody_must_lead() {
     check(leaderless, Verdict::Inconclusive, &["it has no leader"]);
     let other_dead = |scene: &mut Scene| scene.world.silence(1, Kind::Timeout);
     check(other_dead, Verdict::Fail, &["nats-staging-node-1: silent: no answer in time"]);
+    // It was deleted while the target could not hear of it.
+    let forgotten = check(|scene| scene.forgotten(2, "facebox-worker"), Verdict::Pass, &[]);
+    assert_eq!(forgotten.consumers.len(), 1);
     let mute = |scene: &mut Scene| {
         scene.bury(2, 3);
         scene.answers = vec![Err("connection refused".into())];
@@ -126,6 +129,9 @@ fn a_baseline_holds_what_must_not_get_less() {
         }
     });
     assert_eq!(ahead.streams[0].consumers[0].delivered, 80);
+    // One that only a node which is cut off still knows would never come back.
+    let known = noted(|scene| scene.forgotten(2, "facebox-worker"));
+    assert_eq!(known.streams[0].consumers.len(), 1);
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn listing(listed: &Listed, here: &[Asset]) -> Vec<Difference> {
 }
 
 /// An account whose id is not told is the one that has such a stream.
-fn same(here: &Key, there: &Key) -> bool {
+pub(super) fn same(here: &Key, there: &Key) -> bool {
     let account = there.account_id.is_empty() || here.account_id == there.account_id;
     account && here.stream == there.stream && here.consumer == there.consumer
 }

@@ -1,13 +1,14 @@
 //! A look at the whole cluster for those who are about to take a node away, or just did: what every node says, who of
 //! them is believed, and what an authenticated connection says beside it.
 //!
-//! Collecting (`collect`, `doors`) is apart from what is made of it (`identity`, `peers`, `agree`), which is pure.
-//! What a look means for an action is not known here.
+//! Collecting (`collect`, `doors`) is apart from what is made of it (`identity`, `peers`, `agree`, `leftover`), which is
+//! pure. What a look means for an action is not known here.
 
 mod agree;
 mod collect;
 mod doors;
 mod identity;
+mod leftover;
 mod peers;
 
 #[cfg(test)]

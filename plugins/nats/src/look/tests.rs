@@ -140,6 +140,17 @@ impl Scene {
         self.elect(leader, &[number]);
     }
 
+    /// A consumer that only this node shows, led by nobody: it was deleted while the node was cut off.
+    pub(crate) fn forgotten(&mut self, number: usize, consumer: &str) {
+        for other in (1..=3).filter(|other| *other != number) {
+            for said in self.world.node(other) {
+                let all = said.jsz["account_details"][0]["stream_detail"][0]["consumer_detail"].as_array_mut().unwrap();
+                all.retain(|one| one["name"] != consumer);
+            }
+        }
+        self.consumer(number, consumer, "/cluster/leader", &json!(""));
+    }
+
     pub(crate) fn look(&self) -> Look {
         let routes = self.routes.iter().map(|to| {
             let to = to.as_ref().ok_or_else(|| Unreached::new(Kind::BadAnswer, "/routez: HTTP 404"))?;

@@ -76,8 +76,7 @@ pub(crate) fn judge(look: &Look) -> Judged {
     let meta = Raft::meta(look);
     size(look, &meta, &mut reasons);
     let meta = meta.counted(look);
-    let assets: Vec<Counted> =
-        asset::gather(&look.sample).iter().map(|asset| Raft::of_asset(asset).counted(look)).collect();
+    let assets: Vec<Counted> = look.assets().iter().map(|asset| Raft::of_asset(asset).counted(look)).collect();
     let leads = assets.iter().filter(|group| group.led_by_target);
     let leads = leads.map(|group| group.votes.subject.name.clone()).collect();
     let target = target(look, &meta, leads);

@@ -6,8 +6,8 @@ use sluice_plugin::Verdict;
 use super::{Quorum, judge};
 use crate::health::tests::{STREAM, put};
 use crate::health::view::Source;
-use crate::look::Door;
 use crate::look::tests::{Scene, name};
+use crate::look::{Answer, Door};
 use crate::monitor::reach::Kind;
 
 /// Judges after `change`; `expect` is a part of each reason, in order.
@@ -116,6 +116,48 @@ fn with_system_rights_a_listing_is_of_one_account_only() {
     let orders = "stream orders is held by no other node that answers";
     let both = [unheld, orders, "no node shows consumer", "no node shows consumer"];
     check(told("AOTHER", &["orders"]), Verdict::Fail, &both);
+}
+
+#[test]
+fn what_a_sick_target_alone_believes_does_not_keep_it() {
+    let no_leader = |scene: &mut Scene| scene.world.jsz(2, "/meta_cluster/leader", &json!(""));
+    check(no_leader, Verdict::Pass, &[]);
+    check(|scene| scene.world.jsz(2, "/meta_cluster/leader", &json!(name(1))), Verdict::Pass, &[]);
+    // It leads, and another does not hear it.
+    let claims = |scene: &mut Scene| {
+        scene.target = Some(3);
+        scene.world.jsz(1, "/meta_cluster/leader", &json!(""));
+    };
+    check(claims, Verdict::Inconclusive, &["nats-staging-node-3 leads it and nats-staging-node-1 names no leader"]);
+    let quorum = check(|scene| scene.forgotten(2, "facebox-worker"), Verdict::Pass, &[]);
+    assert_eq!((quorum.groups, quorum.target.leads.len()), (3, 2));
+    // Led by it, or known to somebody else, or while another tells nothing, it is there.
+    let reason = ["consumer PIVOT/pivot_main/facebox-worker"];
+    let leads = |scene: &mut Scene| {
+        scene.forgotten(2, "facebox-worker");
+        scene.consumer(2, "facebox-worker", "/cluster/leader", &json!(name(2)));
+    };
+    check(leads, Verdict::Fail, &reason);
+    let known = |scene: &mut Scene| {
+        scene.api(&[], |_| ());
+        scene.forgotten(2, "facebox-worker");
+    };
+    check(known, Verdict::Fail, &reason);
+    check(|scene| scene.forgotten(1, "facebox-worker"), Verdict::Fail, &reason);
+    // The system service repeats what each node says.
+    let system = |scene: &mut Scene| {
+        scene.forgotten(2, "facebox-worker");
+        let reads = scene.world.sample().rounds[1].reads.clone();
+        scene.answers = vec![Ok(Answer { source: Source::System, reads, listed: None })];
+    };
+    check(system, Verdict::Pass, &[]);
+    // A stream is data: the last copy of it may stand there.
+    let stream = |scene: &mut Scene| {
+        [1, 3].iter().for_each(|number| scene.world.jsz(*number, "/account_details", &json!([])));
+        scene.world.jsz(2, &format!("{STREAM}/cluster/leader"), &json!(""));
+    };
+    let held = ["stream PIVOT/pivot_main has 0 of 3", "facebox-worker", "messenger-worker"];
+    check(stream, Verdict::Fail, &held);
 }
 
 #[test]
