@@ -224,6 +224,7 @@ async fn a_node_is_replaced_and_its_data_comes_back() {
 
     comes_back(&lab, number, &after).await;
     with_the_target_dead(&lab, &plan, number, &before).await;
+    while_it_is_used(&lab, &plan).await;
     renamed(&lab, &plan, number).await;
     lab.down().unwrap();
 }
@@ -287,7 +288,7 @@ async fn comes_back(lab: &Lab, number: usize, after: &Value) {
             lab.ask("/healthy", json!({})).await.expect("all stores hold what the leader has");
             break;
         }
-        assert!(Instant::now() < deadline, "{output:#}");
+        assert!(Instant::now() < deadline && output["lost"] == false, "{output:#}");
         behind.push(output["behind"].as_u64().unwrap());
     }
     assert!(behind.iter().any(|count| *count > 0), "it was seen to lack messages: {behind:?}");
@@ -313,6 +314,25 @@ async fn with_the_target_dead(lab: &Lab, plan: &Plan, number: usize, before: &Va
     let mut after = with(plan, "node", number);
     after["baseline"] = noted;
     until_pass("caught_up", &after).await;
+}
+
+/// Messages come and go, and the leader of all goes without a word: elections and followers that are behind are no loss.
+async fn while_it_is_used(lab: &Lab, plan: &Plan) {
+    lab.load(Load { rate: 500, size: 256, count: None, no_consume: false }).await.unwrap();
+    for _ in 0..2 {
+        let number = leader(plan).await;
+        let mut after = with(plan, "node", number);
+        after["creds"] = creds(lab, "admin").await;
+        after["baseline"] = run("baseline", json!({ "cluster": cluster(plan) })).await.unwrap().output;
+        lab.fault(Fault::Replace { node: number.to_string(), new_name: false, boot_delay: None }).await.unwrap();
+        let never_lost = |verdict, output: &Value| {
+            assert_eq!(output["lost"], false, "{output:#}");
+            verdict == Verdict::Pass
+        };
+        until("caught_up", &after, never_lost).await;
+        lab.wait_healthy(Duration::from_secs(60)).await.unwrap();
+    }
+    lab.load(Load { rate: 0, size: 0, count: None, no_consume: false }).await.unwrap();
 }
 
 /// A new name instead of the old one: waiting will not help, and that is said.
