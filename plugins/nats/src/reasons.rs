@@ -4,7 +4,7 @@
 
 use sluice_plugin::Verdict;
 
-use crate::look::{Difference, Look, differences};
+use crate::look::{Difference, Look, Second, differences};
 
 /// No reason is a pass.
 #[derive(Clone, Debug, Default)]
@@ -63,10 +63,19 @@ impl Reasons {
         format!("{}{more}", shown.join("; "))
     }
 
-    /// What the two sources do not tell alike. A stream that nobody holds stands on the node that is to go, when that
-    /// one cannot say so itself.
+    /// What the two sources do not tell alike, or the second does not tell at all where it was needed. A stream that
+    /// nobody holds stands on the node that is to go, when that one cannot say so itself.
     pub(crate) fn of_sources(&mut self, look: &Look) {
         let target = look.target_name();
+        if let Second::Mute(why) = &look.second
+            && !target.is_empty()
+            && !look.target_tells_all()
+        {
+            self.unknown(format!(
+                "{target} does not tell what it alone holds, and the connection with the credentials given tells \
+                 nothing: {why}"
+            ));
+        }
         for difference in differences(look) {
             match difference {
                 Difference::Unheld { stream } if !target.is_empty() && !look.target_tells_all() => {

@@ -70,6 +70,7 @@ async fn who_may_go() {
     load.abort();
     consumed(&lab, &without).await;
     frozen(&lab, &without).await;
+    one_replica(&lab, &plan, &without).await;
     impostor(&lab, &plan, &without).await;
     lab.down().unwrap();
 }
@@ -101,6 +102,54 @@ async fn frozen(lab: &Lab, without: &Value) {
     lab.fault(Fault::Thaw { node: "2".into() }).await.unwrap();
     let up = |verdict, output: &Value| verdict == Verdict::Pass && output["target_up"] == true;
     until("quorum", without, up).await;
+}
+
+/// A durable consumer of one replica on the node that is to go: while that is dead, nobody tells of it, and it is told
+/// that somebody is missing.
+async fn one_replica(lab: &Lab, plan: &Plan, without: &Value) {
+    let creds = lab.creds("admin").await.unwrap();
+    let options = async_nats::ConnectOptions::new().credentials(&creds).unwrap();
+    let client = options.connect(plan.client(1).to_string()).await.unwrap();
+    let api = async |subject: String, body: Value| -> Value {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = client.request(format!("$JS.API.{subject}"), body.into()).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.payload).unwrap();
+        assert_eq!(answer["error"], Value::Null, "{subject}: {answer}");
+        answer
+    };
+    let config = json!({ "name": "orders", "subjects": ["orders"], "retention": "limits", "num_replicas": 3 });
+    api("STREAM.CREATE.orders".to_owned(), config).await;
+    // Where it stands is not ours to choose.
+    for number in 1.. {
+        assert!(number < 50, "one of so many stands on every node");
+        let config = json!({ "durable_name": format!("c{number}"), "ack_policy": "explicit", "num_replicas": 1 });
+        let body = json!({ "stream_name": "orders", "config": config });
+        let made = api(format!("CONSUMER.DURABLE.CREATE.orders.c{number}"), body).await;
+        if made["cluster"]["leader"] == json!(plan.node_name(2)) {
+            break;
+        }
+        api(format!("CONSUMER.DELETE.orders.c{number}"), json!(null)).await;
+    }
+    let because = |verdict: Verdict, part: &'static str| {
+        move |got, output: &Value| got == verdict && output["reasons"][0].as_str().is_some_and(|why| why.contains(part))
+    };
+    until("quorum", without, because(Verdict::Fail, "has one replica, on nats-staging-node-2")).await;
+    lab.fault(Fault::Kill { node: "2".into() }).await.unwrap();
+    let missing = "not all consumers of stream PIVOT/orders are told: one may be on nats-staging-node-2 alone";
+    let told = until("quorum", without, because(Verdict::Inconclusive, missing)).await;
+    assert_eq!(told["reasons"].as_array().unwrap().len(), 1, "{told:#}");
+    lab.fault(Fault::Start { node: "2".into() }).await.unwrap();
+    lab.wait_healthy(Duration::from_secs(60)).await.unwrap();
+    api("STREAM.DELETE.orders".to_owned(), json!(null)).await;
+    // All others of the account have three replicas: dead, with a user of the account alone, it may go.
+    lab.fault(Fault::Kill { node: "2".into() }).await.unwrap();
+    let dead =
+        until("quorum", without, |verdict, output| verdict == Verdict::Pass && output["target_up"] == false).await;
+    let listed = dead["summary"].as_str().unwrap();
+    assert!(listed.ends_with("of what it alone holds, only streams of account PIVOT were listed"), "{listed}");
+    until_pass("replicas_current", without).await;
+    lab.fault(Fault::Start { node: "2".into() }).await.unwrap();
+    lab.wait_healthy(Duration::from_secs(60)).await.unwrap();
 }
 
 const PATHS: [&str; 5] = ["/healthz", "/varz", "/jsz", "/connz", "/routez"];
@@ -175,6 +224,7 @@ async fn a_node_is_replaced_and_its_data_comes_back() {
 
     comes_back(&lab, number, &after).await;
     with_the_target_dead(&lab, &plan, number, &before).await;
+    while_it_is_used(&lab, &plan).await;
     renamed(&lab, &plan, number).await;
     lab.down().unwrap();
 }
@@ -238,7 +288,7 @@ async fn comes_back(lab: &Lab, number: usize, after: &Value) {
             lab.ask("/healthy", json!({})).await.expect("all stores hold what the leader has");
             break;
         }
-        assert!(Instant::now() < deadline, "{output:#}");
+        assert!(Instant::now() < deadline && output["lost"] == false, "{output:#}");
         behind.push(output["behind"].as_u64().unwrap());
     }
     assert!(behind.iter().any(|count| *count > 0), "it was seen to lack messages: {behind:?}");
@@ -264,6 +314,25 @@ async fn with_the_target_dead(lab: &Lab, plan: &Plan, number: usize, before: &Va
     let mut after = with(plan, "node", number);
     after["baseline"] = noted;
     until_pass("caught_up", &after).await;
+}
+
+/// Messages come and go, and the leader of all goes without a word: elections and followers that are behind are no loss.
+async fn while_it_is_used(lab: &Lab, plan: &Plan) {
+    lab.load(Load { rate: 500, size: 256, count: None, no_consume: false }).await.unwrap();
+    for _ in 0..2 {
+        let number = leader(plan).await;
+        let mut after = with(plan, "node", number);
+        after["creds"] = creds(lab, "admin").await;
+        after["baseline"] = run("baseline", json!({ "cluster": cluster(plan) })).await.unwrap().output;
+        lab.fault(Fault::Replace { node: number.to_string(), new_name: false, boot_delay: None }).await.unwrap();
+        let never_lost = |verdict, output: &Value| {
+            assert_eq!(output["lost"], false, "{output:#}");
+            verdict == Verdict::Pass
+        };
+        until("caught_up", &after, never_lost).await;
+        lab.wait_healthy(Duration::from_secs(60)).await.unwrap();
+    }
+    lab.load(Load { rate: 0, size: 0, count: None, no_consume: false }).await.unwrap();
 }
 
 /// A new name instead of the old one: waiting will not help, and that is said.

@@ -56,7 +56,7 @@ impl Action for CaughtUp {
         let creds = gate_input::reveal(host, input.creds.as_ref(), "/creds")?;
         let looking = Looking::begin(host, &*self.0, &input.cluster, creds.as_ref(), None).await;
         let judge = |look: &_| caught_up::judge(look, node, &input.baseline);
-        let judged = looking.judged(judge, |judged| judged.reasons.settled()).await;
+        let judged = looking.judged(judge, caught_up::Judged::settled).await;
         let Output { behind, total, summary, .. } = &judged.caught_up;
         common::progress(host, summary.clone(), total.saturating_sub(*behind), Some(*total));
         let why = summary.clone();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sluice_plugin::Timestamp;
 
 use super::digest;
-use crate::health::asset::{self, Asset, ConsumerOwn, View};
+use crate::health::asset::{Asset, ConsumerOwn, View};
 use crate::health::view::Source;
 use crate::look::Look;
 use crate::reasons::many;
@@ -49,7 +49,9 @@ pub(crate) struct StreamBefore {
     /// As configured.
     pub(crate) replicas: u64,
     pub(crate) messages: u64,
+    /// The lowest that any of them holds: what consumers acknowledged is deleted everywhere at its own time.
     pub(crate) first_seq: u64,
+    /// The highest.
     pub(crate) last_seq: u64,
     /// Durable ones.
     pub(crate) consumers: Vec<ConsumerBefore>,
@@ -66,7 +68,7 @@ pub(crate) struct ConsumerBefore {
 }
 
 pub(crate) fn of(look: &Look, at: Timestamp) -> Baseline {
-    let assets = asset::gather(&look.sample);
+    let assets = look.assets();
     let of_stream = |stream: &Asset| {
         let ours = |asset: &&Asset| asset.key.consumer.is_some() && asset.key.is_of(&stream.key);
         stream_before(stream, assets.iter().filter(ours).filter_map(consumer_before).collect())
@@ -90,7 +92,9 @@ pub(crate) fn of(look: &Look, at: Timestamp) -> Baseline {
 /// The furthest that any of them has come.
 fn stream_before(stream: &Asset, consumers: Vec<ConsumerBefore>) -> Option<StreamBefore> {
     let view = known(stream)?;
-    let same = stream.last().iter().filter(|other| other.created == view.created);
+    let same = || stream.last().iter().filter(|other| other.created == view.created);
+    // A store that has not begun yet holds no first one.
+    let first = same().filter(|view| view.state.last_seq > 0).map(|view| view.state.first_seq).min();
     Some(StreamBefore {
         account: stream.key.account.clone(),
         account_id: stream.key.account_id.clone(),
@@ -99,8 +103,8 @@ fn stream_before(stream: &Asset, consumers: Vec<ConsumerBefore>) -> Option<Strea
         config: digest::of(&view.config),
         replicas: view.want,
         messages: view.state.messages,
-        first_seq: view.state.first_seq,
-        last_seq: same.map(|view| view.state.last_seq).max().unwrap_or(0),
+        first_seq: first.unwrap_or(view.state.first_seq),
+        last_seq: same().map(|view| view.state.last_seq).max().unwrap_or(0),
         consumers,
     })
 }

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, ConsumerBefore, StreamBefore, config_of, known};
 use super::lacks;
-use crate::health::asset::{self, Asset, Leadership};
+use crate::health::asset::{self, Asset, ConsumerOwn, Leadership, View};
 use crate::health::meta;
 use crate::health::stream::{self, Row};
 use crate::health::view::{GroupView, ReplicaState, Source, StreamView};
-use crate::look::{Look, Seen};
+use crate::look::{Listed, Look, Seen};
+use crate::monitor::model::Account;
 use crate::reasons::{Reasons, grouped, many};
 
 /// What `nats.caught_up` returns.
@@ -24,6 +25,10 @@ pub(crate) struct CaughtUp {
     /// Some group counts a peer that is no configured node: waiting does not help.
     pub(crate) ghost_peer: bool,
     pub(crate) ghosts: Vec<String>,
+    /// Messages or acknowledgements of before are gone: a stream is gone, was made anew, has lost messages, or a durable
+    /// consumer went back, as a leader whom most of its group follow says each time it is asked. Waiting does not help,
+    /// and hides it: what is written from now on counts on from there.
+    pub(crate) lost: bool,
     /// Those of before, and those that were made since.
     pub(crate) streams: Vec<StreamNow>,
     pub(crate) nodes: Vec<Seen>,
@@ -67,7 +72,7 @@ pub(crate) enum StreamState {
     /// One of the same name was made since.
     MadeAnew,
     ConfigChanged,
-    /// Its last sequence is below what it was.
+    /// Its last sequence is below what it was, or its first one.
     Lost,
 }
 
@@ -76,16 +81,25 @@ pub(crate) struct Judged {
     pub(crate) reasons: Reasons,
 }
 
+impl Judged {
+    /// Nothing is gained by looking once more. A loss ends the waiting, so it is looked at as long as one look lasts.
+    pub(crate) fn settled(&self) -> bool {
+        self.reasons.settled() && !self.caught_up.lost
+    }
+}
+
 /// `node` is the place of the node that was replaced.
 pub(crate) fn judge(look: &Look, node: usize, baseline: &Baseline) -> Judged {
     let mut reasons = Reasons::default();
-    nodes(look, node, baseline, &mut reasons);
+    let still_old = is_of_before(look, node, baseline);
+    nodes(look, still_old.then_some(node), &mut reasons);
     let meta = meta::judge(&look.sample);
     for finding in &meta.findings {
         reasons.fail_now(finding.why.clone());
     }
     let name = look.nodes.get(node).map_or("", |node| node.name.as_str());
-    let mut all = Now { look, node: name, assets: asset::gather(&look.sample), ghosts: meta.view.ghosts };
+    let mut all =
+        Now { look, node: name, still_old, assets: asset::gather(&look.sample), ghosts: meta.view.ghosts, lost: false };
     let mut streams: Vec<StreamNow> =
         baseline.streams.iter().map(|before| all.of_before(before, &mut reasons)).collect();
     streams.extend(all.made_since(baseline, &mut reasons));
@@ -108,6 +122,7 @@ pub(crate) fn judge(look: &Look, node: usize, baseline: &Baseline) -> Judged {
         total,
         ghost_peer: !all.ghosts.is_empty(),
         ghosts: all.ghosts,
+        lost: all.lost,
         streams,
         nodes: look.nodes.clone(),
         sources: look.sources(),
@@ -120,25 +135,33 @@ pub(crate) fn judge(look: &Look, node: usize, baseline: &Baseline) -> Judged {
 }
 
 /// Every node answers as who it should be, and the replaced one is not the server of before.
-fn nodes(look: &Look, replaced: usize, baseline: &Baseline, reasons: &mut Reasons) {
+fn nodes(look: &Look, still_old: Option<usize>, reasons: &mut Reasons) {
     for (at, node) in look.nodes.iter().enumerate() {
         if !node.up {
             reasons.fail_now(format!("{}: {}", node.name, node.state));
         }
-        let before = baseline.nodes.iter().find(|before| before.server_name == node.name);
-        let before = before.and_then(|before| before.server_id.as_ref());
-        if at == replaced && before.is_some() && node.server_id.as_ref() == before {
+        if still_old == Some(at) {
             reasons.fail(format!("{} is still the server of before", node.name));
         }
     }
+}
+
+fn is_of_before(look: &Look, replaced: usize, baseline: &Baseline) -> bool {
+    let Some(node) = look.nodes.get(replaced) else { return false };
+    let before = baseline.nodes.iter().find(|before| before.server_name == node.name);
+    let before = before.and_then(|before| before.server_id.as_ref());
+    before.is_some() && node.server_id.as_ref() == before
 }
 
 /// What there is now.
 struct Now<'a> {
     look: &'a Look,
     node: &'a str,
+    /// The node is still the server of before.
+    still_old: bool,
     assets: Vec<Asset>,
     ghosts: Vec<String>,
+    lost: bool,
 }
 
 impl Now<'_> {
@@ -150,6 +173,7 @@ impl Now<'_> {
         };
         let Some(asset) = self.assets.iter().find(is_it).cloned() else {
             reasons.fail_now(format!("stream {path} is gone: it was deleted, or lost"));
+            self.lost |= self.nobody_has(before);
             return before.gone();
         };
         let mut row = self.row(&asset, reasons);
@@ -165,15 +189,17 @@ impl Now<'_> {
                 bad(StreamState::ConfigChanged, "has another configuration than before".to_owned());
             }
         }
-        if row.state == StreamState::Ok || row.state == StreamState::Behind {
-            let (now, was) = (row.last_seq, before.last_seq);
-            if now < was {
-                let what =
-                    format!("has lost messages: its last sequence is {}, and was {}", grouped(now), grouped(was));
+        if let (StreamState::Ok | StreamState::Behind, Some(view)) = (row.state, known(&asset)) {
+            let sequences =
+                [("last", row.last_seq, before.last_seq), ("first", view.state.first_seq, before.first_seq)];
+            for (which, now, was) in sequences.into_iter().filter(|(_, now, was)| now < was) {
+                let (now, was) = (grouped(now), grouped(was));
+                let what = format!("has lost messages: its {which} sequence is {now}, and was {was}");
                 reasons.fail_now(format!("stream {path} {what}"));
                 row.state = StreamState::Lost;
             }
         }
+        self.lost |= self.all_along(&asset, |view| before.is_lost(view));
         before.consumers.iter().for_each(|consumer| self.consumer(&asset, consumer, reasons));
         row
     }
@@ -213,6 +239,37 @@ impl Now<'_> {
         }
     }
 
+    /// Whether the leader says so in every round: one that was just elected may not have applied all of its log yet.
+    fn all_along(&self, asset: &Asset, so: impl Fn(&View) -> bool) -> bool {
+        (0..asset.rounds.len()).all(|round| self.followed(asset, round).is_some_and(&so))
+    }
+
+    /// The leader's own view, when most of its group name it. One that is cut off, or was left behind, leads nobody; the
+    /// server of before is about to end.
+    fn followed<'b>(&self, asset: &'b Asset, round: usize) -> Option<&'b View> {
+        let leader = asset.leader_in(round)?;
+        let views = asset.rounds.get(round)?.iter();
+        let names_it = views.filter(|view| view.group.leader == leader.server).count() as u64;
+        let old = self.still_old && leader.server == self.node;
+        (!old && names_it.saturating_mul(2) > leader.want).then_some(leader)
+    }
+
+    /// No round shows the stream, though every node is well and tells of all it holds, and the account, where it is
+    /// listed, has it no more.
+    fn nobody_has(&self, before: &StreamBefore) -> bool {
+        let sample = &self.look.sample;
+        let tells_all = |round: usize| (0..sample.nodes.len()).all(|node| sample.told_all(round, node));
+        let holds = |account: &Account| {
+            account.id == before.account_id && account.stream_detail.iter().any(|stream| stream.name == before.name)
+        };
+        let mut jsz = sample.rounds.iter().flat_map(|round| &round.reads).filter_map(|read| read.jsz.as_ref().ok());
+        let listed = |listed: &Listed| listed.is_of(&before.account_id) && listed.streams.contains(&before.name);
+        self.look.nodes.iter().all(|node| node.up)
+            && (0..sample.rounds.len()).all(tells_all)
+            && !jsz.any(|jsz| jsz.account_details.iter().any(holds))
+            && !self.look.listed().is_some_and(listed)
+    }
+
     /// Whether every replica of the group holds it all.
     fn group(&mut self, asset: &Asset, group: &GroupView, last_seq: Option<u64>, reasons: &mut Reasons) -> bool {
         let thing = if asset.key.consumer.is_some() { "consumer" } else { "stream" };
@@ -238,15 +295,16 @@ impl Now<'_> {
     }
 
     /// A durable consumer of before.
-    fn consumer(&self, stream: &Asset, before: &ConsumerBefore, reasons: &mut Reasons) {
+    fn consumer(&mut self, stream: &Asset, before: &ConsumerBefore, reasons: &mut Reasons) {
         let path = format!("{}/{}", stream.key.path(), before.name);
         let is_it = |asset: &&Asset| asset.key.is_of(&stream.key) && asset.key.consumer.as_ref() == Some(&before.name);
-        let Some(view) = self.assets.iter().find(is_it).and_then(known) else {
+        let Some((asset, view)) = self.assets.iter().find(is_it).and_then(|asset| Some((asset, known(asset)?))) else {
             return reasons.fail_now(format!("consumer {path} is gone: it was deleted, or lost"));
         };
         if view.created != before.created {
             return reasons.fail(format!("consumer {path} was made anew at {}", view.created));
         }
+        let went_back = self.all_along(asset, |view| before.went_back(view));
         let Some(own) = view.consumer else { return };
         let floors =
             [("delivered", own.delivered, before.delivered), ("acknowledged", own.ack_floor, before.ack_floor)];
@@ -254,6 +312,7 @@ impl Now<'_> {
             let (now, was) = (grouped(now), grouped(was));
             reasons.fail_now(format!("consumer {path} went back: {what} up to {now}, and was at {was}"));
         }
+        self.lost |= went_back;
     }
 
     /// All that are there now.
@@ -267,7 +326,20 @@ impl Now<'_> {
     }
 }
 
+impl ConsumerBefore {
+    fn went_back(&self, now: &View) -> bool {
+        let back = |own: &ConsumerOwn| own.delivered < self.delivered || own.ack_floor < self.ack_floor;
+        now.created == self.created && now.consumer.as_ref().is_some_and(back)
+    }
+}
+
 impl StreamBefore {
+    /// Whether this leader of it has not what was there before.
+    fn is_lost(&self, now: &View) -> bool {
+        let less = now.state.last_seq < self.last_seq || now.state.first_seq < self.first_seq;
+        now.created != self.created || less
+    }
+
     fn gone(&self) -> StreamNow {
         StreamNow {
             account: self.account.clone(),

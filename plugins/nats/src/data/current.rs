@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lacks;
-use crate::health::asset::{self, Asset, Leadership};
+use crate::health::asset::{Asset, Leadership};
 use crate::health::stream::{self, Row};
 use crate::health::view::{ConsumerView, GroupView, Source, StreamView};
 use crate::look::{Look, Seen};
@@ -37,7 +37,7 @@ pub(crate) fn judge(look: &Look) -> Judged {
         reasons.fail_now(format!("{}: {}", node.name, node.state));
     }
     let (mut streams, mut consumers) = (Vec::new(), Vec::new());
-    for asset in asset::gather(&look.sample) {
+    for asset in look.assets() {
         match stream::judge(&look.sample, &asset).row {
             Row::Stream(row) => {
                 of_group(look, &asset, &row.group, Some(row.last_seq), &mut reasons);

@@ -95,6 +95,15 @@ fn the_state_of_the_target_does_not_matter_but_somebody_must_lead() {
     check(leaderless, Verdict::Inconclusive, &["it has no leader"]);
     let other_dead = |scene: &mut Scene| scene.world.silence(1, Kind::Timeout);
     check(other_dead, Verdict::Fail, &["nats-staging-node-1: silent: no answer in time"]);
+    // It was deleted while the target could not hear of it.
+    let forgotten = check(|scene| scene.forgotten(2, "facebox-worker"), Verdict::Pass, &[]);
+    assert_eq!(forgotten.consumers.len(), 1);
+    let mute = |scene: &mut Scene| {
+        scene.bury(2, 3);
+        scene.answers = vec![Err("connection refused".into())];
+    };
+    check(mute, Verdict::Inconclusive, &["nats-staging-node-2 does not tell what it alone holds"]);
+    check(|scene| scene.answers = vec![Err("connection refused".into())], Verdict::Pass, &[]);
 }
 
 fn noted(change: impl FnOnce(&mut Scene)) -> Baseline {
@@ -120,6 +129,19 @@ fn a_baseline_holds_what_must_not_get_less() {
         }
     });
     assert_eq!(ahead.streams[0].consumers[0].delivered, 80);
+    // What is deleted goes at its own time everywhere; a wiped store has not begun.
+    let first = noted(|scene| {
+        [(1, 290), (2, 300), (3, 0)].iter().for_each(|(number, seq)| first_seq(scene, *number, *seq));
+        scene.world.seqs(3, &[0, 0]);
+    });
+    assert_eq!(first.streams[0].first_seq, 290);
+    // One that only a node which is cut off still knows would never come back.
+    let known = noted(|scene| scene.forgotten(2, "facebox-worker"));
+    assert_eq!(known.streams[0].consumers.len(), 1);
+}
+
+fn first_seq(scene: &mut Scene, number: usize, seq: u64) {
+    scene.world.jsz(number, &format!("{STREAM}/state/first_seq"), &json!(seq));
 }
 
 #[test]
@@ -259,6 +281,130 @@ fn everything_of_before_is_there() {
     // What was made since is judged too.
     let since = check_after(|scene| scene.single(1, "OTHER", "orders"), Verdict::Pass, &[]);
     assert_eq!((since.streams.len(), since.streams[1].last_seq_before), (2, None));
+}
+
+/// Whether data is lost for good, after `change`; node-2 was replaced and node-3 leads.
+fn check_lost(before: &Baseline, change: impl FnOnce(&mut Scene), lost: bool) {
+    let mut scene = Scene::new(None);
+    replace(&mut scene);
+    change(&mut scene);
+    let judged = caught_up::judge(&scene.look(), 1, before);
+    let reasons = judged.reasons.texts();
+    assert_ne!(judged.reasons.verdict(), Verdict::Pass, "it does not pass either way");
+    assert_eq!(judged.caught_up.lost, lost, "{reasons:?}");
+    assert!(!lost || !judged.settled(), "it is looked at as long as a look lasts");
+}
+
+#[test]
+fn a_loss_is_told_when_the_leader_says_so_all_along() {
+    let before = noted(|scene| (1..=3).for_each(|number| first_seq(scene, number, 300)));
+    let restarted = |scene: &mut Scene, seqs: [u64; 2]| {
+        (1..=3).for_each(|number| first_seq(scene, number, 300));
+        (1..=3).for_each(|number| scene.world.seqs(number, &seqs));
+    };
+    check_lost(&before, |scene| restarted(scene, [10, 20]), true);
+    // Just elected: it had not applied all of its log, or has not yet.
+    check_lost(&before, |scene| restarted(scene, [10, 684]), false);
+    check_lost(&before, |scene| restarted(scene, [684, 10]), false);
+    // It has passed what was there before, and began anew below it.
+    let passed = |scene: &mut Scene| {
+        restarted(scene, [900, 900]);
+        (1..=3).for_each(|number| first_seq(scene, number, 1));
+    };
+    check_lost(&before, passed, true);
+    // A follower that keeps what its consumers have acknowledged does not say so, nor does an empty store.
+    let follower = |scene: &mut Scene| {
+        restarted(scene, [900, 900]);
+        first_seq(scene, 1, 298);
+        first_seq(scene, 2, 0);
+        scene.world.seqs(2, &[0, 0]);
+    };
+    check_lost(&before, follower, false);
+    let anew = |scene: &mut Scene| {
+        let created = json!("2026-11-23T00:00:00Z");
+        (1..=3).for_each(|number| scene.world.jsz(number, &format!("{STREAM}/created"), &created));
+    };
+    check_lost(&before, anew, true);
+}
+
+#[test]
+fn a_server_that_nobody_follows_tells_of_no_loss() {
+    let before = noted(|_| ());
+    // Empty, and sure that it leads; the others have another leader, or none.
+    let alone = |scene: &mut Scene| {
+        scene.world.seqs(2, &[0, 0]);
+        scene.world.jsz(2, &format!("{STREAM}/cluster/leader"), &json!(name(2)));
+    };
+    check_lost(&before, alone, false);
+    let leaderless = |scene: &mut Scene| {
+        alone(scene);
+        [1, 3].iter().for_each(|number| scene.world.jsz(*number, &format!("{STREAM}/cluster/leader"), &json!("")));
+    };
+    check_lost(&before, leaderless, false);
+    // The others do not answer, and what answers has nothing.
+    let unseen = |scene: &mut Scene| {
+        [1, 3].iter().for_each(|number| scene.world.silence(*number, Kind::Timeout));
+        scene.world.jsz(2, "/account_details", &json!([]));
+    };
+    check_lost(&before, unseen, false);
+    check_lost(&before, |scene| (1..=3).for_each(|number| scene.world.silence(number, Kind::Timeout)), false);
+    // The server of before is still there, and leads.
+    let old = |scene: &mut Scene| {
+        *scene = Scene::new(None);
+        (1..=3).for_each(|number| scene.world.seqs(number, &[10, 10]));
+    };
+    check_lost(&before, old, false);
+}
+
+#[test]
+fn what_is_gone_is_lost_when_everybody_says_so() {
+    let before = noted(|_| ());
+    let nobody = |scene: &mut Scene| (1..=3).for_each(|number| scene.world.jsz(number, "/account_details", &json!([])));
+    check_lost(&before, nobody, true);
+    let sick = |scene: &mut Scene| {
+        nobody(scene);
+        scene.world.node(1).into_iter().for_each(|said| said.health.code = 503);
+    };
+    check_lost(&before, sick, false);
+    let a_moment_ago = |scene: &mut Scene| {
+        let held = scene.world.rounds[0][0].jsz["account_details"].clone();
+        nobody(scene);
+        scene.world.rounds[0][0].jsz["account_details"] = held;
+    };
+    check_lost(&before, a_moment_ago, false);
+    let listed = |scene: &mut Scene| {
+        scene.api(&[], |_| ());
+        nobody(scene);
+    };
+    check_lost(&before, listed, false);
+}
+
+#[test]
+fn a_durable_consumer_that_went_back_is_a_loss() {
+    let floors = |scene: &mut Scene, floors: [u64; 3]| {
+        for (number, floor) in (1..=3).zip(floors) {
+            scene.consumer(number, "messenger-worker", "/delivered/stream_seq", &json!(floor));
+        }
+    };
+    let before = noted(|scene| floors(scene, [300, 300, 300]));
+    check_lost(&before, |scene| floors(scene, [300, 300, 90]), true);
+    // The leader's word counts, and not the followers'.
+    let followers = after(&before, |scene| floors(scene, [90, 90, 300]), Verdict::Pass, &[]);
+    assert!(!followers.lost);
+    // It was elected a moment ago.
+    let elected = |scene: &mut Scene| {
+        floors(scene, [300, 300, 300]);
+        let first = scene.world.rounds[0].clone();
+        floors(scene, [300, 300, 90]);
+        scene.world.rounds[0] = first;
+    };
+    check_lost(&before, elected, false);
+    // One that was made anew says of itself that it is another one.
+    let anew = |scene: &mut Scene| {
+        let created = json!("2026-11-23T00:00:00Z");
+        (1..=3).for_each(|number| scene.consumer(number, "messenger-worker", "/created", &created));
+    };
+    check_lost(&before, anew, false);
 }
 
 #[test]

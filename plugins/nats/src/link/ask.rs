@@ -37,6 +37,16 @@ impl Unanswered {
         }
     }
 
+    /// These credentials are not for the JetStream API, now or later: they lack the right, or their account has no
+    /// JetStream (10039).
+    pub(crate) fn is_not_for_us(&self) -> bool {
+        match self {
+            Self::NoRight(_) | Self::NobodyServes => true,
+            Self::Refused { err_code, .. } => *err_code == 10_039,
+            Self::TimedOut | Self::Other(_) => false,
+        }
+    }
+
     /// There is no such stream (10059).
     pub(crate) fn is_no_stream(&self) -> bool {
         matches!(self, Self::Refused { err_code: 10_059, .. })

@@ -28,6 +28,8 @@ struct Consumers {
     #[serde(default)]
     total: u64,
     consumers: Option<Vec<Consumer>>,
+    /// Those whose leaders did not answer; servers of some versions leave them out of `total`.
+    missing: Option<Vec<String>>,
 }
 
 /// Who the connection is, as the server it reached sees it.
@@ -74,14 +76,22 @@ pub(crate) async fn stream_info(link: &Link, name: &StreamName) -> Result<Stream
 
 /// The consumers of a stream, all pages, as their leaders tell them.
 pub(crate) async fn consumers(link: &Link, stream: &StreamName) -> Result<Vec<Consumer>, Unanswered> {
-    let mut all: Vec<Consumer> = Vec::new();
+    consumers_told(link, stream).await.map(|(consumers, _)| consumers)
+}
+
+/// The same, and whether those are all that the stream has: one is left out while its leader does not answer.
+async fn consumers_told(link: &Link, stream: &StreamName) -> Result<(Vec<Consumer>, bool), Unanswered> {
+    let mut told: Vec<Consumer> = Vec::new();
+    let mut missing = false;
     loop {
-        let page: Consumers = ask(link, &Subject::consumer_list(stream), &json!({ "offset": all.len() })).await?;
+        let page: Consumers = ask(link, &Subject::consumer_list(stream), &json!({ "offset": told.len() })).await?;
         let got = page.consumers.unwrap_or_default();
         let end = got.is_empty();
-        all.extend(got);
-        if end || all.len() as u64 >= page.total {
-            return Ok(all);
+        told.extend(got);
+        missing |= page.missing.is_some_and(|missing| !missing.is_empty());
+        let all = told.len() as u64 >= page.total;
+        if end || all {
+            return Ok((told, all && !missing));
         }
     }
 }
@@ -109,6 +119,8 @@ pub(crate) struct Partly {
     /// Every stream there is, answered for or not.
     pub(crate) names: Vec<String>,
     pub(crate) account: Account,
+    /// Streams that may have more consumers than were told.
+    pub(crate) partly_told: Vec<String>,
 }
 
 /// Everything of the account, asked at one time. A leader that says nothing is waited for no longer than `patience`.
@@ -117,10 +129,17 @@ pub(crate) async fn partly(link: &Link, me: &Me, host: &dyn Host, patience: Dura
     let names = stream_names(link).await?;
     let parsed = names.iter().filter_map(|name| StreamName::parse(name, "").ok());
     let asking: Vec<_> = parsed.map(|name| within(host, patience, with_consumers(link, name))).collect();
-    let streams = futures::stream::iter(asking).buffered(AT_ONE_TIME).filter_map(std::future::ready).collect().await;
+    let told = futures::stream::iter(asking).buffered(AT_ONE_TIME).filter_map(std::future::ready);
+    let told: Vec<(Stream, bool)> = told.collect().await;
+    let whole = |name: &String| told.iter().any(|(stream, all)| *all && stream.name == *name);
     Ok(Partly {
+        partly_told: names.iter().filter(|name| !whole(name)).cloned().collect(),
         names,
-        account: Account { name: me.account_name.clone(), id: me.account.clone(), stream_detail: streams },
+        account: Account {
+            name: me.account_name.clone(),
+            id: me.account.clone(),
+            stream_detail: told.into_iter().map(|(stream, _)| stream).collect(),
+        },
     })
 }
 
@@ -131,11 +150,12 @@ async fn within<T>(host: &dyn Host, patience: Duration, asking: impl Future<Outp
     }
 }
 
-/// None when its leader does not answer. Consumers whose leaders do not are left out.
-async fn with_consumers(link: &Link, name: StreamName) -> Option<Stream> {
-    let (stream, consumers) = futures::future::join(stream_info(link, &name), consumers(link, &name)).await;
+/// None when its leader does not answer. Consumers whose leaders do not are left out; whether none was is told beside.
+async fn with_consumers(link: &Link, name: StreamName) -> Option<(Stream, bool)> {
+    let (stream, consumers) = futures::future::join(stream_info(link, &name), consumers_told(link, &name)).await;
     let mut stream = stream.ok()?;
-    stream.consumer_detail = consumers.unwrap_or_default();
+    let (consumers, all) = consumers.unwrap_or_default();
+    stream.consumer_detail = consumers;
     stream.consumer_detail.iter_mut().for_each(|consumer| consumer.source = Source::JetstreamApi);
-    Some(stream)
+    Some((stream, all))
 }

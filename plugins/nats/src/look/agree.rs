@@ -31,7 +31,8 @@ fn compare(look: &Look, told: &Told, there: &Asset, here: &[Asset]) -> Option<Di
     let path = there.key.path();
     let Some(asset) = here.iter().find(|asset| same(&asset.key, &there.key)) else {
         // A stream that is not held is told by the listing, where there is one.
-        let listed = told.listed.is_some() && there.key.consumer.is_none();
+        let listed = told.listed.as_ref().is_some_and(|listed| listed.is_of(&there.key.account_id));
+        let listed = listed && there.key.consumer.is_none();
         return (!listed).then(|| match there.key.consumer {
             None => Difference::Unheld { stream: path },
             Some(_) => Difference::Disagree(format!("no node shows consumer {path}, which the second source has")),
@@ -56,8 +57,7 @@ fn difference(asset: &Asset, here: &View, there: &View) -> Option<String> {
 }
 
 fn listing(listed: &Listed, here: &[Asset]) -> Vec<Difference> {
-    let ours = |key: &Key| listed.account_id.is_empty() || key.account_id == listed.account_id;
-    let held = here.iter().filter(|asset| asset.key.consumer.is_none() && ours(&asset.key));
+    let held = here.iter().filter(|asset| asset.key.consumer.is_none() && listed.is_of(&asset.key.account_id));
     let held: Vec<&str> = held.map(|asset| asset.key.stream.as_str()).collect();
     let unheld = listed.streams.iter().filter(|name| !held.contains(&name.as_str()));
     let unheld = unheld.map(|name| Difference::Unheld { stream: name.clone() });
@@ -69,7 +69,7 @@ fn listing(listed: &Listed, here: &[Asset]) -> Vec<Difference> {
 }
 
 /// An account whose id is not told is the one that has such a stream.
-fn same(here: &Key, there: &Key) -> bool {
+pub(super) fn same(here: &Key, there: &Key) -> bool {
     let account = there.account_id.is_empty() || here.account_id == there.account_id;
     account && here.stream == there.stream && here.consumer == there.consumer
 }

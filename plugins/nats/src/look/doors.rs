@@ -1,9 +1,12 @@
 //! The authenticated connection: one to the client port of every node that is to stay, which also shows who stands
 //! there, and over the first of them what the system service or the JetStream API says. Nothing is asked twice.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use sluice_plugin::Host;
 use sluice_plugin::inventory::Cluster;
 
@@ -11,7 +14,7 @@ use crate::health::view::Source;
 use crate::link::ask::Unanswered;
 use crate::link::connect::{self, Link, NoLink};
 use crate::link::creds::UserCreds;
-use crate::link::jetstream::{self, Me};
+use crate::link::jetstream::{self, Me, Partly};
 use crate::link::subject::Subject;
 use crate::link::system;
 use crate::link::wire::Wire;
@@ -42,16 +45,18 @@ pub(crate) struct Answer {
     pub(crate) source: Source,
     /// In the order of the configured nodes. Of the JetStream API: what each leads.
     pub(crate) reads: Vec<NodeRead>,
-    /// The JetStream API only.
+    /// Of the JetStream API, where that is for these credentials.
     pub(crate) listed: Option<Listed>,
 }
 
-/// Every stream of the account, whoever holds it.
+/// Every stream of one account, whoever holds it. Of other accounts it says nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) account_id: String,
     pub(crate) account: String,
     pub(crate) streams: Vec<String>,
+    /// Those that may have more consumers than were told.
+    pub(crate) partly_told: Vec<String>,
 }
 
 /// Connections, and who is asked over the first.
@@ -64,7 +69,8 @@ enum Asker {
     Nobody(String),
     /// What these credentials may ask is not known yet.
     Fresh(Link),
-    System(Link),
+    /// And who it is for the JetStream API, where that is for these credentials too.
+    System(Link, Option<Me>),
     Account(Link, Me),
 }
 
@@ -75,6 +81,20 @@ impl Answer {
 }
 
 impl Listed {
+    fn of(me: &Me, partly: &Partly) -> Self {
+        Self {
+            account_id: me.account.clone(),
+            account: me.account_name.clone(),
+            streams: partly.names.clone(),
+            partly_told: partly.partly_told.clone(),
+        }
+    }
+
+    /// Whether it would have the streams of this account; the one account may be known by nothing but its streams.
+    pub(crate) fn is_of(&self, account_id: &str) -> bool {
+        self.account_id.is_empty() || self.account_id == account_id
+    }
+
     pub(crate) fn name(&self) -> &str {
         if self.account.is_empty() { "(not known)" } else { &self.account }
     }
@@ -111,16 +131,22 @@ impl Doors {
         let asker = std::mem::replace(&mut self.asker, Asker::Nobody(String::new()));
         let (asker, answer) = match asker {
             Asker::Nobody(why) => (Asker::Nobody(why.clone()), Err(why)),
-            Asker::System(link) => from_system(cluster, link).await,
+            Asker::System(link, me) => {
+                let (system, listed) = join(system(cluster, &link), listing(host, &link, me.as_ref())).await;
+                from_system(link, me, system, listed)
+            }
             Asker::Account(link, me) => from_account(host, cluster, link, me).await,
-            Asker::Fresh(link) => match system(cluster, &link).await {
-                Ok(answer) => (Asker::System(link), Ok(answer)),
-                Err(_) => {
-                    // Not every user may ask who it is; the account then stays unnamed.
-                    let me = jetstream::me(&link).await.unwrap_or_default();
+            Asker::Fresh(link) => {
+                let system = system(cluster, &link).await;
+                // Not every user may ask who it is; the account then stays unnamed.
+                let me = jetstream::me(&link).await.unwrap_or_default();
+                if system.is_err() {
                     from_account(host, cluster, link, me).await
+                } else {
+                    let listed = listing(host, &link, Some(&me)).await;
+                    from_system(link, Some(me), system, listed)
                 }
-            },
+            }
         };
         self.asker = asker;
         answer
@@ -136,10 +162,30 @@ impl Door {
     }
 }
 
-async fn from_system(cluster: &Cluster, link: Link) -> (Asker, Result<Answer, String>) {
-    match system(cluster, &link).await {
-        Ok(answer) => (Asker::System(link), Ok(answer)),
-        Err(none) => mute(&none, &Subject::ping_jsz()),
+fn from_system(
+    link: Link,
+    me: Option<Me>,
+    system: Result<Answer, Unanswered>,
+    listed: Result<Option<Listed>, Unanswered>,
+) -> (Asker, Result<Answer, String>) {
+    match (system, listed) {
+        (Err(none), _) => mute(&none, &Subject::ping_jsz()),
+        (_, Err(none)) => mute(&none, &Subject::stream_names()),
+        (Ok(answer), Ok(listed)) => {
+            let me = me.filter(|_| listed.is_some());
+            (Asker::System(link, me), Ok(Answer { listed, ..answer }))
+        }
+    }
+}
+
+/// What the account has, beside what every server says: a server that is silent may hold something of it alone. None
+/// where the JetStream API is not for these credentials.
+async fn listing(host: &dyn Host, link: &Link, me: Option<&Me>) -> Result<Option<Listed>, Unanswered> {
+    let Some(me) = me else { return Ok(None) };
+    match jetstream::partly(link, me, host, PATIENCE).await {
+        Ok(partly) => Ok(Some(Listed::of(me, &partly))),
+        Err(none) if none.is_not_for_us() => Ok(None),
+        Err(none) => Err(none),
     }
 }
 
@@ -165,6 +211,5 @@ async fn account(host: &dyn Host, cluster: &Cluster, link: &Link, me: &Me) -> Re
     let nothing = Unreached::new(Kind::Other, "it leads nothing of this account");
     let mut reads: Vec<NodeRead> = cluster.nodes.iter().map(|_| NodeRead::never(&nothing)).collect();
     overview::overlay(cluster, &mut reads, &partly.account);
-    let listed = Listed { account_id: me.account.clone(), account: me.account_name.clone(), streams: partly.names };
-    Ok(Answer { source: Source::JetstreamApi, reads, listed: Some(listed) })
+    Ok(Answer { source: Source::JetstreamApi, reads, listed: Some(Listed::of(me, &partly)) })
 }

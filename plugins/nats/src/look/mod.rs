@@ -1,13 +1,14 @@
 //! A look at the whole cluster for those who are about to take a node away, or just did: what every node says, who of
 //! them is believed, and what an authenticated connection says beside it.
 //!
-//! Collecting (`collect`, `doors`) is apart from what is made of it (`identity`, `peers`, `agree`), which is pure. What a
-//! look means for an action is not known here.
+//! Collecting (`collect`, `doors`) is apart from what is made of it (`identity`, `peers`, `agree`, `leftover`), which is
+//! pure. What a look means for an action is not known here.
 
 mod agree;
 mod collect;
 mod doors;
 mod identity;
+mod leftover;
 mod peers;
 
 #[cfg(test)]
@@ -133,9 +134,12 @@ impl Look {
         self.target.is_some_and(|target| self.sample.told_all(last, target))
     }
 
-    /// Whether what only the node that is to go holds would be seen: it says so itself, or somebody knows of all there is.
-    pub(crate) fn sees_all(&self) -> bool {
-        self.target_tells_all() || matches!(&self.second, Second::Told(told) if told.listed.is_some())
+    /// The streams of the one account that the credentials are of.
+    pub(crate) fn listed(&self) -> Option<&Listed> {
+        match &self.second {
+            Second::Told(told) => told.listed.as_ref(),
+            Second::NotGiven | Second::Mute(_) => None,
+        }
     }
 
     pub(crate) fn up(&self, name: &str) -> bool {

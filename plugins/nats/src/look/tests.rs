@@ -123,9 +123,32 @@ impl Scene {
             account_id: account.id.clone(),
             account: account.name.clone(),
             streams: streams.chain(more.iter().map(ToString::to_string)).collect(),
+            partly_told: vec![],
         };
         let answer = Answer { source: Source::JetstreamApi, reads, listed: Some(listed) };
         self.answers = vec![Ok(answer.clone()), Ok(answer)];
+    }
+
+    /// Changes what the JetStream API listed.
+    pub(crate) fn listed(&mut self, change: impl Fn(&mut Listed)) {
+        self.answers.iter_mut().flatten().filter_map(|answer| answer.listed.as_mut()).for_each(change);
+    }
+
+    /// The node went without a word, and another has been elected.
+    pub(crate) fn bury(&mut self, number: usize, leader: usize) {
+        self.kill(number);
+        self.elect(leader, &[number]);
+    }
+
+    /// A consumer that only this node shows, led by nobody: it was deleted while the node was cut off.
+    pub(crate) fn forgotten(&mut self, number: usize, consumer: &str) {
+        for other in (1..=3).filter(|other| *other != number) {
+            for said in self.world.node(other) {
+                let all = said.jsz["account_details"][0]["stream_detail"][0]["consumer_detail"].as_array_mut().unwrap();
+                all.retain(|one| one["name"] != consumer);
+            }
+        }
+        self.consumer(number, consumer, "/cluster/leader", &json!(""));
     }
 
     pub(crate) fn look(&self) -> Look {

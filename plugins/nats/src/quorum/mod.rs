@@ -76,8 +76,7 @@ pub(crate) fn judge(look: &Look) -> Judged {
     let meta = Raft::meta(look);
     size(look, &meta, &mut reasons);
     let meta = meta.counted(look);
-    let assets: Vec<Counted> =
-        asset::gather(&look.sample).iter().map(|asset| Raft::of_asset(asset).counted(look)).collect();
+    let assets: Vec<Counted> = look.assets().iter().map(|asset| Raft::of_asset(asset).counted(look)).collect();
     let leads = assets.iter().filter(|group| group.led_by_target);
     let leads = leads.map(|group| group.votes.subject.name.clone()).collect();
     let target = target(look, &meta, leads);
@@ -120,13 +119,14 @@ fn of_group(look: &Look, group: &Counted, reasons: &mut Reasons) {
     }
 }
 
-/// What stands only on nodes that say nothing is not seen.
+/// What stands only on nodes that say nothing is not seen. The streams of an account are listed, whoever holds them; what
+/// other accounts have there, and consumers whose leaders say nothing, are not.
 fn unseen(look: &Look, reasons: &mut Reasons) {
     if look.others().all(|node| !node.up) {
         reasons.fail_now("no other node is up");
         return;
     }
-    if look.sees_all() {
+    if look.target_tells_all() {
         return;
     }
     let target = look.target_name();
@@ -134,11 +134,18 @@ fn unseen(look: &Look, reasons: &mut Reasons) {
         reasons.unknown(format!("what stands on {target} and {} alone cannot be seen", down.name));
     }
     let streams = asset::gather(&look.sample);
-    let missing = look.sample.streams.iter().filter(|name| !streams.iter().any(|asset| asset.key.stream == **name));
-    for name in missing {
+    let held = |name: &str| streams.iter().any(|asset| asset.key.stream == name);
+    // One that is listed and that nobody holds was told before.
+    let listed = |name: &String| look.listed().is_some_and(|listed| listed.streams.contains(name));
+    for name in look.sample.streams.iter().filter(|name| !held(name) && !listed(name)) {
         reasons.unknown(format!(
             "stream {name}, which the inventory has, is held by no other node that answers: it may be on {target} alone"
         ));
+    }
+    let Some(listed) = look.listed() else { return };
+    for name in listed.partly_told.iter().filter(|name| held(name)) {
+        let path = format!("{}/{name}", listed.name());
+        reasons.unknown(format!("not all consumers of stream {path} are told: one may be on {target} alone"));
     }
 }
 

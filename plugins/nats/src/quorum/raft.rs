@@ -112,7 +112,7 @@ impl Raft {
         let claims: Vec<&(String, Group)> =
             self.views.iter().filter(|(server, group)| group.leader == *server).collect();
         match claims.as_slice() {
-            [(leader, group)] => match self.dissent(leader).filter(|_| self.subject.kind == SubjectKind::Meta) {
+            [(leader, group)] => match self.dissent(look, leader).filter(|_| self.subject.kind == SubjectKind::Meta) {
                 Some(why) => Lead::Unclear(why),
                 None => Lead::Word { leader, group },
             },
@@ -124,9 +124,11 @@ impl Raft {
         }
     }
 
-    /// The meta group is at rest for hours: who names another leader than the leader does not hear the others.
-    fn dissent(&self, leader: &str) -> Option<String> {
-        let (server, group) = self.views.iter().find(|(_, group)| group.leader != leader)?;
+    /// The meta group is at rest for hours: who names another leader than the leader does not hear the others. The node
+    /// that is to go may be cut off like that: it is often why it goes.
+    fn dissent(&self, look: &Look, leader: &str) -> Option<String> {
+        let mut others = self.views.iter().filter(|(server, _)| server != look.target_name());
+        let (server, group) = others.find(|(_, group)| group.leader != leader)?;
         let named = if group.leader.is_empty() { "no leader" } else { &group.leader };
         Some(format!("{leader} leads it and {server} names {named}"))
     }

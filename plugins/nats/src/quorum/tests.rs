@@ -5,8 +5,9 @@ use sluice_plugin::Verdict;
 
 use super::{Quorum, judge};
 use crate::health::tests::{STREAM, put};
-use crate::look::Door;
+use crate::health::view::Source;
 use crate::look::tests::{Scene, name};
+use crate::look::{Answer, Door};
 use crate::monitor::reach::Kind;
 
 /// Judges after `change`; `expect` is a part of each reason, in order.
@@ -43,24 +44,120 @@ fn a_healthy_cluster_can_lose_any_one_node() {
 
 #[test]
 fn a_dead_target_can_be_replaced() {
-    let dead = |scene: &mut Scene| {
-        scene.kill(2);
-        scene.elect(3, &[2]);
-    };
+    let dead = |scene: &mut Scene| scene.bury(2, 3);
     let quorum = check(dead, Verdict::Pass, &[]);
     assert_eq!((quorum.voters_now, quorum.voters_left, quorum.target_up), (2, 2, false));
     assert!(quorum.summary.starts_with("2 of 3 voters now, 2 left"), "{}", quorum.summary);
     assert!(quorum.summary.contains("it is not up (silent: connection refused"), "{}", quorum.summary);
     assert!(quorum.summary.contains("what it alone holds could not be seen"), "{}", quorum.summary);
     assert_eq!((quorum.target.connections, quorum.target.bytes), (None, 192_254));
-    // With credentials it is known that there is nothing on it alone.
-    let both = |scene: &mut Scene| {
-        dead(scene);
-        let account = scene.world.rounds[1][2].jsz["account_details"][0].clone();
-        scene.api(&[], |told| *told = account);
+    // With credentials it is known that no stream of theirs is on it alone.
+    let quorum = check(listed_without_it, Verdict::Pass, &[]);
+    let note = "; of what it alone holds, only streams of account PIVOT were listed";
+    assert!(quorum.summary.ends_with(note), "{}", quorum.summary);
+}
+
+/// node-2 is dead, and the JetStream API tells what it has.
+fn listed_without_it(scene: &mut Scene) {
+    scene.bury(2, 3);
+    let account = scene.world.rounds[1][2].jsz["account_details"][0].clone();
+    scene.api(&[], |told| *told = account);
+}
+
+#[test]
+fn what_a_dead_target_may_hold_alone_is_not_known_from_one_accounts_streams() {
+    // It may be another account's; in this one it would be listed.
+    let other = |scene: &mut Scene| {
+        listed_without_it(scene);
+        scene.world.streams.push("orders".into());
     };
-    let quorum = check(both, Verdict::Pass, &[]);
-    assert!(quorum.summary.ends_with("have to be copied back"), "{}", quorum.summary);
+    check(other, Verdict::Inconclusive, &["stream orders, which the inventory has, is held by no other node"]);
+    let consumers = |scene: &mut Scene| {
+        listed_without_it(scene);
+        scene.listed(|listed| listed.partly_told.push("pivot_main".into()));
+    };
+    let not_all = "not all consumers of stream PIVOT/pivot_main are told: one may be on nats-staging-node-2 alone";
+    check(consumers, Verdict::Inconclusive, &[not_all]);
+    let mute = |scene: &mut Scene| {
+        scene.bury(2, 3);
+        scene.answers = vec![Err("connection refused".into())];
+    };
+    let nothing =
+        "does not tell what it alone holds, and the connection with the credentials given tells nothing: conn";
+    check(mute, Verdict::Inconclusive, &[nothing]);
+    // It tells itself, so nobody else is needed for that.
+    let up = |scene: &mut Scene| {
+        scene.api(&[], |_| ());
+        scene.listed(|listed| listed.partly_told.push("pivot_main".into()));
+    };
+    check(up, Verdict::Pass, &[]);
+}
+
+#[test]
+fn with_system_rights_a_listing_is_of_one_account_only() {
+    let told = |listed: &'static str, more: &'static [&'static str]| {
+        move |scene: &mut Scene| {
+            let mut reads = scene.world.sample().rounds[1].reads.clone();
+            scene.bury(2, 3);
+            scene.api(more, |_| ());
+            let mut answer = scene.answers[0].clone().unwrap();
+            let mut jsz = scene.world.sample().rounds[1].reads[2].jsz.clone().unwrap();
+            jsz.account_details.iter_mut().for_each(|account| account.id = listed.to_owned());
+            jsz.account_details[0].stream_detail[0].name = "other".into();
+            reads.iter_mut().for_each(|read| read.jsz.as_mut().unwrap().account_details.clear());
+            reads[2].jsz = Ok(jsz);
+            (answer.source, answer.reads) = (Source::System, reads);
+            scene.answers = vec![Ok(answer)];
+        }
+    };
+    // The system service knows a stream of another account that no node shows.
+    let unheld = "stream PIVOT/other is held by no other node that answers";
+    check(told("AOTHER", &[]), Verdict::Fail, &[unheld, "no node shows consumer", "no node shows consumer"]);
+    let orders = "stream orders is held by no other node that answers";
+    let both = [unheld, orders, "no node shows consumer", "no node shows consumer"];
+    check(told("AOTHER", &["orders"]), Verdict::Fail, &both);
+}
+
+#[test]
+fn what_a_sick_target_alone_believes_does_not_keep_it() {
+    let no_leader = |scene: &mut Scene| scene.world.jsz(2, "/meta_cluster/leader", &json!(""));
+    check(no_leader, Verdict::Pass, &[]);
+    check(|scene| scene.world.jsz(2, "/meta_cluster/leader", &json!(name(1))), Verdict::Pass, &[]);
+    // It leads, and another does not hear it.
+    let claims = |scene: &mut Scene| {
+        scene.target = Some(3);
+        scene.world.jsz(1, "/meta_cluster/leader", &json!(""));
+    };
+    check(claims, Verdict::Inconclusive, &["nats-staging-node-3 leads it and nats-staging-node-1 names no leader"]);
+    let quorum = check(|scene| scene.forgotten(2, "facebox-worker"), Verdict::Pass, &[]);
+    assert_eq!((quorum.groups, quorum.target.leads.len()), (3, 2));
+    // Led by it, or known to somebody else, or while another tells nothing, it is there.
+    let reason = ["consumer PIVOT/pivot_main/facebox-worker"];
+    let leads = |scene: &mut Scene| {
+        scene.forgotten(2, "facebox-worker");
+        scene.consumer(2, "facebox-worker", "/cluster/leader", &json!(name(2)));
+    };
+    check(leads, Verdict::Fail, &reason);
+    let known = |scene: &mut Scene| {
+        scene.api(&[], |_| ());
+        scene.forgotten(2, "facebox-worker");
+    };
+    check(known, Verdict::Fail, &reason);
+    check(|scene| scene.forgotten(1, "facebox-worker"), Verdict::Fail, &reason);
+    // The system service repeats what each node says.
+    let system = |scene: &mut Scene| {
+        scene.forgotten(2, "facebox-worker");
+        let reads = scene.world.sample().rounds[1].reads.clone();
+        scene.answers = vec![Ok(Answer { source: Source::System, reads, listed: None })];
+    };
+    check(system, Verdict::Pass, &[]);
+    // A stream is data: the last copy of it may stand there.
+    let stream = |scene: &mut Scene| {
+        [1, 3].iter().for_each(|number| scene.world.jsz(*number, "/account_details", &json!([])));
+        scene.world.jsz(2, &format!("{STREAM}/cluster/leader"), &json!(""));
+    };
+    let held = ["stream PIVOT/pivot_main has 0 of 3", "facebox-worker", "messenger-worker"];
+    check(stream, Verdict::Fail, &held);
 }
 
 #[test]

@@ -10,7 +10,11 @@ pub(super) fn pass(quorum: &Quorum, look: &Look) -> String {
         "{voters_now} of {voters} voters now, {voters_left} left without {} and {majority} needed",
         target.name
     );
-    let blind = if look.sees_all() { "" } else { "; what it alone holds could not be seen" };
+    let blind = match look.listed() {
+        _ if look.target_tells_all() => String::new(),
+        Some(listed) => format!("; of what it alone holds, only streams of account {} were listed", listed.name()),
+        None => "; what it alone holds could not be seen".to_owned(),
+    };
     let alone = if super::alone(look) { "; seen by the nodes' endpoints alone" } else { "" };
     format!("{votes}; {}{blind}{alone}", of_target(target, look))
 }

@@ -10,6 +10,7 @@ use crate::link::ask::ask;
 use crate::link::connect::Link;
 use crate::link::subject::Subject;
 use crate::link::system;
+use crate::monitor::model::Jsz;
 
 pub(super) const NAME: &str = "the meta group";
 
@@ -31,13 +32,15 @@ pub(super) async fn run(place: &Place<'_>, link: &Link, done: &mut StepDown) {
         if let Err(none) = ask::<SteppedDown>(link, &subject, &wish(place, link)).await {
             why = none.why(&subject);
         }
-        // Without an answer it may have stepped down all the same.
-        if let Some(to) = elected(place, link).await {
-            if to != *node {
-                return done.moved.push(Moved { what: NAME.to_owned(), to });
+        // Without an answer it may have stepped down all the same. It is asked again only when it is known to lead:
+        // another one in its place would be moved for nothing.
+        match elected(place, link).await {
+            Some(to) if to != *node => return done.moved.push(Moved { what: NAME.to_owned(), to }),
+            Some(_) => {}
+            None => {
+                why = "no new leader was seen within ten seconds".to_owned();
+                break;
             }
-        } else {
-            why = "no new leader was seen within ten seconds".to_owned();
         }
     }
     done.left.push(left(NAME, &why));
@@ -49,22 +52,24 @@ fn wish(place: &Place<'_>, link: &Link) -> serde_json::Value {
     if known { json!({ "placement": { "preferred": link.server_name } }) } else { json!({}) }
 }
 
-/// Who leads, as soon as it is another one; who led last, when that takes too long.
+/// Who leads, as soon as it is another one; who leads at the end, when that takes too long.
 async fn elected(place: &Place<'_>, link: &Link) -> Option<String> {
     let until = place.host.now().plus(ELECTED_WITHIN);
     let mut last = None;
     while place.host.now() < until {
         place.host.sleep(LOOK_AGAIN).await;
-        let Ok(said) = system::jsz(link, place.cluster.nodes.len()).await else { continue };
-        let claims =
-            said.iter().filter(|(name, jsz)| jsz.meta_cluster.as_ref().is_some_and(|group| group.leader == **name));
-        let claims: Vec<String> = claims.map(|(name, _)| name.clone()).collect();
-        if let [leader] = claims.as_slice() {
-            last = Some(leader.clone());
-            if *leader != place.node.name {
-                break;
-            }
+        last = leader(place, link).await;
+        if last.as_ref().is_some_and(|leader| *leader != place.node.name) {
+            break;
         }
     }
     last
+}
+
+/// The one server that says now that it leads.
+async fn leader(place: &Place<'_>, link: &Link) -> Option<String> {
+    let said = system::jsz(link, place.cluster.nodes.len()).await.ok()?;
+    let claims = |jsz: &Jsz, name: &String| jsz.meta_cluster.as_ref().is_some_and(|group| group.leader == *name);
+    let mut claims = said.into_iter().filter(|(name, jsz)| claims(jsz, name)).map(|(name, _)| name);
+    claims.next().filter(|_| claims.next().is_none())
 }

@@ -155,3 +155,102 @@ async fn what_stays_is_told_and_is_no_error() {
     let (done, acts) = check(Server::Mute, 2, &["PIVOT/pivot_main"]).await;
     assert_eq!((done.moved[0].to.as_str(), done.left.len(), acts.len()), ("nats-staging-node-1", 0, 1));
 }
+
+/// What becomes of the meta group, which node-2 leads, after it was asked to move.
+#[derive(Clone, Copy)]
+enum Election {
+    Moves,
+    /// The first time it falls on the node again.
+    FallsBackOnce,
+    FallsBack,
+    NobodyLeads,
+    /// It leads on for a moment, and then nobody does.
+    EndsLate,
+    NobodyAnswers,
+}
+
+struct Meta {
+    election: Election,
+    /// How often it was asked to move, and the answers of the system service since.
+    acts: Mutex<usize>,
+    looks: Mutex<usize>,
+}
+
+impl Meta {
+    fn leader(&self) -> &'static str {
+        let (acts, looks) = (*self.acts.lock().unwrap(), *self.looks.lock().unwrap());
+        match self.election {
+            Election::Moves => "nats-staging-node-1",
+            Election::FallsBackOnce if acts > 1 => "nats-staging-node-3",
+            Election::FallsBackOnce | Election::FallsBack => "nats-staging-node-2",
+            Election::EndsLate if looks < 3 => "nats-staging-node-2",
+            Election::NobodyLeads | Election::EndsLate | Election::NobodyAnswers => "",
+        }
+    }
+}
+
+#[async_trait]
+impl Wire for Arc<Meta> {
+    async fn open(&self, _: Addressed<'_>) -> Result<Opened, NoLine> {
+        let (server_name, server_id) = ("nats-staging-node-1".to_owned(), "N".to_owned());
+        Ok(Opened { server_name, server_id, line: Box::new(self.clone()) })
+    }
+}
+
+#[async_trait]
+impl Line for Arc<Meta> {
+    async fn request(&self, subject: &str, _: String) -> Result<Vec<u8>, NoReply> {
+        assert_eq!(subject, "$JS.API.META.LEADER.STEPDOWN");
+        *self.acts.lock().unwrap() += 1;
+        // Whether it was heard is not known: the answer is lost.
+        Err(NoReply::TimedOut)
+    }
+
+    async fn gather(
+        &self,
+        _: &str,
+        _: String,
+        take: &mut (dyn for<'m> FnMut(&'m [u8]) -> bool + Send),
+    ) -> Result<(), NoReply> {
+        if let Election::NobodyAnswers = self.election {
+            return Err(NoReply::TimedOut);
+        }
+        *self.looks.lock().unwrap() += 1;
+        for number in 1..=3 {
+            let server = json!({ "name": format!("nats-staging-node-{number}"), "id": format!("N{number}") });
+            let data = json!({ "meta_cluster": { "leader": self.leader() } });
+            take(json!({ "server": server, "data": data }).to_string().as_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// Where it goes to, or why it stays, and how often it was asked.
+async fn check_meta(election: Election, expect: Result<&str, &str>, acts: usize) {
+    let meta = Arc::new(Meta { election, acts: Mutex::default(), looks: Mutex::default() });
+    let cluster: Cluster = serde_json::from_value(example_cluster()).unwrap();
+    let (jwt, seed) = minted(None);
+    let creds = UserCreds::parse(&Secret::new(jwt), &Secret::new(seed), "").unwrap();
+    let host = Fake::new();
+    let place = Place { host: &host, wire: &meta, cluster: &cluster, node: &cluster.nodes[1] };
+    let name = "nats-staging-node-2".into();
+    let led = Target { name, up: true, leads_meta: true, leads: vec![], connections: None, bytes: 0 };
+    let done = run(&place, Rights { account: None, system: Some(&creds) }, &led).await;
+    let went = match (done.moved.as_slice(), done.left.as_slice()) {
+        ([moved], []) => Ok(moved.to.as_str()),
+        ([], [left]) => Err(left.why.as_str()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((went, *meta.acts.lock().unwrap()), (expect, acts));
+}
+
+#[tokio::test]
+async fn the_meta_leader_is_asked_again_only_while_it_leads() {
+    check_meta(Election::Moves, Ok("nats-staging-node-1"), 1).await;
+    check_meta(Election::FallsBackOnce, Ok("nats-staging-node-3"), 2).await;
+    check_meta(Election::FallsBack, Err("no answer to $JS.API.META.LEADER.STEPDOWN within 2 s"), 2).await;
+    // Somebody else may have been elected meanwhile, and would be moved for nothing.
+    for unknown in [Election::NobodyLeads, Election::EndsLate, Election::NobodyAnswers] {
+        check_meta(unknown, Err("no new leader was seen within ten seconds"), 1).await;
+    }
+}
