@@ -1,6 +1,6 @@
 //! The pure core under random runbooks and random schedules: crashes, cancels, interrupts, stale writers, junk.
 //!
-//! By default 2,000 schedules; `PROPTEST_CASES` says otherwise, and `--profile swift` takes a tenth of the time for each:
+//! By default 2,000 schedules; `PROPTEST_CASES` says otherwise:
 //! CI has 100,000. What a run of these once found stands in `found.rs` as plain cases.
 
 mod acts;

@@ -181,7 +181,7 @@ async fn of_the_cluster(table: &mut Table) {
         .check(
             "a second node goes down two seconds after the yes",
             vec![(Yes(2_000), kill())],
-            expect(3, &["the yes counts no more", "voters left"], 0, OPEN),
+            expect(3, &["the yes counts no more", "nats-staging-node-3: silent"], 0, OPEN),
         )
         .await;
     table
