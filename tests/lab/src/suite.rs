@@ -9,6 +9,9 @@ use crate::cli::teller;
 use crate::error::{Context, Result};
 use crate::programs;
 
+/// What libtest takes the number of its threads from.
+const THREADS: &str = "RUST_TEST_THREADS";
+
 #[derive(Default)]
 struct Tally {
     passed: u64,
@@ -27,6 +30,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     if !arguments.iter().any(|word| word == "-p" || word.starts_with("--package")) {
         // Without --no-fail-fast the first failing package would hide the others.
         command.args(["--workspace", "--no-fail-fast"]);
+    }
+    // Half of the tests wait for labs: a core with nothing but those would be idle.
+    if std::env::var_os(THREADS).is_none() {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        command.env(THREADS, (cores + cores.div_ceil(2)).to_string());
     }
     let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().context("cargo test")?;
     let mut tally = Tally::default();

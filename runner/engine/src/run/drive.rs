@@ -2,6 +2,7 @@
 
 mod acts;
 mod confirming;
+mod looking_again;
 mod picking;
 mod sampling;
 
