@@ -13,7 +13,7 @@ use crate::driver::stage::{Stage, Told};
 use crate::driver::{Outcome, book};
 
 /// Messages a second: four labs fit on a small machine. `cargo lab crash` has more.
-const RATE: u32 = 100;
+const RATE: u32 = 60;
 
 /// By labs side by side, which take as long as each other.
 fn points() -> [Vec<Point>; 4] {

@@ -45,7 +45,7 @@ impl Drop for Seat {
 
 /// Messages a second, where a scene is not about them: four labs fit on a small machine. When everything is asked for it is
 /// as many as everywhere else.
-const DAILY_RATE: u32 = 120;
+const DAILY_RATE: u32 = 60;
 
 pub(super) struct Site {
     runtime: Runtime,
