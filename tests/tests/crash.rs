@@ -12,7 +12,8 @@ use sluice_lab::{Lab, Options};
 
 use crate::common::sluice::{Done, Running, Sluice};
 
-/// Every kind of event that a run without an act of its own can have, but for those of people.
+/// Every kind of event that a run without an act of its own can have, but for those of people; rounds beside each other,
+/// and a gate that has to come on.
 const TOY: &str = r#"
 runbook: toy
 summary: A little of everything.
@@ -35,13 +36,14 @@ steps:
     with:
       verdicts: [fail, pass]
       script: { memory: "{{ inputs.folder }}/gate" }
-    passes: { every: 50ms, within: 1m }
+    passes: { every: 50ms, within: 1m, progress: seen.value, stalled: 50s, fail_if: "seen.value == 9" }
   - id: each
     for_each: "steps.names.value"
+    max_parallel: 2
     steps:
       - id: line
         uses: base.toy_change
-        with: { file: "{{ inputs.folder }}/lines", line: "{{ item }} {{ steps.shaky.value }}" }
+        with: { file: "{{ inputs.folder }}/lines of {{ item }}", line: "{{ item }} {{ steps.shaky.value }}" }
       - id: both
         parallel:
           - { id: left, uses: base.echo, with: { value: "left {{ item }}" } }
@@ -232,7 +234,7 @@ fn killed_everywhere(text: &str, code: i32) -> u32 {
     let whole = Toy::new(text);
     let expect = End::of(&whole.sluice.run(&whole.arguments()).expect_code(code).json());
     let left = whole.files();
-    assert_eq!(left["lines"], "ant 7\nbee 7\n");
+    assert_eq!((&left["lines of ant"], &left["lines of bee"]), (&json!("ant 7\n"), &json!("bee 7\n")));
     assert_eq!(left["last"], "over\n");
     let (mut points, mut repeated) = (0, 0);
     for when in [When::Before, When::After] {

@@ -236,7 +236,23 @@ impl Row {
         let done = person.end_within(LONGEST).expect_code(self.exit);
         says(&done.stdout, self.says);
         self.judge(&site);
-        format!("{}: exit {}, {}, asked {} times", self.name, self.exit, Self::left(&site), self.asked)
+        let left = self.left_as_it_should(&site);
+        format!("{}: exit {}, {left}, asked {} times", self.name, self.exit, self.asked)
+    }
+
+    /// How the run stands, and its lock: what a gate stopped keeps it, for itself alone once it has acted.
+    fn left_as_it_should(&self, site: &Site) -> String {
+        let (left, locks) = (Self::left(site), site.user.run(&["locks", "--json"]).expect_code(0).json());
+        let locks: Vec<String> = locks.as_array().unwrap().iter().map(|lock| text(&lock["is"])).collect();
+        let (standing, held): (&[&str], &[&str]) = match (self.exit, self.ended) {
+            (0, _) => (&["done"], &[]),
+            (3, 0) => (&["stopped"], &["lapsed"]),
+            (3, _) => (&["stopped"], &["interrupted"]),
+            _ => (&["failed", "never begun"], &[]),
+        };
+        assert!(standing.contains(&left.as_str()), "{left}");
+        assert_eq!(locks, held);
+        format!("{left}, lock {}", held.first().unwrap_or(&"free"))
     }
 
     /// How the run stands.

@@ -145,7 +145,10 @@ fn unseen(look: &Look, reasons: &mut Reasons) {
     let Some(listed) = look.listed() else { return };
     for name in listed.partly_told.iter().filter(|name| held(name)) {
         let path = format!("{}/{name}", listed.name());
-        reasons.unknown(format!("not all consumers of stream {path} are told: one may be on {target} alone"));
+        reasons.unknown(format!(
+            "not all consumers of stream {path} are told: one may be on {target} alone; `nats consumer report {name}` \
+             tells which says nothing"
+        ));
     }
 }
 

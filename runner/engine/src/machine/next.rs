@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sluice_plugin::{Attempt, Effect, Problem, Timestamp};
 
 use crate::expr;
-use crate::journal::{CancelHow, Event, Found, Item, Key, Outcome, Phase};
+use crate::journal::{CancelHow, Event, Found, Item, Key, Outcome, Phase, Void};
 use crate::machine::path::{Hop, Path, Root};
 use crate::machine::scope::StepScope;
 use crate::machine::state::{Inside, Intent, List, Rounds, Slot, State, Status};
@@ -294,11 +294,16 @@ impl Walk<'_> {
         }
     }
 
-    /// What fails now may end the group around a call or a choice that would begin in the same breath: that is decided
-    /// behind it.
+    /// What fails now, or is not confirmed, may end the group around a call or a choice that would begin in the same breath:
+    /// that is decided behind it.
     fn begin_nothing_beside_a_failure(&mut self) {
         let begins = |event: &Event| matches!(event, Event::Called { .. } | Event::Picked { .. });
-        if self.commands.iter().any(|command| matches!(command.event(), Some(Event::Failed { .. }))) {
+        let ends = |event: &Event| match event {
+            Event::Failed { .. } => true,
+            Event::Voided { why, .. } => matches!(why, Void::Denied | Void::Expired),
+            _ => false,
+        };
+        if self.commands.iter().any(|command| command.event().is_some_and(ends)) {
             self.commands.retain(|command| !command.event().is_some_and(begins));
         }
     }

@@ -127,6 +127,7 @@ impl Drive {
         let attended = engine.confirming.asker.is_some() && engine.confirming.receipt.is_none() && counts;
         let flight = InFlight { attended, ..InFlight::default() };
         let alive = keep_alive(engine.store.clone(), engine.clock.clone(), log.run.clone(), fence.clone()).boxed();
+        let login = Login::new(engine.observer.clone());
         Self {
             fence,
             alive,
@@ -145,7 +146,7 @@ impl Drive {
             checks: BTreeMap::new(),
             recalled: BTreeMap::new(),
             receipt_spent: BTreeSet::new(),
-            login: Login::default(),
+            login,
             slow_binds: BTreeMap::new(),
             troubles: BTreeMap::new(),
             slow_looks: BTreeMap::new(),
@@ -183,6 +184,9 @@ impl Drive {
         if self.log.state.parked {
             self.leave_lock().await?;
             return Ok(Turn::Is(Ending::Parked));
+        }
+        if self.log.state.cancel.is_some() || self.log.state.interrupted {
+            self.login.give_up();
         }
         let now = self.engine.clock.now();
         let commands = next(&self.log.runbook, &self.log.state, now, &self.flight);

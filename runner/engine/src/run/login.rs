@@ -4,10 +4,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sluice_plugin::{Outcome, Problem, Progress, Timestamp};
+use sluice_plugin::{Outcome, Problem, Timestamp};
 
-use super::Clock;
+use super::Observer;
 use super::attempt::Attempt;
+use crate::journal::Key;
 
 /// How an action says that the caller has to log in.
 const NOT_LOGGED_IN: &str = "credentials";
@@ -18,55 +19,64 @@ const WITHIN: Duration = Duration::from_secs(15 * 60);
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// Until when somebody is waited for, once for all that waits in a run.
-#[derive(Clone, Default)]
-pub(super) struct Login(Arc<Mutex<Option<Timestamp>>>);
+#[derive(Clone)]
+pub(super) struct Login {
+    until: Arc<Mutex<Option<Timestamp>>>,
+    observer: Arc<dyn Observer>,
+}
 
 impl Login {
-    /// Waits a little where the problem is that nobody is logged in, and there is still time for that.
-    pub(super) async fn awaited(&self, clock: &dyn Clock, problem: &Problem) -> bool {
-        let now = clock.now();
-        if problem.code != NOT_LOGGED_IN || now >= self.until(now) {
+    pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
+        Self { until: Arc::default(), observer }
+    }
+
+    /// Says so and waits a little where the problem is that nobody is logged in, and there is still time for that.
+    pub(super) async fn awaited(&self, attempt: &Attempt, problem: &Problem) -> bool {
+        let now = attempt.clock.now();
+        if problem.code != NOT_LOGGED_IN || now >= self.begun(now, attempt, problem) {
             return false;
         }
-        clock.sleep_until(now.plus(AGAIN)).await;
+        attempt.clock.sleep_until(now.plus(AGAIN)).await;
         true
     }
 
-    fn until(&self, now: Timestamp) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now.plus(WITHIN))
+    fn begun(&self, now: Timestamp, attempt: &Attempt, problem: &Problem) -> Timestamp {
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = *until {
+            return until;
+        }
+        let new = *until.insert(now.plus(WITHIN));
+        self.observer.waits_for_login(&Key(attempt.call.step.clone()), problem, new);
+        new
     }
 
-    /// The next time is a new one.
-    fn is_good(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Somebody is logged in: the next time is a new one.
+    pub(super) fn is_good(&self) {
+        self.set(None);
+    }
+
+    /// The run is to end, and waits for nobody.
+    pub(super) fn give_up(&self) {
+        self.set(Some(Timestamp(0)));
+    }
+
+    fn set(&self, until: Option<Timestamp>) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 }
 
 impl Attempt {
     /// A call that only reads, made again until somebody has logged in.
     pub(super) async fn read(self, login: Login) -> Result<Outcome, Problem> {
-        let mut waited = false;
         loop {
             match self.clone().run().await {
-                Err(problem) if problem.code == NOT_LOGGED_IN => {
-                    self.says(format!("waits: {}", problem.message));
-                    if !login.awaited(&*self.clock, &problem).await {
-                        return Err(problem);
-                    }
-                    waited = true;
-                }
-                answer => {
-                    if waited {
-                        login.is_good();
-                    }
-                    return answer;
+                Err(problem) if login.awaited(&self, &problem).await => {}
+                Err(problem) => return Err(problem),
+                Ok(outcome) => {
+                    login.is_good();
+                    return Ok(outcome);
                 }
             }
         }
-    }
-
-    fn says(&self, note: String) {
-        let host = self.hosts.host(self.action.plugin.name(), &self.call);
-        host.progress(Progress { note, done: 0, total: None });
     }
 }

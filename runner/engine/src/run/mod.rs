@@ -130,6 +130,9 @@ pub trait Observer: Send + Sync {
     /// Another run has the lock, or it cannot be told; it is waited for until then.
     fn waits_for_lock(&self, _refused: &LockError, _until: Timestamp) {}
 
+    /// Nobody is logged in; somebody is waited for until then.
+    fn waits_for_login(&self, _key: &Key, _problem: &Problem, _until: Timestamp) {}
+
     /// It is not known whether an act happened, and not before this moment it is looked for.
     fn looks(&self, _watched: &Watched<'_>, _key: &Key, _step: &Step, _not_before: Timestamp) {}
 

@@ -370,3 +370,101 @@ steps:
         &[DONE],
     );
 }
+
+/// A question whose time is over ends a round, and beside it another loop would have chosen in the same breath.
+#[test]
+fn nothing_is_chosen_beside_a_question_that_is_over() {
+    use Move::{Answer, Crash, Finish, Long, Lose, Time};
+    let tape = [
+        Finish(5, 8, 0),
+        Finish(0, 53, 0),
+        Finish(19, 0, 0),
+        Finish(36, 0, 0),
+        Lose,
+        Finish(2, 23, 0),
+        Finish(0, 40, 6),
+        Lose,
+        Finish(1, 0, 0),
+        Lose,
+        Finish(49, 0, 0),
+        Finish(44, 0, 0),
+        Finish(216, 0, 0),
+        Finish(89, 0, 53),
+        Lose,
+        Time(0),
+        Lose,
+        Lose,
+        Time(0),
+        Lose,
+        Finish(19, 8, 0),
+        Lose,
+        Finish(2, 0, 0),
+        Finish(66, 29, 0),
+        Crash,
+        Finish(74, 205, 0),
+        Finish(74, 0, 109),
+        Finish(162, 16, 0),
+        Finish(31, 0, 0),
+        Crash,
+        Long(1),
+        Answer(0, 0),
+        Finish(0, 64, 0),
+    ];
+    // How long it is tells schedules apart.
+    let tape = [&tape[..], &[DONE; 17]].concat();
+    check(
+        "
+lock: it
+steps:
+  - id: s1
+    for_each: [x, y, z]
+    max_parallel: 2
+    call: r1
+--- r0
+runbook: r0
+lock: it
+summary: A toy.
+inputs:
+  yes: { type: boolean, default: true }
+  items: { type: array, default: [x, y] }
+steps:
+  - id: s3
+    for_each: [{ name: a }, { name: b }]
+    next_by: 0 - index
+    on_error: continue
+    uses: toy.send
+  - id: s4
+    uses: toy.read
+  - id: s5
+    for_each: 'steps.s4.items'
+    uses: toy.read
+outputs:
+  value: 1
+  yes: true
+  items: [x]
+--- r1
+runbook: r1
+lock: it
+summary: A toy.
+inputs:
+  yes: { type: boolean, default: true }
+  items: { type: array, default: [x, y] }
+steps:
+  - id: s2
+    for_each: [{ name: a }, { name: b }]
+    on_error: continue
+    call: r0
+  - id: s6
+    gate: toy.gate
+  - id: s7
+    needs: [s6]
+    confirm: { typed: it }
+    uses: toy.destroy
+outputs:
+  value: 1
+  yes: true
+  items: [x]
+",
+        &tape,
+    );
+}

@@ -1,7 +1,7 @@
 //! The pure core under random runbooks and random schedules: crashes, cancels, interrupts, stale writers, junk.
 //!
-//! By default 2,000 schedules; `PROPTEST_CASES` says otherwise:
-//! CI has 100,000. What a run of these once found stands in `found.rs` as plain cases.
+//! By default 2,000 schedules; `PROPTEST_CASES` says otherwise, and `PROPTEST_RNG_SEED` which: CI has 100,000, each time the
+//! same, so that it tells of the change it runs for. What a run of these once found stands in `found.rs` as plain cases.
 
 mod acts;
 mod asks;
@@ -20,9 +20,10 @@ mod toys;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
-use proptest::test_runner::{RngAlgorithm, TestCaseError, TestError, TestRunner};
+use proptest::test_runner::{RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
 
 use books::all_books;
 pub(crate) use books::{Book, books};
@@ -157,16 +158,35 @@ fn play_many(config: ProptestConfig, tally: &Tally) {
     }
 }
 
+/// All cases are dealt to so many parts, whatever the machine: the same seed gives the same cases everywhere.
+const PARTS: u64 = 8;
+
+fn seed_of(part: u64, seed: &RngSeed) -> RngSeed {
+    match seed {
+        RngSeed::Fixed(seed) => RngSeed::Fixed(seed.wrapping_mul(PARTS).wrapping_add(part)),
+        RngSeed::Random => RngSeed::Random,
+    }
+}
+
 #[test]
 fn any_schedule_of_any_runbook_keeps_the_promises() {
     let config = config();
     let many = config.cases >= 50_000;
     let tally = Tally::default();
+    let each = ProptestConfig { cases: config.cases.div_ceil(PARTS as u32), ..config };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let each = ProptestConfig { cases: config.cases.div_ceil(threads as u32), ..config };
+    let left = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| play_many(each.clone(), &tally));
+            scope.spawn(|| {
+                loop {
+                    let part = left.fetch_add(1, Ordering::Relaxed);
+                    if part >= PARTS {
+                        return;
+                    }
+                    play_many(ProptestConfig { rng_seed: seed_of(part, &each.rng_seed), ..each.clone() }, &tally);
+                }
+            });
         }
     });
     let tally = tally.0.into_inner().unwrap();

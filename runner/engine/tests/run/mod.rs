@@ -11,6 +11,7 @@ mod evidence;
 mod forged;
 mod gates;
 mod locks;
+mod login;
 mod overrides;
 mod picks;
 mod plans;

@@ -81,6 +81,7 @@ impl Action for Toy {
                 "value": {},
                 "takes": { "type": "string" },
                 "fails": { "type": "integer" },
+                "code": { "type": "string" },
                 "verdicts": { "type": "string" },
                 "granted": { "type": "boolean" },
                 "answers": { "enum": ["ok", "no", "maybe", "lost", "hang", "panic", "bad"] },
@@ -140,7 +141,12 @@ impl Action for Toy {
         }
         self.diary.write(call, self.operation);
         let fails = call.with.get("fails").and_then(Value::as_u64).unwrap_or(0);
-        if u64::from(call.attempt.0) <= fails {
+        if let Some(code) = call.with.get("code").and_then(Value::as_str)
+            && self.diary.times(&call.step) as u64 <= fails
+        {
+            return Err(Problem::not_applied(code, "log in first").retryable());
+        }
+        if !call.with["code"].is_string() && u64::from(call.attempt.0) <= fails {
             return Err(Problem::not_applied("toy", "it was told to fail").retryable());
         }
         let value = call.with.get("value").cloned().unwrap_or(Value::Null);

@@ -16,7 +16,7 @@ use sluice_engine::journal::{Envelope, Key};
 use sluice_engine::run::{LockError, Observer, Sample, Watched};
 use sluice_engine::runbook::checked::Step;
 use sluice_host::Sink;
-use sluice_plugin::{Level, Progress, Timestamp};
+use sluice_plugin::{Level, Problem, Progress, Timestamp};
 
 use crate::report::time;
 use crate::screen::{Screen, Stream};
@@ -103,6 +103,10 @@ impl Observer for Watcher {
 
     fn waits_for_lock(&self, refused: &LockError, until: Timestamp) {
         self.0.say(&visible(&format!("waits until {}: {refused}", time(until))));
+    }
+
+    fn waits_for_login(&self, key: &Key, problem: &Problem, until: Timestamp) {
+        self.0.say(&visible(&format!("{key} waits until {}: {}", time(until), problem.message)));
     }
 }
 

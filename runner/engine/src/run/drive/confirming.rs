@@ -342,13 +342,16 @@ async fn preview_patiently(attempt: &Attempt, login: Login) -> Result<(Value, Va
     loop {
         tries += 1;
         match attempt.clone().preview().await {
-            Ok(Preview::Ready { binding, facts }) => return Ok((binding, facts)),
+            Ok(Preview::Ready { binding, facts }) => {
+                login.is_good();
+                return Ok((binding, facts));
+            }
             Ok(Preview::Already { .. }) => {
                 let message = "what it would destroy is not there any more, and nobody was asked";
                 return Err(Problem::not_applied("already", message));
             }
             Ok(Preview::Refused { why }) => return Err(Problem::not_applied("refused", why)),
-            Err(problem) if login.awaited(&*attempt.clock, &problem).await => tries = 0,
+            Err(problem) if login.awaited(attempt, &problem).await => tries = 0,
             Err(problem) if problem.retryable && tries < PREVIEWS => {
                 attempt.clock.sleep_until(attempt.clock.now().plus(PREVIEW_PAUSE)).await;
             }

@@ -195,6 +195,12 @@ impl Drive {
     /// Every gate was seen together: the act begins, or the yes counts no more.
     pub(super) async fn looked(&mut self, act: Path, look: LastLook) -> Result<(), RunError> {
         let Some((ask, _, was)) = self.confirmed(&act) else { return Ok(()) };
+        // A gate may have grown too old meanwhile: it is judged again first.
+        let gates = asks::gates_to_judge(&act, &self.log.runbook, &self.log.state).unwrap_or_default();
+        let (check, now) = (self.log.state.asking.checks.get(&act), self.engine.clock.now());
+        if !check.is_some_and(|check| asks::is_ready(check, ask, &gates, now)) {
+            return Ok(());
+        }
         let binding = match look.binding {
             Ok(binding) if binding.digest() == was => was,
             Err(problem) if problem.retryable && self.may_pass(&act, &problem) => return Ok(()),
@@ -209,7 +215,6 @@ impl Drive {
         if failed.is_some() && fails.is_none() && self.looks_again(&act) {
             return Ok(());
         }
-        let gates = asks::gates_to_judge(&act, &self.log.runbook, &self.log.state).unwrap_or_default();
         if let Some(at) = failed
             && let (Some((glance, seen)), Some(gate)) = (look.glances.get(at), gates.get(at))
         {
