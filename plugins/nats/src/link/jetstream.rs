@@ -79,24 +79,19 @@ pub(crate) async fn consumers(link: &Link, stream: &StreamName) -> Result<Vec<Co
     consumers_told(link, stream).await.map(|(consumers, _)| consumers)
 }
 
-/// The same, and whether those are all of which anything can be lost: one is left out while its leader does not answer. What
-/// lives as long as its client remembers nothing that anybody needs afterwards.
+/// The same, and whether those are all that the stream has: one is left out while its leader does not answer.
 async fn consumers_told(link: &Link, stream: &StreamName) -> Result<(Vec<Consumer>, bool), Unanswered> {
     let mut told: Vec<Consumer> = Vec::new();
-    let (mut seen, mut missing, mut passing) = (0, 0, 0);
+    let mut missing = false;
     loop {
-        let page: Consumers = ask(link, &Subject::consumer_list(stream), &json!({ "offset": seen })).await?;
+        let page: Consumers = ask(link, &Subject::consumer_list(stream), &json!({ "offset": told.len() })).await?;
         let got = page.consumers.unwrap_or_default();
         let end = got.is_empty();
-        seen += got.len();
-        missing += page.missing.map_or(0, |missing| missing.len());
-        // Of one whose leader is dead the server tells the configuration alone, without its name.
-        let (named, silent): (Vec<_>, Vec<_>) = got.into_iter().partition(|one| !one.name.is_empty());
-        passing += silent.iter().filter(|one| one.lives_with_its_client()).count();
-        told.extend(named);
-        let all = seen as u64 >= page.total;
+        told.extend(got);
+        missing |= page.missing.is_some_and(|missing| !missing.is_empty());
+        let all = told.len() as u64 >= page.total;
         if end || all {
-            return Ok((told, all && missing <= passing));
+            return Ok((told, all && !missing));
         }
     }
 }

@@ -155,13 +155,6 @@ pub(crate) struct Consumer {
     pub(crate) source: Source,
 }
 
-impl Consumer {
-    /// It is told what it is, and nobody comes back to it.
-    pub(crate) fn lives_with_its_client(&self) -> bool {
-        self.config.as_ref().is_some_and(|config| config.durable_name.is_none())
-    }
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct ConsumerConfig {
