@@ -184,6 +184,18 @@ pub(super) fn may_fail_to_ask(runbook: &Checked, state: &State, key: &Key) -> bo
     scope.find(runbook, state).is_some_and(asks)
         && !state.asking.open.contains_key(&scope)
         && !is_busy(&scope, runbook, state)
+        && has_its_turn(&scope, runbook, state)
+}
+
+/// What stands before it is over: also where it had begun, and a gate before it is judged anew.
+fn has_its_turn(path: &Path, runbook: &Checked, state: &State) -> bool {
+    let mut width = 1;
+    path.levels(runbook, state).iter().all(|level| {
+        let open = level.list.slots.iter().take(level.hop.at).filter(|slot| !slot.status.is_settled()).count();
+        let turn = open < width;
+        width = if let Kind::Group(group) = &level.step.kind { group.order.width() } else { 1 };
+        turn
+    })
 }
 
 /// The places of the gates that this act needs: of a gate in a loop, all its rounds. `None`: one is not to be found.

@@ -468,3 +468,81 @@ outputs:
         &tape,
     );
 }
+
+/// A group that was begun under an earlier yes does not fail while a gate before it is judged anew.
+#[test]
+fn nothing_fails_to_be_asked_before_its_turn() {
+    use Move::{Answer, Finish, Junk, Lose, Race, Time};
+    let tape = [
+        Lose,
+        Lose,
+        Finish(0, 70, 0),
+        Finish(0, 0, 0),
+        Answer(0, 0),
+        Finish(0, 0, 0),
+        Finish(0, 0, 0),
+        Finish(0, 0, 0),
+        Finish(0, 0, 0),
+        Finish(0, 0, 0),
+        Finish(0, 5, 0),
+        Lose,
+        Finish(0, 164, 0),
+        Finish(0, 0, 0),
+        Time(0),
+        Finish(0, 8, 0),
+        Finish(0, 120, 0),
+        Race(CancelHow::AfterStep, 0),
+        Finish(0, 168, 0),
+        Finish(0, 40, 0),
+        Finish(0, 0, 0),
+        Finish(0, 8, 0),
+        Finish(0, 24, 0),
+        Finish(127, 0, 0),
+        Finish(0, 86, 0),
+        Finish(0, 40, 0),
+        Finish(0, 0, 0),
+        Finish(0, 24, 0),
+        Finish(0, 0, 0),
+        Answer(0, 0),
+        Finish(0, 174, 0),
+        Race(CancelHow::AfterStep, 0),
+        Finish(0, 84, 0),
+        Race(CancelHow::AfterStep, 0),
+        Lose,
+        Junk(19214),
+    ];
+    let tape = [&tape[..], &[DONE; 17]].concat();
+    check(
+        "
+lock: it
+steps:
+  - id: s1
+    on_error: continue
+    steps:
+      - id: s2
+        gate: toy.gate
+      - id: s3
+        for_each: [{ name: a }, { name: b }]
+        next_by: 0 - index
+        needs: [s2]
+        confirm: { typed: it }
+        uses: toy.destroy
+  - id: s4
+    gate: toy.gate
+  - id: s5
+    needs: [s4]
+    confirm: { typed: it }
+    steps:
+      - id: s6
+        uses: toy.destroy
+      - id: s7
+        uses: toy.destroy
+      - id: s8
+        uses: toy.read
+finally:
+  - id: s9
+    uses: toy.read
+",
+        &tape,
+    );
+}

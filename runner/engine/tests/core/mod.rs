@@ -49,7 +49,6 @@ const COMES_UP: &[&str] = &[
     "a call waits to return",
     "a call waits to tidy up",
     "a gate failed after the yes",
-    "a gate passed too long ago",
     "a look was cut",
     "abandoned",
     "abandoned with an act open",
