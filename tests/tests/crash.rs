@@ -326,10 +326,10 @@ fn a_toy_whose_every_process_is_killed_gets_there_too() {
     let toy = Toy::new(TOY);
     let mut died = dying(&toy.sluice, When::After, 1, &toy.arguments());
     let mut processes = 1;
-    // Each takes the run over, and dies after two appends more: what an act intends, and what became of it. With fewer, an
-    // act would be intended for ever.
+    // Each takes the run over, and dies after three appends more: what two acts beside each other intend, and what became
+    // of one. With fewer, they would be intended for ever.
     while died.signal == Some(9) {
-        died = dying(&toy.sluice, When::After, 3, &["resume", "last", "--json"]);
+        died = dying(&toy.sluice, When::After, 4, &["resume", "last", "--json"]);
         processes += 1;
         assert!(processes < 200, "it gets nowhere: {}", died.said());
     }
