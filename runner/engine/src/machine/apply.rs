@@ -629,7 +629,7 @@ impl List {
     }
 
     /// Is this place one of the first `width` that are not settled?
-    fn may_start(&self, at: usize, width: usize) -> bool {
+    pub(super) fn may_start(&self, at: usize, width: usize) -> bool {
         self.front.reaches(at, width, |place| self.slots.get(place).is_some_and(|slot| slot.status.is_settled()))
     }
 }

@@ -191,8 +191,7 @@ pub(super) fn may_fail_to_ask(runbook: &Checked, state: &State, key: &Key) -> bo
 fn has_its_turn(path: &Path, runbook: &Checked, state: &State) -> bool {
     let mut width = 1;
     path.levels(runbook, state).iter().all(|level| {
-        let open = level.list.slots.iter().take(level.hop.at).filter(|slot| !slot.status.is_settled()).count();
-        let turn = open < width;
+        let turn = level.list.may_start(level.hop.at, width);
         width = if let Kind::Group(group) = &level.step.kind { group.order.width() } else { 1 };
         turn
     })

@@ -5,6 +5,7 @@ mod confirming;
 mod looking_again;
 mod picking;
 mod sampling;
+mod tries;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use sluice_plugin::{Attempt as Number, Outcome, Preview, Problem, Timestamp};
 use self::confirming::Brought;
 pub(super) use self::confirming::can_be_typed;
 use self::sampling::Sampling;
+use self::tries::Tries;
 use super::act::binding;
 use super::attempt::Attempt;
 use super::fence::{Fence, keep_alive};
@@ -54,11 +56,11 @@ pub(super) struct Drive {
     /// What this process's receipt has said yes to.
     receipt_spent: BTreeSet<Sha256>,
     /// Times in a row that nobody could say what a question would be about.
-    slow_binds: BTreeMap<Path, u32>,
+    slow_binds: Tries,
     /// How often what was confirmed could not be looked at.
-    troubles: BTreeMap<Path, u32>,
+    troubles: Tries,
     /// Last looks that were too old when the intent was to be written.
-    slow_looks: BTreeMap<Path, u32>,
+    slow_looks: Tries,
     /// Until when somebody may log in.
     login: Login,
     quick: u32,
@@ -147,9 +149,9 @@ impl Drive {
             recalled: BTreeMap::new(),
             receipt_spent: BTreeSet::new(),
             login,
-            slow_binds: BTreeMap::new(),
-            troubles: BTreeMap::new(),
-            slow_looks: BTreeMap::new(),
+            slow_binds: Tries::default(),
+            troubles: Tries::default(),
+            slow_looks: Tries::default(),
             quick: 0,
             again: false,
         }

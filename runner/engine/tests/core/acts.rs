@@ -13,7 +13,7 @@ use sluice_plugin::{Applied, Attempt, Problem};
 
 use super::sim::{Held, Sim, Task};
 use super::tape::{Move, output};
-use super::{calls, checks, ends, junk};
+use super::{adds_up, calls, ends, junk};
 
 impl Sim<'_> {
     /// What a call of this step is now.
@@ -130,7 +130,7 @@ impl Sim<'_> {
         self.flight.clear();
         self.checks.clear();
         if matches!(self.log.last().map(|envelope| &envelope.event), Some(Event::Parked)) {
-            checks::parked_for_a_reason(self)?;
+            adds_up::parked_for_a_reason(self)?;
         }
         match self.tape.next().copied() {
             Some(Move::Settle(which, what)) => self.settle(which, what)?,
@@ -187,6 +187,6 @@ impl Sim<'_> {
             | Event::Settled { key, .. } => drop(self.open.remove(key)),
             _ => {}
         }
-        checks::books_of_acts_agree(self)
+        adds_up::books_of_acts_agree(self)
     }
 }

@@ -10,6 +10,7 @@ use sluice_engine::machine::{State, Status};
 use sluice_engine::runbook::checked::{Call, Checked, Kind, Step};
 use sluice_plugin::{Attempt, Problem};
 
+use super::adds_up;
 use super::checks::{self, breaks, counts, fresh, hold, names_in};
 use super::sim::{Held, Sim, Task};
 
@@ -181,8 +182,8 @@ pub(super) fn may_tidy(sim: &Sim<'_>, path: &Path) -> bool {
 /// What a call's status has to be, from what is in it.
 pub(super) fn adds_up(step: &Step, slot: &Slot) -> Held {
     let Some((call, called)) = of_slot(step, slot) else { return Ok(()) };
-    checks::list_adds_up(&call.runbook.steps, &called.steps)?;
-    checks::list_adds_up(&call.runbook.finally, &called.finally)?;
+    adds_up::list_adds_up(&call.runbook.steps, &called.steps)?;
+    adds_up::list_adds_up(&call.runbook.finally, &called.finally)?;
     let mut all = call.runbook.steps.iter().zip(&called.steps.slots);
     let mut last = call.runbook.finally.iter().zip(&called.finally.slots);
     let bad = all.clone().any(|(step, slot)| counts(step, slot)) || last.clone().any(|(step, slot)| counts(step, slot));

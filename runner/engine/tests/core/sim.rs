@@ -16,7 +16,7 @@ use sluice_engine::runbook::checked::{Checked, Kind, Step};
 use sluice_plugin::{Applied, Attempt, Problem, Timestamp, Verdict};
 
 use super::tape::{Move, output};
-use super::{Tally, calls, checks, confirmed, ends, junk};
+use super::{Tally, adds_up, calls, checks, confirmed, ends, junk};
 
 /// `Err` names the promise that was broken.
 pub(super) type Held = Result<(), String>;
@@ -258,9 +258,9 @@ impl<'a> Sim<'a> {
         if envelope.event == (Event::Entered { phase: Phase::Finally }) {
             self.cut = checks::is_cut(&self.runbook, &before, &self.state);
         }
-        checks::what_is_gone_is_stale(self)?;
-        checks::settled_stays(self, &before, &envelope.event)?;
-        checks::statuses_add_up(self)?;
+        adds_up::what_is_gone_is_stale(self)?;
+        adds_up::settled_stays(self, &before, &envelope.event)?;
+        adds_up::statuses_add_up(self)?;
         checks::turns_are_as_written(self)?;
         self.log.push(envelope);
         self.now = Timestamp(self.now.0 + 1);
@@ -632,15 +632,15 @@ impl<'a> Sim<'a> {
             });
             self.turns.retain(|key, _| !finally.contains(&key.as_str().split(['/', '[']).next().unwrap_or_default()));
         }
-        self.gone = checks::ephemeral(self, !over);
+        self.gone = adds_up::ephemeral(self, !over);
         let epoch = Epoch(self.state.epoch.0 + 1);
         let owner = Owner { host: "here".into(), pid: epoch.0, started: "boot/1".into() };
         let claimed = Event::Claimed { epoch, owner };
         self.tidies_anew(&self.envelope(Some(epoch), claimed.clone()));
         self.take(Some(epoch), claimed)?;
         self.attended = self.is_attended();
-        checks::nobody_knows(self)?;
-        checks::goes_on(self, over)?;
+        adds_up::nobody_knows(self)?;
+        adds_up::goes_on(self, over)?;
         self.rule()
     }
 

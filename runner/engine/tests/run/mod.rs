@@ -5,6 +5,8 @@ mod called;
 mod cases;
 mod changed;
 mod confirm;
+mod confirm_again;
+mod confirm_ways;
 mod crash;
 mod destroys;
 mod evidence;

@@ -9,17 +9,19 @@ use sluice_engine::run::Ending;
 use super::confirm::{answer, as_person, attended, case, how, person, policy, world, yes};
 use super::{begin, comes_out_the_same, file_of, recheck, resume};
 
+/// One gate of data, one of evidence that does not pass, and an act that needs both.
+const GATED: &str = "
+    lock: it
+    steps:
+      - { id: d, gate: toy.gate }
+      - { id: g, gate: toy.gate, class: evidence, with: { verdicts: f } }
+      - { id: a, uses: toy.destroy, needs: [d, g], confirm: { typed: it } }";
+
 #[tokio::test(start_paused = true)]
 async fn a_person_lets_a_gate_pass_once() {
-    let steps = "
-        lock: it
-        steps:
-          - { id: d, gate: toy.gate }
-          - { id: g, gate: toy.gate, class: evidence, with: { verdicts: f } }
-          - { id: a, uses: toy.destroy, needs: [d, g], confirm: { typed: it } }";
     let world = world();
     let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (run, ended) = begin(&engine, &case(steps)).await;
+    let (run, ended) = begin(&engine, &case(GATED)).await;
     assert_eq!(ended.unwrap().0, Ending::Parked);
     let gate = |key: &str| Key(key.to_owned());
     let says = async |key: &str| engine.override_gate(&run, &gate(key), None, "seen with my own eyes", &recheck).await;
@@ -45,12 +47,6 @@ async fn a_person_lets_a_gate_pass_once() {
 
 #[tokio::test(start_paused = true)]
 async fn an_override_does_not_keep() {
-    const NEEDED: &str = "
-        lock: it
-        steps:
-          - { id: d, gate: toy.gate }
-          - { id: g, gate: toy.gate, class: evidence, with: { verdicts: f } }
-          - { id: a, uses: toy.destroy, needs: [d, g], confirm: { typed: it } }";
     // It was let pass for what comes after it all the same.
     const BEFORE: &str = "
         lock: it
@@ -58,7 +54,7 @@ async fn an_override_does_not_keep() {
           - { id: g, gate: toy.gate, class: evidence, with: { verdicts: f } }
           - { id: d, gate: toy.gate, with: { verdicts: fp } }
           - { id: a, uses: toy.destroy, needs: [d], confirm: { typed: it } }";
-    for (steps, stops) in [(NEEDED, 0), (BEFORE, 1)] {
+    for (steps, stops) in [(GATED, 0), (BEFORE, 1)] {
         for (waits, acts) in [(29 * 60, true), (31 * 60, false)] {
             let world = world();
             let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
@@ -96,15 +92,9 @@ async fn nobody_overrides_what_looks_at_the_data() {
 
 #[tokio::test(start_paused = true)]
 async fn only_a_fitting_person_overrides() {
-    let steps = "
-        lock: it
-        steps:
-          - { id: d, gate: toy.gate }
-          - { id: g, gate: toy.gate, class: evidence, with: { verdicts: f } }
-          - { id: a, uses: toy.destroy, needs: [d, g], confirm: { typed: it } }";
     let world = world();
     let by = |who: Identity| as_person(world.process(1), who, policy(1, true, &[], &["oncall"]));
-    let (run, ended) = begin(&by(person("ana", &["sre"])), &case(steps)).await;
+    let (run, ended) = begin(&by(person("ana", &["sre"])), &case(GATED)).await;
     assert_eq!(ended.unwrap().0, Ending::Parked);
     let says = async |who| by(who).override_gate(&run, &Key("g".into()), None, "because", &recheck).await;
     assert!(says(person("ana", &["sre"])).await.unwrap_err().to_string().contains("not in the group oncall"));
@@ -127,16 +117,10 @@ async fn only_a_fitting_person_overrides() {
 /// Whom the policy named when the run was begun may not override any more once it was tightened.
 #[tokio::test(start_paused = true)]
 async fn a_tightened_policy_counts_for_overrides() {
-    const STEPS: &str = "
-        lock: it
-        steps:
-          - { id: d, gate: toy.gate }
-          - { id: g, gate: toy.gate, class: evidence, with: { verdicts: f } }
-          - { id: a, uses: toy.destroy, needs: [d, g], confirm: { typed: it } }";
     let world = world();
     let under =
         |overriders: &[&str]| as_person(world.process(1), person("bo", &["sre"]), policy(1, true, &[], overriders));
-    let (run, ended) = begin(&under(&["sre"]), &case(STEPS)).await;
+    let (run, ended) = begin(&under(&["sre"]), &case(GATED)).await;
     assert_eq!(ended.unwrap().0, Ending::Parked);
     let key = Key("g".into());
     let error = under(&["oncall"]).override_gate(&run, &key, None, "because", &recheck).await.unwrap_err();

@@ -175,15 +175,16 @@ impl Drive {
                     Ok(()) => bound.push((act, binding, facts)),
                     Err(problem) => return self.scope_failed(scope, problem).await,
                 },
-                // Nothing was said of what would be done: it is asked again, for a while.
-                Err(problem) if problem.retryable && self.binds_again(scope) => {
+                // Nothing was said of what would be done: it is asked again, for a while. Nobody waits before a screen that
+                // says nothing: after that the run fails, with the reason, and nothing was touched.
+                Err(problem) if problem.retryable && self.slow_binds.again(scope, SLOW_BINDS) => {
                     tracing::warn!(%problem, "what would be destroyed cannot be looked at now");
                     return Ok(());
                 }
                 Err(problem) => return self.scope_failed(scope, problem).await,
             }
         }
-        self.slow_binds.remove(scope);
+        self.slow_binds.forget(scope);
         let asked = match self.asked(scope, bound) {
             Ok(Some(asked)) => asked,
             Ok(None) => return Ok(()),
@@ -191,14 +192,6 @@ impl Drive {
         };
         self.append(vec![asked]).await?;
         self.use_receipt(scope).await
-    }
-
-    /// Whether what would be done is looked at once more before anybody is asked. Nobody waits before a screen that says
-    /// nothing: after that the run fails, with the reason, and nothing was touched.
-    fn binds_again(&mut self, scope: &Path) -> bool {
-        let tries = self.slow_binds.entry(scope.clone()).or_default();
-        *tries += 1;
-        *tries < SLOW_BINDS
     }
 
     /// Nothing that only looks can have changed anything.

@@ -132,7 +132,7 @@ impl Drive {
             // Trouble that passes says nothing of what would be done: it is looked at again, for a while.
             Err(problem) if problem.retryable && self.may_pass(act, &problem) => Ok(()),
             Ok(binding) if binding.digest() == was => {
-                self.troubles.remove(act);
+                self.troubles.forget(act);
                 let key = act.key(&self.log.runbook, &self.log.state);
                 self.append(vec![Event::Rebound { ask, key, binding: was }]).await
             }
@@ -206,13 +206,13 @@ impl Drive {
             Err(problem) if problem.retryable && self.may_pass(&act, &problem) => return Ok(()),
             other => return self.moved(&act, other).await,
         };
-        self.troubles.remove(&act);
+        self.troubles.forget(&act);
         let first =
             |wanted: &dyn Fn(Verdict) -> bool| look.glances.iter().position(|(glance, _)| wanted(glance.verdict));
         let fails = first(&|verdict| verdict == Verdict::Fail);
         let failed = fails.or_else(|| first(&|verdict| verdict != Verdict::Pass));
         // One answer that came late or not at all tells nothing of the world: all of them are taken once more, together.
-        if failed.is_some() && fails.is_none() && self.looks_again(&act) {
+        if failed.is_some() && fails.is_none() && self.slow_looks.again(&act, SLOW_LOOKS) {
             return Ok(());
         }
         if let Some(at) = failed
@@ -232,7 +232,7 @@ impl Drive {
         match self.act_after(before, fresh, (act.clone(), attempt, binding)).await? {
             Began::TooLate => self.too_slow(&act, gates.first()).await,
             Began::Yes => {
-                self.slow_looks.remove(&act);
+                self.slow_looks.forget(&act);
                 Ok(())
             }
             Began::No => Ok(()),
@@ -242,29 +242,12 @@ impl Drive {
     /// Whether what the act would do is looked at once more. After a while the yes counts no more, and says why.
     fn may_pass(&mut self, act: &Path, problem: &Problem) -> bool {
         tracing::warn!(%problem, "what was confirmed cannot be looked at now");
-        let troubles = self.troubles.entry(act.clone()).or_default();
-        *troubles += 1;
-        let again = *troubles < TROUBLES;
-        if !again {
-            self.troubles.remove(act);
-        }
-        again
-    }
-
-    /// Whether a last look that told nothing is taken once more; the last one of them counts as it is.
-    fn looks_again(&mut self, act: &Path) -> bool {
-        let slow = self.slow_looks.entry(act.clone()).or_default();
-        *slow += 1;
-        let again = *slow < SLOW_LOOKS;
-        if !again {
-            self.slow_looks.remove(act);
-        }
-        again
+        self.troubles.again(act, TROUBLES)
     }
 
     /// The intent was not written. A look that is always too old by then will not become younger.
     async fn too_slow(&mut self, act: &Path, gate: Option<&Path>) -> Result<(), RunError> {
-        if self.looks_again(act) || self.confirmed(act).is_none() {
+        if self.slow_looks.again(act, SLOW_LOOKS) || self.confirmed(act).is_none() {
             return Ok(());
         }
         let Some(gate) = gate else { return Ok(()) };
