@@ -8,6 +8,7 @@ mod faults;
 mod gates;
 mod receipts;
 mod refused;
+mod rights;
 mod site;
 mod targets;
 mod waits;

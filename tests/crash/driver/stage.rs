@@ -9,7 +9,7 @@ use sluice_lab::{Audit, Fault, Lab, Load, Options, Termination};
 use tokio::process::Command;
 
 use super::desk::{Desk, Programs};
-use super::point::{Appends, Point, read};
+use super::point::{Appends, Point, Side, read};
 use super::terminal::{Ended, Terminal};
 use super::{Because, Outcome};
 
@@ -111,6 +111,9 @@ impl Stage {
         if !killed && died.status.code() != Some(0) {
             return Err(format!("it ended before it was killed: {}\n{}", died.status, died.said));
         }
+        if killed && let Point::Answering { side, .. } = point {
+            self.waits_for(if *side == Side::Before { "confirm" } else { "resume" }).await?;
+        }
         let (ended, anew) = if killed { self.taken_up(node, &before, died).await? } else { (died, false) };
         let told = self.judged(node, &before, &ended, killed, anew).await?;
         Ok(Told { took: began.elapsed(), age: told.age, ..told })
@@ -141,6 +144,13 @@ impl Stage {
         let runs = self.desk.json(&["runs", "--json"]).await?;
         let text = |value: &Value, part: &str| value.get(part).and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(runs.get(0).map(|run| (text(run, "run"), text(run, "status"))))
+    }
+
+    /// Whoever asks what waits for a person is told what this run wants.
+    async fn waits_for(&self, verb: &str) -> Outcome {
+        let inbox = self.desk.json(&["inbox", "--json"]).await?;
+        let wants = inbox.pointer("/0/wants").and_then(Value::as_str);
+        if wants == Some(verb) { Ok(()) } else { Err(format!("it does not want {verb}: {inbox:#}")) }
     }
 
     /// The command that begins a run.

@@ -58,7 +58,7 @@ class Aws:
             how = self.faults.take(request.operation)
             if how == "html":
                 return self.send(start, "503 Lab", "text/html", wire.HTML)
-            self.roles.admit(request, session, self.resource(request))
+            self.roles.admit(request, session, self.resources(request))
             chunks = self.do(request, call, environ, start)
         except AwsError as problem:
             call["error"] = problem.code_of(request.service)
@@ -108,14 +108,22 @@ class Aws:
                 return list(self.moto(environ, start))
         return list(self.moto(environ, start))
 
-    def resource(self, request):
-        if request.service == "autoscaling":
-            return self.groups.arn(request.params)
-        if request.service == "ssm" and "Name" in request.params:
-            name = request.params["Name"]
-            return name if name.startswith("arn:") else "arn:aws:ssm:%s:%s:parameter/%s" % (
-                self.config["region"], self.config["account"], name.lstrip("/"))
-        return "*"
+    def resources(self, request):
+        """What a call is about, for policies: each of them has to be allowed. Most reads know no resource but `*`."""
+        params = request.params
+        if request.service == "autoscaling" and not request.operation.startswith("Describe"):
+            return [self.groups.arn(params)]
+        if request.service == "ssm" and {"Name", "Names", "Path"} & set(params):
+            names = params.get("Names") or [params.get("Name") or params["Path"]]
+            return [self.arn("ssm", "parameter/" + name.lstrip("/")) for name in names]
+        if request.service == "logs" and "logGroupName" in params:
+            return [self.arn("logs", "log-group:%s:*" % params["logGroupName"])]
+        if request.operation == "AssumeRole":
+            return [params.get("RoleArn", "")]
+        return ["*"]
+
+    def arn(self, service, name):
+        return name if name.startswith("arn:") else "arn:aws:%s:%s:%s:%s" % (service, self.config["region"], self.config["account"], name)
 
     def known_group(self, request, call):
         self.groups.named(request.params.get("AutoScalingGroupName"))  # moto's own answer to an unknown one is a 500

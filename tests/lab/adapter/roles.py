@@ -71,7 +71,7 @@ class Roles:
             return session["arn"], session
         return "arn:aws:iam::%s:user/%s" % (self.account, request.key), None
 
-    def admit(self, request, session, resource):
+    def admit(self, request, session, resources):
         """Refuses a session that is not one, is over, or whose policy does not allow this."""
         if session is None:
             if request.key.startswith("ASIA"):
@@ -84,9 +84,10 @@ class Roles:
         action = "%s:%s" % (request.service, request.operation)
         if action == "sts:GetCallerIdentity" or session["policy"] is None:
             return
-        if not allowed(session["policy"], action, resource, {"aws:RequestedRegion": self.region}):
-            raise AwsError(DENIED, "User: %s is not authorized to perform: %s on resource: %s because no session policy allows "
-                           "the %s action" % (session["arn"], action, resource, action), 403)
+        for resource in resources:
+            if not allowed(session["policy"], action, resource, {"aws:RequestedRegion": self.region}):
+                raise AwsError(DENIED, "User: %s is not authorized to perform: %s on resource: %s because no session policy allows "
+                               "the %s action" % (session["arn"], action, resource, action), 403)
 
     def assume(self, request, call):
         params = request.params

@@ -15,7 +15,7 @@ use crate::error::{Context, Error, Result};
 use crate::forward;
 use crate::http;
 use crate::mint::Keys;
-use crate::plan::{ACCOUNT, ACT_ROLE, NODES, Plan, REGION, SERVICES};
+use crate::plan::{ACCOUNT, ACT_ROLE, NODES, OPERATOR_ROLE, Plan, REGION, SERVICES};
 use crate::process::Proc;
 use crate::programs::Programs;
 use crate::server::Doing;
@@ -90,7 +90,7 @@ fn config(plan: &Plan, keys: &Keys) -> Result<Value> {
     Ok(json!({
         "account": ACCOUNT, "region": REGION, "cluster": plan.options.cluster, "log_group": plan.log_group(),
         "aws": address(plan.aws()), "private": address(plan.adapter()), "hook": address(plan.control()),
-        "nodes": nodes, "roles": [ACT_ROLE], "parameters": parameters(plan, keys)?,
+        "nodes": nodes, "roles": [ACT_ROLE, OPERATOR_ROLE], "parameters": parameters(plan, keys)?,
     }))
 }
 

@@ -56,7 +56,7 @@ pub use lab::{Call, Lab, Termination};
 pub use ledger::{Audit, Counts};
 pub use load::Load;
 pub use orders::{Line, NoBoot};
-pub use plan::{ACCOUNT, ACT_ROLE, AdminSys, NODES, Options, Plan, REGION, SERVICES, STREAM};
+pub use plan::{ACCOUNT, ACT_ROLE, AdminSys, NODES, OPERATOR_ROLE, Options, Plan, REGION, SERVICES, STREAM};
 pub use process::Proc;
 pub use referee::{Request, Verdict};
 pub use registry::{Found, is_free, running, sweep};

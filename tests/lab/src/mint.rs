@@ -37,16 +37,23 @@ pub(crate) struct Keys {
     pub(crate) system: (String, String),
     /// Public key and JWT of the account with the stream.
     pub(crate) pivot: (String, String),
-    /// admin, one per service, and sys.
+    /// admin, still, one per service, and sys.
     pub(crate) users: Vec<User>,
 }
+
+const STEP_DOWN: [&str; 2] = ["$JS.API.STREAM.LEADER.STEPDOWN.>", "$JS.API.CONSUMER.LEADER.STEPDOWN.>"];
 
 impl Keys {
     /// Makes all keys anew. With `import` the admin may ask `$SYS.REQ.SERVER.*`, which it cannot by default.
     pub(crate) fn mint(services: &[&str], import: bool) -> Result<Self> {
         let operator = KeyPair::new_operator();
         let (system, pivot) = (KeyPair::new_account(), KeyPair::new_account());
-        let mut users = vec![user(&pivot, "admin", json!({}), json!({}))?, user(&system, "sys", json!({}), json!({}))?];
+        let mut users = vec![
+            user(&pivot, "admin", json!({}), json!({}))?,
+            // An admin who may not move leaders.
+            user(&pivot, "still", json!({ "deny": STEP_DOWN }), json!({}))?,
+            user(&system, "sys", json!({}), json!({}))?,
+        ];
         for service in services {
             let (publish, subscribe) = service_rights(service);
             users.push(user(&pivot, service, publish, subscribe)?);

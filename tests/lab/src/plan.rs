@@ -15,6 +15,8 @@ pub const ACCOUNT: &str = "123456789012";
 pub const REGION: &str = "us-east-2";
 /// The role that may be assumed for an act; it may do everything, so what narrows it is the session's policy.
 pub const ACT_ROLE: &str = "arn:aws:iam::123456789012:role/nats-operator-act";
+/// The role of whoever runs runbooks, for sessions with a policy; it may do everything, too.
+pub const OPERATOR_ROLE: &str = "arn:aws:iam::123456789012:role/nats-operator";
 /// The stream of the seed.
 pub const STREAM: &str = "pivot_main";
 /// The services, each with subjects, a user and a durable consumer of its own.

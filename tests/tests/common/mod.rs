@@ -2,4 +2,6 @@
 
 pub(crate) mod parameters;
 pub(crate) mod person;
+pub(crate) mod session;
 pub(crate) mod sluice;
+pub(crate) mod wire;

@@ -43,14 +43,14 @@ fn with_rights() {
     assumed_narrowly(&site);
 }
 
-/// The new server has a fiftieth of a machine to copy 140 MB with: healthy, current and without lag long before it is there.
+/// The new server has a twenty-fifth of a machine to copy 140 MB with: healthy, current and without lag long before it is there.
 fn slowly() {
     const LEAST: Duration = Duration::from_secs(60);
     let site = Site::busy(Options { preload: 12_000, preload_size: 12_000, ..Options::default() });
     let mut person = site.asked(1);
     person.types(&format!("{}\n", site.name(1)));
     site.until("the instance is ended", |site| !site.terminations().is_empty());
-    site.fault(Fault::Slow { node: site.name(1), duty: 0.02 });
+    site.fault(Fault::Slow { node: site.name(1), duty: 0.04 });
     person.sees("new  ");
     let copied = Instant::now();
     let done = person.end_within(PATIENCE * 2).expect_code(0);

@@ -164,6 +164,10 @@ fn of_others() -> Vec<Row> {
         site.fault(Fault::Refresh { node: site.name(OTHER) });
     };
     let suspend: Deed = |site| site.fault(suspended(site, TARGET));
+    let break_lock: Deed = |site| {
+        let why = "the laptop is gone, and so is the run";
+        site.user.run(&["locks", "break", "cluster/nats-staging", "--because", why]).expect_code(0);
+    };
     let suspend_other: Deed = |site| site.fault(suspended(site, OTHER));
     vec![
         row("somebody refreshes another group before", vec![(Before, refresh)])
@@ -176,6 +180,8 @@ fn of_others() -> Vec<Row> {
         row("Launch is suspended in another group", vec![(Before, suspend_other)])
             .stops_before(&["stopped by gate idle", "Launch is suspended"]),
         row("Launch is suspended while the question waits", vec![(Asked, suspend)]).fails(1, &["Launch is suspended"]),
+        row("somebody breaks the lock while the question waits", vec![(Asked, break_lock)])
+            .fails(1, &["lock", "broke", "sluice resume"]),
         row("Launch is suspended right after the end of the instance", vec![(Ended, suspend)])
             .stops_after_the_act(&["Launch is suspended"]),
     ]

@@ -1,14 +1,15 @@
-//! The node is sick, silent or gone before anybody begins: the usual reason to replace it.
+//! The node is sick, silent or gone before anybody begins, which is the usual reason to replace it; or it leads what nobody may move.
 
 use sluice_lab::{Fault, Options};
 
 use super::site::{Site, says, side_by_side};
+use crate::common::parameters;
 
 #[test]
 fn a_node_that_is_not_well_is_replaced() {
     side_by_side(
         &[("dead", dead), ("no instance", empty_group)],
-        &[("frozen", frozen), ("its disk gone", without_disk)],
+        &[("frozen", frozen), ("its disk gone", without_disk), ("its leaders stay", leading)],
     );
 }
 
@@ -28,6 +29,35 @@ fn without_disk() {
     let site = Site::new(Options::default());
     site.fault(Fault::Wipe { node: site.name(2), stopped: true });
     replaced(&site, 2);
+}
+
+/// The credentials do not reach to move what it leads: an election does that, only later.
+fn leading() {
+    let site = Site::new(Options::default());
+    let creds = site.ask(site.lab.creds("still"));
+    let after = |line: &str| creds.lines().skip_while(|one| !one.contains(line)).nth(1).unwrap().to_owned();
+    for (name, value) in [("jwt", after("BEGIN NATS USER JWT")), ("nkey_seed", after("BEGIN USER NKEY SEED"))] {
+        parameters::put(
+            &site.lab,
+            &format!("/nats-cluster/nats-staging/admin/nats_admin_{name}"),
+            &value,
+            "SecureString",
+        );
+    }
+    let n = (1..=3).find(|n| leads(&site, *n)).unwrap();
+    let mut person = site.asked(n);
+    person.types(&format!("{}\n", site.name(n)));
+    let done = person.end().expect_code(0);
+    says(&done.stdout, &["0 leaders moved off", "left: stream PIVOT/pivot_main", "replace-node done"]);
+    site.ended(&[n]);
+}
+
+fn leads(site: &Site, n: u8) -> bool {
+    let node = format!("node={}", site.name(n));
+    let plan = ["plan", "replace-node", "-i", "cluster=nats-staging", "-i", &node, "--json"];
+    let plan = site.user.run(&plan).expect_code(0).json();
+    let quorum = plan["steps"].as_array().unwrap().iter().find(|step| step["key"] == "quorum").unwrap();
+    quorum.to_string().contains("\"PIVOT/pivot_main\"")
 }
 
 fn replaced(site: &Site, n: u8) {

@@ -202,6 +202,9 @@ pub enum Event {
         ask: AskId,
         key: Key,
         binding: Sha256,
+        /// What is known beside it, as it was shown and as it is, where that is not the same any more.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        facts: Value,
     },
     /// A gate that this act needs has passed once more, as a whole, since the yes.
     Rejudged {

@@ -163,7 +163,7 @@ fn change(runbook: &Checked, state: &mut State, envelope: &Envelope) -> Result<(
         Event::Ruled { policy, requester } => asks::rule(state, policy, requester.as_ref()),
         event @ Event::Asked { .. } => asks::ask(runbook, state, event, at),
         Event::Voided { ask, key, why } => asks::void(runbook, state, (*ask, key, why), at),
-        Event::Rebound { ask, key, binding } => asks::rebound(runbook, state, (*ask, key, *binding)),
+        Event::Rebound { ask, key, binding, .. } => asks::rebound(runbook, state, (*ask, key, *binding)),
         Event::Rejudged { ask, key, gate, samples, .. } => asks::rejudged(runbook, state, (*ask, key, gate), samples),
         Event::LookedLast { ask, key, looks } => asks::looked_last(runbook, state, (*ask, key, looks), at),
         Event::Reconciled { key, attempt, verdict, evidence } => {

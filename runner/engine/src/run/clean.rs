@@ -53,7 +53,8 @@ pub(super) fn event(hosts: &dyn Hosts, event: &mut Event) {
         }
         Event::LookedLast { looks, .. } => looks.iter_mut().for_each(|look| text(hosts, &mut look.why)),
         Event::Overridden { why, .. } => text(hosts, why),
-        Event::Intended { .. } | Event::Parked | Event::Ruled { .. } | Event::Rebound { .. } => {}
+        Event::Rebound { facts, .. } => hosts.redact(facts),
+        Event::Intended { .. } | Event::Parked | Event::Ruled { .. } => {}
         Event::Claimed { .. }
         | Event::Locked { .. }
         | Event::Unlocked { .. }

@@ -139,9 +139,9 @@ impl Sim<'_> {
             return self.moves(act, (how % 8 < 7).then_some(now));
         }
         self.tally.count("rebound");
-        let other = Event::Rebound { ask, key: key.clone(), binding: Sha256::ZERO };
+        let other = Event::Rebound { ask, key: key.clone(), binding: Sha256::ZERO, facts: json!(null) };
         self.refuse("I1: bound to something else", &self.envelope(Some(self.state.epoch), other))?;
-        self.own(Event::Rebound { ask, key, binding: was })
+        self.own(Event::Rebound { ask, key, binding: was, facts: json!(null) })
     }
 
     fn moves(&mut self, act: &Path, now: Option<Sha256>) -> Held {

@@ -44,7 +44,12 @@ pub(super) fn stale(sim: &Sim<'_>, pick: u8) -> Held {
     let owner = Owner { host: "there".into(), pid: 1, started: String::new() };
     for one in confirmed::asked(&sim.log) {
         for key in sim.needed.keys() {
-            let rebound = one.binding(key).map(|binding| Event::Rebound { ask: one.ask, key: key.clone(), binding });
+            let rebound = one.binding(key).map(|binding| Event::Rebound {
+                ask: one.ask,
+                key: key.clone(),
+                binding,
+                facts: json!(null),
+            });
             rebound.into_iter().try_for_each(|event| sim.refuse("I4", &sim.envelope(Some(Epoch(epoch - 1)), event)))?;
         }
     }
@@ -211,7 +216,7 @@ fn about_questions(sim: &Sim<'_>, key: &Key, attempt: Attempt, pick: usize) -> V
         Event::Voided { ask: AskId(ask.0 + 1), key: scope.clone(), why: Void::Cancelled },
         asked(AskId(ask.0 + 7), acts),
         asked(AskId(u32::try_from(all.len()).unwrap() + 1), Vec::new()),
-        Event::Rebound { ask, key: key.clone(), binding: bound },
+        Event::Rebound { ask, key: key.clone(), binding: bound, facts: json!(null) },
         Event::Rejudged { ask, key: key.clone(), gate: gate(), why, samples, seen },
         Event::LookedLast { ask, key: key.clone(), looks: if pick.is_multiple_of(2) { looks } else { Vec::new() } },
     ]

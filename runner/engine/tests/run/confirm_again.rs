@@ -37,6 +37,33 @@ async fn what_moved_is_asked_anew() {
     comes_out_the_same(&other, &run).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_the_same_act_and_changed_is_kept_beside_the_yes() {
+    for (previews, expect) in [
+        ("ready", json!(null)),
+        ("warms", json!({ "was": { "leads": 1, "is": "warm" }, "is": { "leads": 2, "is": "warm" } })),
+    ] {
+        let steps = format!(
+            "
+            lock: it
+            steps:
+              - {{ id: g, gate: toy.gate }}
+              - {{ id: a, uses: toy.destroy, with: {{ previews: {previews} }}, needs: [g], confirm: {{ typed: it }} }}"
+        );
+        let world = world();
+        let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
+        let (run, ended) = begin(&engine, &case(Box::leak(steps.into_boxed_str()))).await;
+        assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Done), "{previews}: the yes counts");
+        let loaded = engine.load(&run, &recheck).await.unwrap();
+        let kept = loaded.envelopes.iter().find_map(|envelope| match &envelope.event {
+            Event::Rebound { facts, .. } => Some(facts),
+            _ => None,
+        });
+        assert_eq!(kept, Some(&expect), "{previews}");
+        comes_out_the_same(&engine, &run).await;
+    }
+}
+
 /// The first sample is the one before the question; after the yes each takes longer than is left to the gate in the end.
 #[tokio::test(start_paused = true)]
 async fn a_gate_whose_time_is_over_after_the_yes_says_what_it_saw_last() {

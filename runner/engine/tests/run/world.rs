@@ -85,7 +85,7 @@ impl Action for Toy {
                 "verdicts": { "type": "string" },
                 "granted": { "type": "boolean" },
                 "answers": { "enum": ["ok", "no", "maybe", "lost", "hang", "panic", "bad"] },
-                "previews": { "enum": ["ready", "already", "refused", "slow", "moves", "trouble", "later", "late", "gone"] },
+                "previews": { "enum": ["ready", "already", "refused", "slow", "moves", "warms", "trouble", "later", "late", "gone"] },
                 "looks": { "enum": ["look", "cannot", "error", "flip", "panic"] },
                 "values": { "type": "array" },
                 "secret": { "type": "string", "x-secret": true },
@@ -208,6 +208,11 @@ impl Action for Toy {
             "moves" => {
                 let times = self.diary.purposes(&call.step).len();
                 Ok(Preview::Ready { binding: json!({ "value": times }), facts: json!({}) })
+            }
+            // It is the same act, of which something else is known each time.
+            "warms" => {
+                let times = self.diary.purposes(&call.step).len();
+                Ok(Preview::Ready { binding: output, facts: json!({ "leads": times, "is": "warm" }) })
             }
             _ => Ok(Preview::Ready { binding: output, facts: json!({ "leads": "nothing" }) }),
         }

@@ -248,6 +248,9 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
             (Sign::Note, format!("{} says no{because}", visible(&by.to_string())))
         }
         Event::Voided { why, .. } => voided(why)?,
+        Event::Rebound { facts, .. } if !facts.is_null() => {
+            (Sign::Note, format!("since it was asked: {}", question::changes(facts).join("; ")))
+        }
         Event::Rejudged { gate, why, .. } => {
             (Sign::Note, format!("{} passes again: {}", visible(gate.as_str()), visible(why)))
         }

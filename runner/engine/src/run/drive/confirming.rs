@@ -41,7 +41,7 @@ pub(in crate::run) enum Brought {
     Bound(Vec<Looked>),
     /// To the question with this number.
     Replied(AskId, Reply),
-    Rebound(Result<Box<Binding>, Problem>),
+    Rebound(Result<(Box<Binding>, Value), Problem>),
     Rejudged(Verdict, String, Samples, Value),
     Looked(Box<LastLook>),
 }
@@ -72,7 +72,7 @@ impl Drive {
             }
             Check::Rebind { act } => {
                 let preview = self.preview_of(act.clone());
-                async move { Brought::Rebound(preview.await.1.map(|(binding, _)| binding)) }.boxed()
+                async move { Brought::Rebound(preview.await.1) }.boxed()
             }
             Check::Rejudge { gate, .. } => self.rejudge(gate.clone()),
             Check::LookLast { act } => self.look_last(act),

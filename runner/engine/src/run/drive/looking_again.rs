@@ -126,24 +126,29 @@ impl Drive {
         Some((ask.id, scope.key(&self.log.runbook, &self.log.state), *ask.acts.get(act)?))
     }
 
-    pub(super) async fn rebound(&mut self, act: &Path, bound: Result<Box<Binding>, Problem>) -> Result<(), RunError> {
+    pub(super) async fn rebound(
+        &mut self,
+        act: &Path,
+        bound: Result<(Box<Binding>, Value), Problem>,
+    ) -> Result<(), RunError> {
         let Some((ask, _, was)) = self.confirmed(act) else { return Ok(()) };
         match bound {
             // Trouble that passes says nothing of what would be done: it is looked at again, for a while.
             Err(problem) if problem.retryable && self.may_pass(act, &problem) => Ok(()),
-            Ok(binding) if binding.digest() == was => {
+            Ok((binding, facts)) if binding.digest() == was => {
                 self.troubles.forget(act);
-                let key = act.key(&self.log.runbook, &self.log.state);
-                self.append(vec![Event::Rebound { ask, key, binding: was }]).await
+                let (key, before) = (act.key(&self.log.runbook, &self.log.state), self.was_shown(act, "facts"));
+                let facts = if facts == before { Value::Null } else { json!({ "was": before, "is": facts }) };
+                self.append(vec![Event::Rebound { ask, key, binding: was, facts }]).await
             }
-            other => self.moved(act, other).await,
+            other => self.moved(act, other.map(|(binding, _)| binding)).await,
         }
     }
 
     /// What was confirmed is not what would be done.
     async fn moved(&mut self, act: &Path, found: Result<Box<Binding>, Problem>) -> Result<(), RunError> {
         let Some((ask, key, was)) = self.confirmed(act) else { return Ok(()) };
-        let before = self.was_shown(act);
+        let before = self.was_shown(act, "binding");
         let (now, changes) = match &found {
             Ok(binding) => (Some(binding.digest()), json!({ "was": before, "is": binding })),
             Err(problem) => (None, json!({ "was": before, "problem": problem })),
@@ -153,15 +158,15 @@ impl Drive {
         self.append(vec![Event::Voided { ask, key, why }]).await
     }
 
-    /// The binding as the person saw it.
-    fn was_shown(&self, act: &Path) -> Value {
+    /// The act's binding or its facts, as the person saw them.
+    fn was_shown(&self, act: &Path, part: &str) -> Value {
         let (runbook, state) = (&self.log.runbook, &self.log.state);
         let shown = || {
             let scope = asks::scope_of(act, runbook, state)?;
             let acts = state.asking.open.get(&scope)?.shown.get("acts")?.as_array()?;
             let key = act.key(runbook, state);
             let mine = acts.iter().find(|one| one.get("step").and_then(Value::as_str) == Some(key.as_str()))?;
-            mine.get("binding").cloned()
+            mine.get(part).cloned()
         };
         shown().unwrap_or_default()
     }
