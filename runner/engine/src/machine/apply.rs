@@ -565,6 +565,10 @@ fn in_slot(
         }
         return at_leaf(step, slot);
     }
+    // What was skipped, or is done, takes nothing up any more.
+    if slot.status.is_settled() && !is_begun(slot) {
+        return Err(not_next.clone());
+    }
     slot.status = match (&step.kind, &mut slot.inside) {
         (Kind::Group(group), Inside::List(list)) => {
             in_list(&group.steps, list, (group.order.width(), late), rest, not_next, at_leaf)?;

@@ -257,8 +257,10 @@ pub(super) fn out_of_turn(sim: &Sim<'_>, path: &Path) -> Option<String> {
     if let Some(why) = calls::out_of_turn(levels) {
         return Some(why);
     }
-    // On the way out whatever was called tidies up, also behind a gate that was to be judged anew.
-    let levels = if is_cancelled(sim) { calls::since_finally(levels) } else { levels };
+    // On the way out whatever was called tidies up, also behind a gate that was to be judged anew or was and failed.
+    let inside = calls::since_finally(levels);
+    let around = &levels[..levels.len() - inside.len()];
+    let levels = if is_cancelled(sim) || ended_around(around) { inside } else { levels };
     let mut width = 1;
     for level in levels {
         let open = level.list.slots.iter().take(level.hop.at).filter(|slot| !slot.status.is_settled()).count();

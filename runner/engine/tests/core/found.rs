@@ -546,3 +546,103 @@ finally:
         &tape,
     );
 }
+
+/// A group that was skipped is over: nothing in it begins, not even a call.
+#[test]
+fn what_was_skipped_takes_nothing_up() {
+    for pick in 0..1_000 {
+        check(
+            "
+steps:
+  - id: p
+    parallel:
+      - { id: a, for_each: [x, y, z], next_by: 0 - index, uses: toy.read }
+      - id: g
+        when: 'false'
+        steps:
+          - { id: c, call: r0 }
+--- r0
+runbook: r0
+summary: A toy.
+steps:
+  - { id: r, uses: toy.read }
+",
+            &[Move::Junk(pick)],
+        );
+    }
+}
+
+/// After the yes the gate fails before which all of it stands, while a called runbook is on: that tidies up.
+#[test]
+fn what_is_called_tidies_up_behind_a_gate_that_was_judged_again() {
+    use Move::{Answer, Finish, Lose, Race};
+    let tape = [
+        Finish(0, 24, 0),
+        Race(CancelHow::AfterStep, 1),
+        Finish(0, 48, 0),
+        Lose,
+        Finish(0, 16, 0),
+        Lose,
+        Finish(110, 56, 0),
+        Answer(9, 56),
+        DONE,
+        Finish(63, 0, 0),
+        Finish(164, 8, 0),
+        Finish(45, 0, 0),
+        Finish(125, 22, 0),
+    ];
+    let tape = [&tape[..], &[DONE; 22]].concat();
+    check(
+        "
+lock: it
+steps:
+  - id: s1
+    gate: toy.gate
+  - id: s2
+    for_each: []
+    next_by: 0 - index
+    needs: [s1]
+    confirm: { typed: it }
+    uses: toy.destroy
+  - id: s3
+    max_parallel: 2
+    parallel:
+      - id: s4
+        for_each: [{ name: a }, { name: b }]
+        max_parallel: 2
+        parallel:
+          - id: s5
+            needs: [s1]
+            confirm: { typed: it }
+            uses: toy.destroy
+          - id: s6
+            needs: [s1]
+            confirm: { typed: it }
+            uses: toy.destroy
+      - id: s7
+        call: r0
+--- r0
+runbook: r0
+lock: it
+summary: A toy.
+inputs:
+  yes: { type: boolean, default: true }
+  items: { type: array, default: [x, y] }
+steps:
+  - id: s8
+    gate: toy.gate
+  - id: s9
+    needs: [s8]
+    confirm: { typed: it }
+    uses: toy.destroy
+finally:
+  - id: s10
+    uses: toy.read
+outputs:
+  value: 1
+  yes: true
+  items: [x]
+",
+        &tape,
+    );
+}
