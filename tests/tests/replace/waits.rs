@@ -1,11 +1,12 @@
 //! The world moves while the question waits: what is bound stays, or the yes is worth nothing.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sluice_lab::{Fault, Load, Options};
 
-use super::site::{Site, is_long, says, side_by_side};
+use super::site::{PATIENCE, Site, is_long, says, side_by_side};
 
 #[test]
 fn while_the_question_waits_the_world_moves() {
@@ -25,11 +26,14 @@ fn restless() {
         site.ask(site.lab.load(Load::steady()));
         site.until("messages flow again", |site| site.ask(site.lab.counts()).delivered > before);
         moves += 1;
+        if !long.is_zero() {
+            thread::sleep(Duration::from_secs(1));
+        }
     }
     eprintln!("leaders moved {moves} times in {:?} while it was asked", began.elapsed());
     site.nothing_ended();
     person.types(&format!("{}\n", site.name(1)));
-    person.end().expect_code(0);
+    person.end_within(long + PATIENCE).expect_code(0);
     site.ended(&[1]);
 }
 
@@ -42,7 +46,7 @@ fn replaced() {
         let now = site.ask(site.lab.instances());
         now.get(&site.name(3)).is_some_and(|new| *new != site.first[&site.name(3)])
     });
-    site.ask(site.lab.wait_healthy(super::site::PATIENCE));
+    site.ask(site.lab.wait_healthy(PATIENCE));
     person.types(&format!("{}\n", site.name(3)));
     let done = person.end();
     let new = &site.ask(site.lab.instances())[&site.name(3)];
