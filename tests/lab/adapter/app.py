@@ -115,7 +115,7 @@ class Aws:
             return [self.groups.arn(params)]
         if request.service == "ssm" and {"Name", "Names", "Path"} & set(params):
             names = params.get("Names") or [params.get("Name") or params["Path"]]
-            return [self.arn("ssm", "parameter/" + name.lstrip("/")) for name in names]
+            return [name if name.startswith("arn:") else self.arn("ssm", "parameter/" + name.lstrip("/")) for name in names]
         if request.service == "logs" and "logGroupName" in params:
             return [self.arn("logs", "log-group:%s:*" % params["logGroupName"])]
         if request.operation == "AssumeRole":
@@ -123,7 +123,7 @@ class Aws:
         return ["*"]
 
     def arn(self, service, name):
-        return name if name.startswith("arn:") else "arn:aws:%s:%s:%s:%s" % (service, self.config["region"], self.config["account"], name)
+        return "arn:aws:%s:%s:%s:%s" % (service, self.config["region"], self.config["account"], name)
 
     def known_group(self, request, call):
         self.groups.named(request.params.get("AutoScalingGroupName"))  # moto's own answer to an unknown one is a 500
