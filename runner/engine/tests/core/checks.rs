@@ -260,7 +260,12 @@ pub(super) fn out_of_turn(sim: &Sim<'_>, path: &Path) -> Option<String> {
     // On the way out whatever was called tidies up, also behind a gate that was to be judged anew or was and failed.
     let inside = calls::since_finally(levels);
     let around = &levels[..levels.len() - inside.len()];
-    let levels = if is_cancelled(sim) || ended_around(around) { inside } else { levels };
+    let ended = (1..=around.len()).find(|length| ended_around(&around[..*length]));
+    let in_turn = if is_cancelled(sim) { 0 } else { ended.map_or(around.len(), |length| length - 1) };
+    no_turn(&around[..in_turn]).or_else(|| no_turn(inside))
+}
+
+fn no_turn(levels: &[Level<'_>]) -> Option<String> {
     let mut width = 1;
     for level in levels {
         let open = level.list.slots.iter().take(level.hop.at).filter(|slot| !slot.status.is_settled()).count();
