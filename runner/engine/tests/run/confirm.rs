@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sluice_engine::confirm::{Identity, Proof};
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::{CancelHow, Event, Filter, Key, Outcome, Page};
+use sluice_engine::machine::State;
 use sluice_engine::run::{Asker, Confirming, Ending, Engine, OpenError, Question, Reply, RunError, Sources};
 use sluice_store::MemoryStore;
 
@@ -60,6 +61,16 @@ pub(super) fn attended(world: &World, pid: u32, reply: Reply, after: Duration) -
     let engine = world.process(pid);
     let asker: Arc<dyn Asker> = Arc::new(Says(reply, after, Arc::default()));
     Engine { confirming: Confirming { asker: Some(asker), ..engine.confirming.clone() }, ..engine }
+}
+
+/// Begins where somebody says yes to it after a second.
+pub(super) async fn with_a_yes(
+    world: &World,
+    steps: &'static str,
+) -> (Engine, RunId, Result<(Ending, State), RunError>) {
+    let engine = attended(world, 1, yes("it"), Duration::from_secs(1));
+    let (run, ended) = begin(&engine, &case(steps)).await;
+    (engine, run, ended)
 }
 
 /// One whose policy and person are these.
@@ -294,8 +305,7 @@ async fn one_yes_covers_all_in_a_group_and_each_is_looked_at_again() {
               - { id: b, uses: toy.destroy, with: { value: 2 }, when: 'steps.g.letter == \"p\"' }
               - { id: n, uses: toy.destroy, with: { value: 3 }, when: 'steps.g.letter == \"f\"' }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (run, ended) = begin(&engine, &case(steps)).await;
+    let (engine, run, ended) = with_a_yes(&world, steps).await;
     assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Done));
     assert_eq!(world.diary.sends(), ["all/a", "all/b"]);
     let way = kinds(&engine, &run).await;
@@ -388,9 +398,8 @@ async fn what_cannot_be_looked_at_before_the_question_fails() {
           - { id: g, gate: toy.gate }
           - { id: a, uses: toy.destroy, with: { previews: trouble }, needs: [g], confirm: { typed: it } }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let ended = tokio::time::timeout(Duration::from_secs(600), begin(&engine, &case(TROUBLE))).await;
-    let (run, ended) = ended.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(600), with_a_yes(&world, TROUBLE)).await;
+    let (engine, run, ended) = ended.unwrap();
     assert!(matches!(ended.unwrap().0, Ending::Ended(Outcome::Failed { .. })));
     assert!(!kinds(&engine, &run).await.contains(&"asked"));
     let lock = world.store.look("it").await.unwrap();

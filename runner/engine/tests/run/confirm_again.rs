@@ -8,7 +8,7 @@ use serde_json::json;
 use sluice_engine::journal::{CancelHow, Event, Key, Outcome, Void};
 use sluice_engine::run::{Asker, Confirming, Ending, Engine};
 
-use super::confirm::{Says, answer, asked, attended, case, how, kinds, world, yes};
+use super::confirm::{Says, answer, asked, attended, case, how, kinds, with_a_yes, world, yes};
 use super::{begin, comes_out_the_same, recheck, resume};
 
 #[tokio::test(start_paused = true)]
@@ -51,8 +51,7 @@ async fn what_is_known_of_the_same_act_and_changed_is_kept_beside_the_yes() {
               - {{ id: a, uses: toy.destroy, with: {{ previews: {previews} }}, needs: [g], confirm: {{ typed: it }} }}"
         );
         let world = world();
-        let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-        let (run, ended) = begin(&engine, &case(Box::leak(steps.into_boxed_str()))).await;
+        let (engine, run, ended) = with_a_yes(&world, Box::leak(steps.into_boxed_str())).await;
         assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Done), "{previews}: the yes counts");
         let loaded = engine.load(&run, &recheck).await.unwrap();
         let kept = loaded.envelopes.iter().find_map(|envelope| match &envelope.event {
@@ -73,8 +72,7 @@ async fn a_gate_whose_time_is_over_after_the_yes_says_what_it_saw_last() {
           - { id: g, gate: toy.gate, with: { verdicts: pf, takes: 4s }, passes: { every: 1s, within: 10s } }
           - { id: a, uses: toy.destroy, needs: [g], confirm: { typed: it } }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (run, ended) = begin(&engine, &case(SLOW)).await;
+    let (engine, run, ended) = with_a_yes(&world, SLOW).await;
     assert_eq!(ended.unwrap().0, Ending::Parked);
     let loaded = engine.load(&run, &recheck).await.unwrap();
     let said = loaded.envelopes.iter().find_map(|envelope| match &envelope.event {
@@ -119,8 +117,7 @@ async fn a_gate_that_fails_after_the_yes_stops_and_is_judged_anew() {
             .into_boxed_str(),
         );
         let world = world();
-        let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-        let (run, ended) = begin(&engine, &case(steps)).await;
+        let (engine, run, ended) = with_a_yes(&world, steps).await;
         assert_eq!(ended.unwrap().0, Ending::Parked, "{verdicts}: the run stays open");
         assert_eq!(how(&engine, &run).await, "g stopped, a pending", "{verdicts}");
         assert!(world.diary.sends().is_empty(), "{verdicts}");
@@ -185,8 +182,7 @@ async fn a_yes_that_grows_old_over_an_act_does_not_hide_its_end() {
               - { id: a, uses: toy.destroy, with: { value: 1, takes: 2m } }
               - { id: b, uses: toy.destroy, with: { value: 2 } }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (run, ended) = begin(&engine, &case(steps)).await;
+    let (engine, run, ended) = with_a_yes(&world, steps).await;
     assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Unconfirmed { key: Key("all".into()) }));
     assert_eq!(how(&engine, &run).await, "g done, all not confirmed, all/a done, all/b pending");
     assert_eq!(world.diary.sends(), ["all/a"]);
@@ -207,8 +203,7 @@ async fn what_cannot_be_asked_anew_fails_in_a_group_as_well() {
               - { id: c, uses: toy.change }
               - { id: a, uses: toy.destroy, with: { value: 1, answers: lost, previews: gone }, timeout: 1m }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (run, ended) = begin(&engine, &case(steps)).await;
+    let (engine, run, ended) = with_a_yes(&world, steps).await;
     assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Failed { key: Key("all".into()) }));
     assert_eq!(how(&engine, &run).await, "g done, all failed, all/c done, all/a pending");
     comes_out_the_same(&engine, &run).await;
@@ -223,9 +218,8 @@ async fn what_cannot_be_looked_at_after_the_yes_voids_it_and_says_why() {
           - { id: g, gate: toy.gate }
           - { id: a, uses: toy.destroy, with: { previews: later }, needs: [g], confirm: { typed: it } }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let ended = tokio::time::timeout(Duration::from_secs(300), begin(&engine, &case(LATER))).await;
-    let (run, ended) = ended.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(300), with_a_yes(&world, LATER)).await;
+    let (engine, run, ended) = ended.unwrap();
     assert!(matches!(ended.unwrap().0, Ending::Ended(Outcome::Failed { .. })));
     assert!(world.diary.sends().is_empty());
     let loaded = engine.load(&run, &recheck).await.unwrap();
@@ -245,8 +239,7 @@ async fn a_gate_that_passed_long_ago_is_judged_again() {
           - { id: g, gate: toy.gate, passes: { consecutive: 2, every: 1s, within: 10s } }
           - { id: a, uses: toy.destroy, with: { value: 1, previews: late }, needs: [g], timeout: 10m, confirm: { typed: it } }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (run, ended) = begin(&engine, &case(SLOW)).await;
+    let (engine, run, ended) = with_a_yes(&world, SLOW).await;
     assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Done));
     let way = kinds(&engine, &run).await;
     assert_eq!(way.iter().rev().find(|kind| ["rebound", "rejudged"].contains(kind)), Some(&"rejudged"), "{way:?}");

@@ -1,7 +1,5 @@
 //! Ways around a yes, each closed: what the checker refuses, what the journal does, and what no input names.
 
-use std::time::Duration;
-
 use sluice_engine::diagnostic::Code;
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::chain::encode;
@@ -10,9 +8,9 @@ use sluice_engine::run::{Ending, OpenError};
 use sluice_engine::runbook::{Book, load_book};
 use sluice_engine::source::Source;
 
-use super::confirm::{ONE, answer, asked, attended, case, end, kinds, world, yes};
+use super::confirm::{ONE, answer, asked, end, kinds, with_a_yes, world, yes};
 use super::world::World;
-use super::{begin, comes_out_the_same, recheck, resume};
+use super::{comes_out_the_same, recheck, resume};
 
 /// What was right for an earlier question of the same run says nothing to the next.
 #[tokio::test(start_paused = true)]
@@ -51,8 +49,7 @@ async fn a_skipped_gate_is_no_gate() {
           - { id: g, gate: toy.gate, when: 'steps.r.value == 2' }
           - { id: a, uses: toy.destroy, needs: [g], confirm: { typed: it } }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (run, ended) = begin(&engine, &case(steps)).await;
+    let (engine, run, ended) = with_a_yes(&world, steps).await;
     assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Failed { key: Key("a".into()) }));
     assert!(world.diary.sends().is_empty());
     comes_out_the_same(&engine, &run).await;
@@ -124,8 +121,7 @@ async fn a_gate_over_nothing_is_no_gate() {
           - { id: e, gate: toy.gate, class: evidence }
           - { id: a, uses: toy.destroy, needs: [none, e], confirm: { typed: it } }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (_, ended) = begin(&engine, &case(steps)).await;
+    let (_, _, ended) = with_a_yes(&world, steps).await;
     assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Failed { key: Key("a".into()) }));
     assert!(world.diary.sends().is_empty());
 }
@@ -192,8 +188,7 @@ async fn what_no_input_names_is_not_touched() {
           - { id: g, gate: toy.gate }
           - { id: a, uses: toy.destroy, with: { value: '{{ inputs.all[0] }}' }, needs: [g], confirm: { typed: it } }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (run, ended) = begin(&engine, &case(STRANGER)).await;
+    let (engine, run, ended) = with_a_yes(&world, STRANGER).await;
     assert_eq!(ended.unwrap().0, Ending::Ended(Outcome::Failed { key: Key("a".into()) }));
     assert!(!kinds(&engine, &run).await.contains(&"asked"));
     assert!(world.diary.sends().is_empty());

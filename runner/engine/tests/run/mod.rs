@@ -13,6 +13,7 @@ mod evidence;
 mod forged;
 mod gates;
 mod locks;
+mod locks_broken;
 mod login;
 mod overrides;
 mod picks;

@@ -6,7 +6,7 @@ use sluice_engine::confirm::{Identity, Proof};
 use sluice_engine::journal::{Event, Key, Outcome};
 use sluice_engine::run::Ending;
 
-use super::confirm::{answer, as_person, attended, case, how, person, policy, world, yes};
+use super::confirm::{answer, as_person, attended, case, how, person, policy, with_a_yes, world, yes};
 use super::{begin, comes_out_the_same, file_of, recheck, resume};
 
 /// One gate of data, one of evidence that does not pass, and an act that needs both.
@@ -20,8 +20,7 @@ const GATED: &str = "
 #[tokio::test(start_paused = true)]
 async fn a_person_lets_a_gate_pass_once() {
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (run, ended) = begin(&engine, &case(GATED)).await;
+    let (engine, run, ended) = with_a_yes(&world, GATED).await;
     assert_eq!(ended.unwrap().0, Ending::Parked);
     let gate = |key: &str| Key(key.to_owned());
     let says = async |key: &str| engine.override_gate(&run, &gate(key), None, "seen with my own eyes", &recheck).await;
@@ -57,8 +56,7 @@ async fn an_override_does_not_keep() {
     for (steps, stops) in [(GATED, 0), (BEFORE, 1)] {
         for (waits, acts) in [(29 * 60, true), (31 * 60, false)] {
             let world = world();
-            let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-            let (run, ended) = begin(&engine, &case(steps)).await;
+            let (engine, run, ended) = with_a_yes(&world, steps).await;
             assert_eq!(ended.unwrap().0, Ending::Parked);
             engine.override_gate(&run, &Key("g".into()), None, "trust me", &recheck).await.unwrap();
             for _ in 0..stops {
@@ -82,8 +80,7 @@ async fn nobody_overrides_what_looks_at_the_data() {
           - { id: d, gate: toy.gate, with: { verdicts: f } }
           - { id: a, uses: toy.destroy, needs: [d], confirm: { typed: it } }";
     let world = world();
-    let engine = attended(&world, 1, yes("it"), Duration::from_secs(1));
-    let (run, ended) = begin(&engine, &case(steps)).await;
+    let (engine, run, ended) = with_a_yes(&world, steps).await;
     assert_eq!(ended.unwrap().0, Ending::Parked);
     let said = engine.override_gate(&run, &Key("d".into()), None, "it is fine", &recheck).await.unwrap_err();
     assert!(said.to_string().contains("looks at the data itself"), "{said}");
