@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use sluice_lab::{ACT_ROLE, OPERATOR_ROLE, Options};
 
-use super::site::{Site, says, side_by_side, text};
+use super::site::{Site, says, side_by_side, text, words};
 use crate::common::session;
 
 /// The parameter store itself asks for the key of what is secret, and a lock's old entries are tidied away when there are many.
@@ -63,7 +63,7 @@ fn become_operator(site: &mut Site, rights: &str) {
 
 fn replaced(site: &mut Site, rights: &str) {
     become_operator(site, rights);
-    site.says_yes(&super::site::words(&site.arguments(2)), 2).end().expect_code(0);
+    site.says_yes(&words(&site.arguments(2)), 2).end().expect_code(0);
     site.ended(&[2]);
     let (mut used, mut refused) = (BTreeSet::new(), Vec::new());
     for call in site.ask(site.lab.calls(0)).into_iter().filter(|call| call["role"] == OPERATOR_ROLE) {

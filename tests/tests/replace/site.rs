@@ -190,6 +190,8 @@ impl Site {
     #[track_caller]
     pub(super) fn whole(&self) {
         self.ask(self.lab.wait_healthy(PATIENCE));
+        // Some scenes are over before there is much to lose.
+        self.until("more than a hundred messages were acknowledged", |site| site.ask(site.lab.counts()).acked > 100);
         self.ask(self.lab.load(Load::stop()));
         let audit = self.ask(self.lab.audit());
         assert!(audit.lost == 0 && audit.there == audit.counts.acked && audit.there > 100, "{audit:#?}");

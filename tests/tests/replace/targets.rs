@@ -1,8 +1,9 @@
-//! The node is sick, silent or gone before anybody begins, which is the usual reason to replace it; or it leads what nobody may move.
+//! The node is sick, silent or gone before anybody begins, which is the usual reason to replace it; or it leads what nobody
+//! may move.
 
 use sluice_lab::{Fault, Options};
 
-use super::site::{Site, says, side_by_side};
+use super::site::{Site, says, side_by_side, words};
 use crate::common::parameters;
 
 #[test]
@@ -53,8 +54,8 @@ fn leading() {
 }
 
 fn leads(site: &Site, n: u8) -> bool {
-    let node = format!("node={}", site.name(n));
-    let plan = ["plan", "replace-node", "-i", "cluster=nats-staging", "-i", &node, "--json"];
+    let run = site.arguments(n);
+    let plan = [&["plan"], &words(&run)[1..], &["--json"]].concat();
     let plan = site.user.run(&plan).expect_code(0).json();
     let quorum = plan["steps"].as_array().unwrap().iter().find(|step| step["key"] == "quorum").unwrap();
     quorum.to_string().contains("\"PIVOT/pivot_main\"")
