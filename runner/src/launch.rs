@@ -54,7 +54,9 @@ pub(crate) struct Launch<'a> {
     view: Arc<dyn RunView>,
     foreground: Arc<Foreground>,
     json: Option<Json>,
-    /// Standard output belongs to the command of the session.
+    /// What came after `--`, for the session.
+    command: Vec<String>,
+    /// Standard output belongs to that.
     out_is_commands: bool,
     outputs_shown: Arc<AtomicBool>,
     attended: bool,
@@ -99,7 +101,7 @@ impl<'a> Launch<'a> {
         let out_is_commands = !command.is_empty() && json.is_none();
         let outputs_shown = Arc::new(AtomicBool::new(false));
         let sessions = TerminalSessions {
-            given: command,
+            given: command.clone(),
             interactive: context.screen.input && context.screen.err.terminal,
             out_is_taken: json.is_some(),
             redactor: context.redactor.clone(),
@@ -123,7 +125,19 @@ impl<'a> Launch<'a> {
         // Somebody is there who can be asked.
         let attended = context.screen.input && context.screen.err.terminal && in_foreground();
         let receipt = None;
-        Ok(Self { context, engine, hosts, view, foreground, json, out_is_commands, outputs_shown, attended, receipt })
+        Ok(Self {
+            context,
+            engine,
+            hosts,
+            view,
+            foreground,
+            json,
+            command,
+            out_is_commands,
+            outputs_shown,
+            attended,
+            receipt,
+        })
     }
 
     /// Makes it the launch of this run: what it is bound to beside its inputs, and who is here.
@@ -260,6 +274,7 @@ impl<'a> Launch<'a> {
             }
         };
         let mut report = Report::new(run, origin, runbook, state, Alive::Yes);
+        report.command.clone_from(&self.command);
         if let Some(last) = self.engine.store.read(run, state.ordinal.saturating_sub(1)).await?.first() {
             report = report.with_head(version_of(last));
         }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::{After, Loss, Outcome, Owner, Samples, Trigger, Version};
 use sluice_engine::machine::asks::{Ask, Override, is_stopped_open};
-use sluice_engine::machine::lock::LockState;
+use sluice_engine::machine::lock::has_acted;
 use sluice_engine::machine::overrides::is_overridable;
 use sluice_engine::machine::path::Path;
 use sluice_engine::machine::state::{Called, Claim, Inside, List, Slot};
@@ -34,6 +34,9 @@ pub(crate) struct Report {
     /// What would have to be typed to give the same inputs again.
     #[serde(skip)]
     pub(crate) given: Vec<String>,
+    /// What its session was to run, where this process was told.
+    #[serde(skip)]
+    pub(crate) command: Vec<String>,
     /// What started it: `cli`, ...
     pub(crate) trigger: String,
     /// Who started it: `ana@laptop`.
@@ -130,6 +133,8 @@ pub(crate) struct LockReport {
     pub(crate) at: Option<String>,
     /// From whom it was taken, where it was not free.
     pub(crate) after: Option<String>,
+    /// Whether no other run gets it before this one has ended: it has begun to act, or repairs one that has.
+    pub(crate) kept: bool,
     /// Why the run has it no more, where it lost it.
     pub(crate) lost: Option<String>,
     /// Whom AWS took the process for that took it.
@@ -259,6 +264,7 @@ impl Report {
             origin: origin.to_owned(),
             inputs: state.inputs().clone(),
             given: given(runbook, state.inputs()),
+            command: Vec::new(),
             trigger: started.map_or("", |started| trigger(started.trigger)).to_owned(),
             by: started.map(|started| started.by.clone()).unwrap_or_default(),
             started: started.map(|started| time(started.at)),
@@ -284,7 +290,7 @@ impl Report {
             head: None,
             acts: runbook.walk_deep().into_iter().any(is_act),
             resumed: state.claims.iter().skip(1).map(resumed).collect(),
-            lock: runbook.lock.as_ref().map(|_| lock(&state.lock)),
+            lock: runbook.lock.as_ref().map(|_| lock(runbook, state)),
             acts_may_be_missing: state.claims.iter().skip(1).any(|claim| is_long_ago(claim.left, claim.at))
                 && may_miss_acts(runbook, state),
         }
@@ -460,14 +466,17 @@ fn resumed(claim: &Claim) -> ResumedReport {
     ResumedReport { by: claim.by.clone(), at: time(claim.at) }
 }
 
-fn lock(lock: &LockState) -> LockReport {
+fn lock(runbook: &Checked, state: &State) -> LockReport {
+    let lock = &state.lock;
     let held = lock.held.as_ref();
+    let repairs = matches!(lock.after, Some(After::Repairs { .. }));
     LockReport {
         name: held.map(|held| held.name.clone()),
         generation: held.map(|held| held.generation),
         at: held.map(|held| held.at.to_string()),
         after: lock.after.as_ref().map(of_former),
-        lost: lock.loss.as_ref().map(of_loss),
+        kept: held.is_some() && (repairs || has_acted(runbook, state)),
+        lost: lock_lost(state),
         caller: lock.caller.clone(),
     }
 }
@@ -492,6 +501,11 @@ pub(crate) fn of_former(after: &After) -> String {
         After::Ended { run } => format!("from run {run}, which had ended"),
         After::Repairs { run } => format!("of run {run}, to repair it"),
     }
+}
+
+/// Why the run has its lock no more, where it lost it.
+pub(crate) fn lock_lost(state: &State) -> Option<String> {
+    state.lock.loss.as_ref().map(of_loss)
 }
 
 fn of_loss(loss: &Loss) -> String {

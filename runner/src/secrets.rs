@@ -36,21 +36,13 @@ impl Secrets<'_> {
         for (name, entry) in named(wanted, &self.inventory.inventory) {
             match &entry.at {
                 SecretAt::Env(variable) => self.hosts.keep(name, environment(name, variable)?, &entry.to)?,
-                SecretAt::File(path) => self.hosts.keep(name, self.file(name, path)?, &entry.to)?,
+                SecretAt::File(path) => self.hosts.keep(name, file(name, path, self.inventory)?, &entry.to)?,
                 SecretAt::Ssm(path) => {
                     parameters.insert(name, (path.as_str(), entry));
                 }
             }
         }
         if parameters.is_empty() { Ok(()) } else { self.parameters(&parameters).await }
-    }
-
-    fn file(&self, name: &SecretName, path: &str) -> Result<Secret> {
-        let path = paths::expand(path, self.inventory.folder())?;
-        let shown = paths::shown(&path);
-        let text = fs::read_to_string(&path)
-            .map_err(|error| gone(name, format!("the file {shown} cannot be read: {error}")))?;
-        of_text(name, text.trim_end_matches(['\r', '\n']), &format!("the file {shown}"))
     }
 
     /// All in one call, by the action that runbooks use for it.
@@ -104,6 +96,24 @@ impl Secrets<'_> {
 
 fn named<'a>(wanted: &[SecretUse], inventory: &'a Inventory) -> BTreeMap<&'a SecretName, &'a SecretEntry> {
     wanted.iter().filter_map(|used| inventory.secrets.get_key_value(&used.name)).collect()
+}
+
+/// Whether it is to be had on this machine; `None` where only its account can tell.
+pub(crate) fn is_here(name: &SecretName, at: &SecretAt, inventory: &Found) -> Option<Result<()>> {
+    let found = match at {
+        SecretAt::Env(variable) => environment(name, variable),
+        SecretAt::File(path) => file(name, path, inventory),
+        SecretAt::Ssm(_) => return None,
+    };
+    Some(found.map(|_| ()))
+}
+
+fn file(name: &SecretName, path: &str, inventory: &Found) -> Result<Secret> {
+    let path = paths::expand(path, inventory.folder())?;
+    let shown = paths::shown(&path);
+    let text =
+        fs::read_to_string(&path).map_err(|error| gone(name, format!("the file {shown} cannot be read: {error}")))?;
+    of_text(name, text.trim_end_matches(['\r', '\n']), &format!("the file {shown}"))
 }
 
 fn environment(name: &SecretName, variable: &str) -> Result<Secret> {

@@ -15,6 +15,7 @@ use sluice_host::PrivateFolder;
 use crate::context::Context;
 use crate::error::{CommandError, Kind, Result};
 use crate::prepare::Pair;
+use crate::secrets::is_here;
 use crate::trust::{self, Trust};
 use crate::{inventory, paths};
 
@@ -72,6 +73,9 @@ pub(crate) async fn examine(context: &Context, cluster: Option<&Entry>) -> Vec<T
     let (mut tried, trusted) = inventory(context);
     tried.push(store(context));
     tried.push(private());
+    if trusted {
+        tried.extend(secrets(context));
+    }
     match cluster {
         None => {}
         Some(entry) if trusted => tried.extend(cluster::examine(context, entry).await),
@@ -113,6 +117,19 @@ fn inventory(context: &Context) -> (Vec<Tried>, bool) {
         Err(error) => (Tried::error("trust", &error), false),
     };
     (vec![read, trust], trusted)
+}
+
+/// Those that this machine has to have for the runbooks that use them.
+fn secrets(context: &Context) -> Vec<Tried> {
+    let Ok(Some(found)) = context.inventory() else { return Vec::new() };
+    let tried = found.inventory.secrets.iter().filter_map(|(name, entry)| {
+        let what = format!("secret {name}");
+        Some(match is_here(name, &entry.at, found)? {
+            Ok(()) => Tried::well(what, "it is there"),
+            Err(error) => Tried::error(what, &error),
+        })
+    });
+    tried.collect()
 }
 
 fn store(context: &Context) -> Tried {

@@ -11,7 +11,8 @@ use crate::views::table::Table;
 use crate::views::{self, schema, text};
 
 const AFTER: &str = "\
-Effects: read looks only, change writes what can be written back, destroy ends something for good.
+Effects: ? read looks only; = change writes, and twice is as good as once; ~ change writes once; ! destroy ends
+something for good.
 Gate: data looked at the thing itself and refuses; evidence looked at what others say of it.
 
 Examples:
@@ -162,9 +163,12 @@ fn example_step(name: &ActionName, gate: bool, with: &Value) -> String {
     shown
 }
 
-/// What the inventory says stands in a runbook as an expression, never written out.
+/// What the inventory says, and every secret, stands in a runbook as an expression, never written out.
 fn of_inventory(schema: &Value, value: &Value) -> Value {
     let schema = schema::without_null(schema);
+    if let Some(name) = value.get("$secret").and_then(Value::as_str) {
+        return Value::from(format!("{{{{ {} }}}}", name.replace("#/", ".").replace('/', ".")));
+    }
     match (schema.get("x-inventory").and_then(Value::as_str), value) {
         (_, Value::Null) => Value::Null,
         (Some("aws"), _) => Value::from("{{ inputs.cluster.aws }}"),

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use sluice_engine::diagnostic::{Code, Diagnostic, render, visible};
+use serde_json::Value;
+use sluice_engine::diagnostic::{Code, Diagnostic, Severity, render, visible};
 use sluice_engine::inventory::{Basis, Inventory};
 use sluice_engine::runbook::{Checked, load_book};
 
@@ -82,7 +83,7 @@ struct Assumed {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let (inventory, mut findings) = match context.inventory() {
-        Ok(found) => (found, Vec::new()),
+        Ok(found) => (found, Vec::<Diagnostic>::new()),
         Err(error) if error.kind == Kind::Invalid => (None, error.diagnostics),
         Err(error) => return Err(error),
     };
@@ -100,7 +101,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
                 let files = Files::to_look_at(place.as_deref().and_then(Path::parent));
                 let found = load_book(&book(&found), &*known, &files).map(|loaded| {
                     checked.extend(calls(&loaded.runbook, "", 1));
-                    loaded.warnings
+                    let secrets = inventory.iter().flat_map(|found| unready(&loaded.runbook, &found.inventory));
+                    loaded.warnings.into_iter().chain(secrets).collect()
                 });
                 // What several call is told once.
                 let found = found.unwrap_or_else(|found| found);
@@ -119,6 +121,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         return Ok(if valid { Exit::DONE } else { Exit(CommandError::new(Kind::Invalid, "").exit()) });
     }
     show(context, &checked, findings, assumptions)
+}
+
+/// What a run of it would be refused for here, as long as no input leaves out the steps that want it.
+fn unready(runbook: &Checked, inventory: &Inventory) -> Vec<Diagnostic> {
+    let errors = runbook.secret_errors(inventory, &Value::Null);
+    errors.into_iter().map(|found| Diagnostic { severity: Severity::Warning, ..found }).collect()
 }
 
 /// What the runbook calls, by the address of the step, each with what that calls.

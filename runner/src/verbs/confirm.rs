@@ -54,8 +54,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     if !(context.screen.input && context.screen.err.terminal) {
-        return Err(CommandError::refused("a yes is typed by a person at a terminal, and there is none here")
-            .hint("for a run that nobody watches, say yes beforehand: sluice confirm --plan FILE --receipt FILE"));
+        return Err(no_terminal(args.plan.is_some()));
     }
     if let (Some(plan), Some(receipt)) = (&args.plan, &args.receipt) {
         return receipts::make(context, plan, receipt, args.expires.duration());
@@ -72,6 +71,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         let Some(question) = asked(context, &run, &loaded.runbook, &loaded.state)? else {
             return launch.resume(run).await;
         };
+        if let Some(lost) = report::lock_lost(&loaded.state) {
+            context.note(&format!("the run's lock is not its own any more ({lost}); a yes asks for it again first"));
+        }
         views::err(&question::show(&question, &context.screen.err));
         let typed = typed_line(&AtomicBool::new(false))?;
         if typed.as_deref() != Some(question.typed.as_str()) {
@@ -86,6 +88,15 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         }
         go_on(context, launch, run, &state).await
     })?
+}
+
+fn no_terminal(beforehand: bool) -> CommandError {
+    let error = CommandError::refused("a yes is typed by a person at a terminal, and there is none here")
+        .hint("give the same command in a terminal of yours, on this machine");
+    if beforehand {
+        return error;
+    }
+    error.hint("for a run that nobody watches, say yes beforehand: sluice confirm --plan FILE --receipt FILE")
 }
 
 /// The run's own process goes on where there is one; else it is gone on with here.

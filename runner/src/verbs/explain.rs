@@ -42,10 +42,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     Ok(Exit::DONE)
 }
 
-/// The first line of the first part.
-fn first_sentence(page: &str) -> &str {
-    let text = page.lines().find(|line| !line.is_empty() && !line.starts_with('#'));
-    text.unwrap_or_default().trim_end_matches('.')
+/// Of the first part, whose lines are broken anywhere.
+fn first_sentence(page: &str) -> String {
+    let text = page.lines().skip_while(|line| line.is_empty() || line.starts_with('#'));
+    let part = text.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let end = part.find(". ").unwrap_or(part.len());
+    part[..end].trim_end_matches('.').to_owned()
 }
 
 /// Markdown is readable as it is; only titles stand out.

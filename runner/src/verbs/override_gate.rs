@@ -54,7 +54,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         return Err(CommandError::usage("--reason says nothing").hint("say how you know better; it is kept"));
     }
     if !(context.screen.input && context.screen.err.terminal) {
-        return Err(CommandError::refused("a gate is overridden by a person at a terminal, and there is none here"));
+        return Err(CommandError::refused("a gate is overridden by a person at a terminal, and there is none here")
+            .hint("give the same command in a terminal of yours, on this machine"));
     }
     let store = context.store()?;
     context.block_on(async {

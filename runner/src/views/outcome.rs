@@ -140,12 +140,7 @@ fn why(report: &Report) -> Vec<String> {
         lines
             .push(format!("its process {} is on {}; whether it lives cannot be told from here", owner.pid, owner.host));
     }
-    let lost = report.lock.as_ref().and_then(|lock| lock.lost.as_ref());
-    if let Some(lost) = lost.filter(|_| report.status == RunStatus::Interrupted) {
-        lines.push(format!(
-            "its lock is not its own any more ({lost}): if it has acted, it goes on only while no other run has had the lock"
-        ));
-    }
+    lines.extend(lost_lock(report));
     if report.acts_may_be_missing {
         lines.push(ONLY_THE_STORE.to_owned());
     }
@@ -155,6 +150,20 @@ fn why(report: &Report) -> Vec<String> {
     let tidied = report.finally.iter().filter(|step| step.status == "failed");
     lines.extend(tidied.map(|step| format!("in `finally`, {} failed", step.key)));
     lines
+}
+
+/// That of a run which is to go on, and what it means for that.
+fn lost_lock(report: &Report) -> Option<String> {
+    let lost = report.lock.as_ref()?.lost.as_ref()?;
+    match report.status {
+        RunStatus::Interrupted => Some(format!(
+            "its lock is not its own any more ({lost}): if it has acted, it goes on only while no other run has had the lock"
+        )),
+        RunStatus::Asking | RunStatus::Stopped if report.ended.is_none() => {
+            Some(format!("its lock is not its own any more ({lost}): it asks for it again before it goes on"))
+        }
+        _ => None,
+    }
 }
 
 /// What a gate that stopped a run leaves as it is.
@@ -169,9 +178,18 @@ fn left_by_a_stop(report: &Report) -> Vec<String> {
     } else {
         format!("done so far: {}", acts.join(", "))
     };
-    let lock = report.lock.as_ref().and_then(|lock| lock.name.as_ref());
-    let lock = lock.map(|name| format!("the run keeps the lock {name}, so no other run acts there"));
-    [Some(done), lock].into_iter().flatten().collect()
+    [Some(done), lock_left(report)].into_iter().flatten().collect()
+}
+
+/// Who may take the lock of a run that nobody works on.
+fn lock_left(report: &Report) -> Option<String> {
+    let lock = report.lock.as_ref()?;
+    let name = lock.name.as_ref()?;
+    Some(if lock.kept {
+        format!("the run keeps the lock {name}, so no other run acts there")
+    } else {
+        format!("another run may take the lock {name} meanwhile, as this one has begun no act")
+    })
 }
 
 fn reason(step: &StepReport) -> Option<String> {
@@ -232,5 +250,7 @@ fn next(report: &Report) -> Vec<(&'static str, String)> {
 fn again(report: &Report) -> String {
     let runbook = if report.origin == "built in" { &report.runbook } else { &report.origin };
     let inputs = report.given.iter().map(|pair| format!(" -i {}", quoted(pair)));
-    format!("sluice run {}{}", quoted(runbook), inputs.collect::<String>())
+    let command: String = report.command.iter().map(|word| format!(" {}", quoted(word))).collect();
+    let command = if command.is_empty() { command } else { format!(" --{command}") };
+    format!("sluice run {}{}{command}", quoted(runbook), inputs.collect::<String>())
 }

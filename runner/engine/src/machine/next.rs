@@ -230,8 +230,8 @@ impl Walk<'_> {
 
     /// Looks at each act of which nobody knows whether it happened, wherever it stands.
     fn open_acts(&mut self, ending: bool) {
-        let left = self.state.interrupted && self.state.cancel.is_none();
         let (runbook, state) = (self.runbook, self.state);
+        let left = state.interrupted;
         for (path, intent) in state.intents.iter().filter(|(_, intent)| intent.once) {
             let Some((step, slot)) = path.find(runbook, state) else { continue };
             match slot.status {

@@ -76,7 +76,8 @@ impl Checked {
             let found = error(Code::UnknownSecret, format!("the inventory has no secret `{name}`"), label);
             let named = if inventory.secrets.is_empty() { "nothing".to_owned() } else { list(names(), "and") };
             let place = format!("secrets: {{ {name}: {{ env: {} }} }}", name.as_str().to_ascii_uppercase());
-            return Some(found.help(format!("its `secrets` name {named}; say where it is fetched: {place}")));
+            let help = format!("its `secrets` name {named}; say where it is fetched: {place}");
+            return Some(found.help(format!("{help}, and who may use it: {}", granting(plugin, name))));
         }
         let mut entries = inventory.plugins.iter().filter(|(known, _)| known.as_str() == plugin);
         if entries.any(|(_, entry)| entry.secrets.contains(name)) {
@@ -84,9 +85,13 @@ impl Checked {
         }
         let found =
             error(Code::UngrantedSecret, format!("the plugin {plugin} may not use the secret `{name}`"), String::new());
-        let line = format!("plugins: {{ {plugin}: {{ grants: {{ secrets: [{name}] }} }} }}");
-        Some(found.help(format!("to allow it, write into the inventory: {line}")))
+        Some(found.help(format!("to allow it, write into the inventory: {}", granting(plugin, name))))
     }
+}
+
+/// The line of the inventory that lets a plugin use a secret.
+fn granting(plugin: &str, secret: &SecretName) -> String {
+    format!("plugins: {{ {plugin}: {{ grants: {{ secrets: [{secret}] }} }} }}")
 }
 
 impl Step {

@@ -110,7 +110,10 @@ pub fn seq<'a>(node: &'a Node, what: &str, findings: &mut Findings) -> Option<&'
     match &node.kind {
         Kind::Seq(items) => Some(items),
         _ => {
-            wrong_type(node, what, "a list", findings);
+            if !node.is_broken() {
+                let message = format!("{what} must be a list, and this is {}", node.describe());
+                findings.helped(Code::WrongType, node.span, message, "begin each of its entries with `- `");
+            }
             None
         }
     }

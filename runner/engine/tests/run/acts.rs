@@ -278,6 +278,27 @@ async fn an_interrupted_run_does_not_wait_to_look() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_ends_a_run_may_leave_before_the_time_of_its_act_is_over() {
+    let steps = "steps: [ { id: a, uses: toy.send, with: { value: 1, answers: maybe } }, { id: b, uses: toy.read } ]";
+    let world = world();
+    let (run, ending, _) = with_signal(&world, steps, 10, &[Signal::Interrupt]).await;
+    assert_eq!(ending, Ending::Parked);
+    let second = world.process(2);
+    second.ask_cancel(&run, CancelHow::Now, "wrong cluster", &recheck).await.unwrap();
+    let before = world.clock.now();
+    let (sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
+    let tell = async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        sender.send(Signal::Interrupt).unwrap();
+    };
+    let (ended, ()) = tokio::join!(second.resume(&run, &recheck, &mut signals), tell);
+    assert_eq!(ended.unwrap().0, Ending::Parked);
+    assert!(world.clock.now().since(before) < Duration::from_secs(60), "it waited to look all the same");
+    let (ending, _) = resume(&world.process(3), &run).await.unwrap();
+    assert_eq!((ending, world.diary.sends()), (Ending::Ended(Outcome::Cancelled), vec!["a".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_owner_hears_what_somebody_settles() {
     let steps = "
         steps:
