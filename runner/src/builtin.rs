@@ -1,7 +1,7 @@
 //! The runbooks that are part of the program.
 
 /// Their names, in the order of the alphabet.
-pub(crate) const NAMES: &[&str] = &["connect", "health-check", "hello", "replace-node"];
+pub(crate) const NAMES: &[&str] = &["connect", "health-check", "hello", "replace-node", "rolling-replace"];
 
 /// The alert table that ships.
 pub(crate) const THRESHOLDS: &str = include_str!("../../runbooks/thresholds.yaml");
@@ -13,6 +13,7 @@ pub(crate) fn text(name: &str) -> Option<&'static str> {
         "health-check" => Some(include_str!("../../runbooks/health-check.yaml")),
         "hello" => Some(include_str!("../../runbooks/hello.yaml")),
         "replace-node" => Some(include_str!("../../runbooks/replace-node.yaml")),
+        "rolling-replace" => Some(include_str!("../../runbooks/rolling-replace.yaml")),
         _ => None,
     }
 }

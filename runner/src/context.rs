@@ -27,6 +27,7 @@ pub(crate) struct Context {
     /// That it is not trusted has been said.
     told: Cell<bool>,
     registry: OnceCell<Arc<Registry>>,
+    actor: OnceCell<String>,
 }
 
 impl Context {
@@ -40,6 +41,7 @@ impl Context {
             trusted: OnceCell::new(),
             told: Cell::new(false),
             registry: OnceCell::new(),
+            actor: OnceCell::new(),
         }
     }
 
@@ -131,6 +133,10 @@ impl Context {
 
     /// Who acts: `ana@laptop`. The machine's word, no proof.
     pub(crate) fn actor(&self) -> String {
+        self.actor.get_or_init(Self::asked_actor).clone()
+    }
+
+    fn asked_actor() -> String {
         let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
         let name = user.map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name);
         format!("{name}@{}", owners::hostname())

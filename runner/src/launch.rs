@@ -209,7 +209,10 @@ impl<'a> Launch<'a> {
     /// Those that the steps name that may still be called. An abandoned run calls none.
     fn remaining(&self, loaded: &Loaded) -> Vec<SecretUse> {
         let claimed = self.engine.claimed(loaded);
-        Checked::secrets_in(remaining_steps(&loaded.runbook, &claimed))
+        let wanted = loaded.runbook.secrets_with(loaded.state.inputs());
+        let remaining = Checked::secrets_in(remaining_steps(&loaded.runbook, &claimed));
+        // Not those of steps that the inputs leave out.
+        remaining.into_iter().filter(|used| wanted.iter().any(|one| one.name == used.name)).collect()
     }
 
     /// No step asks for them any more; they are fetched to be taken out of whatever is shown or written. One that cannot be

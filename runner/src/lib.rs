@@ -41,7 +41,6 @@ mod views;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
 use sluice_engine::journal::Store;
 
 use crate::context::Context;
@@ -63,7 +62,7 @@ pub fn main() -> ExitCode {
 
 /// The same with something around the store: how a program of the tests sees, and disturbs, what is journaled.
 pub fn main_around(store: AroundStore) -> ExitCode {
-    let command = match verbs::Command::try_parse() {
+    let command = match verbs::Command::typed() {
         Ok(command) => command,
         Err(error) => return usage(&error),
     };

@@ -1,6 +1,7 @@
 //! Which process owns a run, and whether it still lives: by host, pid and the moment the process started.
 
 use std::fs;
+use std::io::Read as _;
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -65,11 +66,26 @@ pub(crate) fn hostname() -> String {
     gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".to_owned())
 }
 
+/// A small file in which the system tells something of a process. It has no size, and is read at once.
+pub(crate) fn of_system(path: &str) -> Option<String> {
+    let mut text = vec![0; 4096];
+    let mut length = 0;
+    let mut file = fs::File::open(path).ok()?;
+    loop {
+        match file.read(text.get_mut(length..)?).ok()? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    text.truncate(length);
+    String::from_utf8(text).ok()
+}
+
 /// A later process with the same pid, or the same pid after a restart of the machine, differs. `None` when there is no
 /// such process, or only what is left of one that has ended.
 fn started(pid: u32) -> Option<String> {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let boot = of_system("/proc/sys/kernel/random/boot_id")?;
+    let stat = of_system(&format!("/proc/{pid}/stat"))?;
     let space = fs::read_link("/proc/self/ns/pid").ok();
     let space = space.as_ref().and_then(|space| space.to_str()).and_then(|space| space.strip_prefix("pid:"));
     let space = space.map(|space| format!("/{}", space.trim_matches(['[', ']']))).unwrap_or_default();

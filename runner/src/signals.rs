@@ -14,6 +14,7 @@ use sluice_engine::run::{Signal, Signals};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use crate::owners;
 use crate::views::live::RunView;
 
 /// The process that runs the session, if there is one. On a terminal, Ctrl-C is for it and not for the run.
@@ -125,7 +126,7 @@ struct Ignored(u64);
 impl Ignored {
     /// By the word of the system. Where it has none, nothing is ignored.
     fn of_process() -> Self {
-        Self(std::fs::read_to_string("/proc/self/status").ok().and_then(|status| mask(&status)).unwrap_or(0))
+        Self(owners::of_system("/proc/self/status").and_then(|status| mask(&status)).unwrap_or(0))
     }
 
     fn has(&self, number: Number) -> bool {

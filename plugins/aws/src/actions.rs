@@ -3,6 +3,7 @@
 mod activities;
 mod bootstrap_line;
 mod caller_identity;
+mod choose_nodes;
 mod cluster_idle;
 mod groups;
 mod new_instance;
@@ -13,6 +14,7 @@ mod terminate_instance;
 pub(crate) use activities::Activities;
 pub(crate) use bootstrap_line::BootstrapLine;
 pub(crate) use caller_identity::CallerIdentity;
+pub(crate) use choose_nodes::ChooseNodes;
 pub(crate) use cluster_idle::ClusterIdle;
 pub(crate) use groups::Groups;
 pub(crate) use new_instance::NewInstance;

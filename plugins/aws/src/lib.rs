@@ -40,6 +40,7 @@ fn actions(clients: &Arc<Clients>) -> Vec<Listed> {
         ("caller_identity", Box::new(actions::CallerIdentity(clients.clone()))),
         ("parameters", Box::new(actions::Parameters(clients.clone()))),
         ("node_instance", Box::new(actions::NodeInstance(clients.clone()))),
+        ("choose_nodes", Box::new(actions::ChooseNodes(clients.clone()))),
         ("groups", Box::new(actions::Groups(clients.clone()))),
         ("activities", Box::new(actions::Activities(clients.clone()))),
         ("cluster_idle", Box::new(actions::ClusterIdle(clients.clone()))),
@@ -120,7 +121,7 @@ mod tests {
             assert_eq!(acts.count(), usize::from(!repeatable), "{operation}");
         };
         let (none, acts) = (Abilities::default(), Abilities { check: false, preview: true, reconcile: true });
-        for operation in ["caller_identity", "groups", "node_instance", "activities"] {
+        for operation in ["caller_identity", "choose_nodes", "groups", "node_instance", "activities"] {
             described(operation, Effect::Read, None, none);
         }
         described("parameters", Effect::Read, None, Abilities { check: true, ..none });
@@ -128,6 +129,6 @@ mod tests {
         described("new_instance", Effect::Read, Some(Data), none);
         described("bootstrap_line", Effect::Read, Some(Evidence), none);
         described("terminate_instance", Effect::Destroy, None, acts);
-        assert_eq!(plugin.describe().actions.len(), 9);
+        assert_eq!(plugin.describe().actions.len(), 10);
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Group {
     pub(crate) desired: i32,
     pub(crate) status: Option<&'static str>,
     pub(crate) suspended: Vec<&'static str>,
+    /// Of the launch template `lt-1`, whose newest version is 8 and whose default is 7.
+    pub(crate) version: &'static str,
     pub(crate) members: Vec<Member>,
     /// Id and status.
     pub(crate) refreshes: Vec<(&'static str, &'static str)>,
@@ -63,6 +65,8 @@ pub(crate) struct Member {
     pub(crate) lifecycle: &'static str,
     pub(crate) health: &'static str,
     pub(crate) protected: bool,
+    /// Of `lt-1`.
+    pub(crate) version: &'static str,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +84,7 @@ impl Group {
             desired: 1,
             status: None,
             suspended: Vec::new(),
+            version: "8",
             members: vec![Member::well(&format!("i-{number}"))],
             refreshes: Vec::new(),
             activities: Vec::new(),
@@ -110,25 +115,25 @@ impl Group {
         format!(
             "<member><AutoScalingGroupName>{}</AutoScalingGroupName><MinSize>1</MinSize><MaxSize>1</MaxSize>\
              <DesiredCapacity>{}</DesiredCapacity><Instances>{members}</Instances><LaunchTemplate><LaunchTemplateId>lt-1\
-             </LaunchTemplateId><Version>8</Version></LaunchTemplate><SuspendedProcesses>{suspended}\
+             </LaunchTemplateId><Version>{}</Version></LaunchTemplate><SuspendedProcesses>{suspended}\
              </SuspendedProcesses>{status}</member>",
-            self.name, self.desired
+            self.name, self.desired, self.version
         )
     }
 }
 
 impl Member {
     pub(crate) fn well(id: &str) -> Self {
-        Self { id: id.to_owned(), lifecycle: "InService", health: "Healthy", protected: false }
+        Self { id: id.to_owned(), lifecycle: "InService", health: "Healthy", protected: false, version: "7" }
     }
 
     fn listed(&self) -> String {
-        let Self { id, lifecycle, health, protected } = self;
+        let Self { id, lifecycle, health, protected, version } = self;
         format!(
             "<member><InstanceId>{id}</InstanceId><InstanceType>m8gd.medium</InstanceType><AvailabilityZone>us-east-2a\
              </AvailabilityZone><LifecycleState>{lifecycle}</LifecycleState><HealthStatus>{health}</HealthStatus>\
              <ProtectedFromScaleIn>{protected}</ProtectedFromScaleIn><LaunchTemplate><LaunchTemplateId>lt-1\
-             </LaunchTemplateId><Version>7</Version></LaunchTemplate></member>"
+             </LaunchTemplateId><Version>{version}</Version></LaunchTemplate></member>"
         )
     }
 }
@@ -156,6 +161,7 @@ pub(crate) fn answer(groups: &[Group], request: &Request) -> Answer {
             query("DescribeScalingActivities", &format!("<Activities>{listed}</Activities>"))
         }
         "DescribeInstances" => reservations(groups, request),
+        "DescribeLaunchTemplates" => templates(),
         "AssumeRole" => assumed(),
         "TerminateInstanceInAutoScalingGroup" => accepted(),
         other => Answer::query_error(400, "InvalidAction", other),
@@ -201,6 +207,15 @@ fn reservations(groups: &[Group], request: &Request) -> Answer {
          <launchTime>2026-11-22T18:00:00.000Z</launchTime></item></instancesSet></item></reservationSet>\
          </DescribeInstancesResponse>"
     ))
+}
+
+fn templates() -> Answer {
+    Answer::xml(
+        "<DescribeLaunchTemplatesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>1</requestId>\
+         <launchTemplates><item><launchTemplateId>lt-1</launchTemplateId><launchTemplateName>lab</launchTemplateName>\
+         <defaultVersionNumber>7</defaultVersionNumber><latestVersionNumber>8</latestVersionNumber></item>\
+         </launchTemplates></DescribeLaunchTemplatesResponse>",
+    )
 }
 
 fn accepted() -> Answer {

@@ -82,6 +82,10 @@ pub enum Fault {
     NeverBoots {
         node: String,
     },
+    /// Somebody mends what kept the node's instance from coming up: it comes up now.
+    Boots {
+        node: String,
+    },
     /// The next servers of the node call themselves by this name.
     BootsAs {
         node: String,
@@ -106,6 +110,10 @@ pub enum Fault {
     },
     /// Axiom answers nobody's queries.
     AxiomDown,
+    /// The meta group's leader hands over to the node.
+    LeadsMeta {
+        node: String,
+    },
     /// What the node leads it leads again right after it stepped down.
     KeepsLeading {
         node: String,

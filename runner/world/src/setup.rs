@@ -1,7 +1,7 @@
 //! What a world is made of before anything happens in it: the cluster of the inventory, its streams, how fast things go
 //! and how far the servers' own word runs ahead of the truth. Defaults are what was measured on real parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sluice_plugin::inventory::Cluster;
@@ -26,6 +26,8 @@ pub struct Setup {
     pub parameters: Vec<Parameter>,
     /// What the inventory's secrets are, by name; Axiom knows its own.
     pub secrets: BTreeMap<String, String>,
+    /// Numbers of nodes whose groups have a newer launch template than their instances.
+    pub outdated: BTreeSet<u32>,
     pub times: Times,
     pub lies: Lies,
 }
@@ -111,6 +113,7 @@ impl Setup {
             caller,
             parameters: Vec::new(),
             secrets: BTreeMap::from([(TOKEN.to_owned(), "xaat-simulated-0123456789".to_owned())]),
+            outdated: BTreeSet::new(),
             times: Times::default(),
             lies: Lies::default(),
         }

@@ -9,7 +9,7 @@ use sluice_engine::inventory::{self, Inventory};
 use sluice_engine::journal::{Snapshot, Trigger};
 use sluice_engine::registry::Registry;
 use sluice_engine::run::Order;
-use sluice_engine::runbook::{Checked, Given, load, resolve_inputs};
+use sluice_engine::runbook::{Book, Checked, Given, Library, NoBook, load_book, resolve_inputs};
 use sluice_engine::source::Source;
 use sluice_plugin::inventory::Cluster;
 use sluice_plugin::{Plugin, PluginName};
@@ -107,9 +107,25 @@ pub(crate) fn text(runbook: &str) -> String {
 }
 
 fn checked(text: &str, registry: &Registry) -> Checked {
-    match load(&Source::new("runbook.yaml", text), registry) {
+    let source = Source::new("runbook.yaml", text);
+    let book = Book { id: String::new(), origin: "a test".to_owned(), source };
+    match load_book(&book, registry, &Shipped) {
         Ok(loaded) => loaded.runbook,
         Err(errors) => panic!("{text}\n{}", errors.iter().map(|error| format!("{error:?}\n")).collect::<String>()),
+    }
+}
+
+/// The runbooks that ship, for those that call them.
+struct Shipped;
+
+impl Library for Shipped {
+    fn book(&self, name: &str, _: &Book) -> Result<Book, NoBook> {
+        let source = Source::new(format!("{name}.yaml"), text(name).as_str());
+        Ok(Book { id: name.to_owned(), origin: "built in".to_owned(), source })
+    }
+
+    fn thresholds(&self, _: &Book, _: &str, _: Option<&str>) -> Result<Value, NoBook> {
+        Ok(thresholds())
     }
 }
 

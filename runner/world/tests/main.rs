@@ -11,6 +11,7 @@ mod gates;
 mod health;
 mod replace;
 mod replaced;
+mod roll;
 mod toys;
 mod users;
 mod wire;

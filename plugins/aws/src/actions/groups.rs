@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use sluice_plugin::inventory::{Cluster, Node};
 use sluice_plugin::{Action, ActionSpec, ByHand, Call, Example, Host, Outcome, Problem};
 
@@ -145,24 +145,31 @@ fn known_or_why<T>(
     }
 }
 
-pub(super) fn example() -> Example {
+/// For examples: a cluster of one node as the input of an action, and the node.
+pub(super) fn cluster_of_one() -> (Value, Value) {
     let aws = json!({ "account": "123456789012", "region": "us-east-2", "profile": "staging", "act_role": null });
+    let node = json!({
+        "number": 1, "name": "nats-staging-node-1", "cluster": "nats-staging",
+        "host": "nats-staging-node-1.nats-staging.internal", "group": "nats-staging-node-1-asg",
+        "ports": { "client": 4222, "cluster": 6222, "monitor": 8222 }, "aws": aws,
+    });
+    let cluster = json!({
+        "name": "nats-staging", "labels": { "tier": "staging" }, "aws": aws, "nodes": [node],
+        "ssm_prefix": "/nats-cluster/nats-staging", "streams": ["pivot_main"], "services": {},
+        "creds": { "admin": {
+            "jwt": "/nats-cluster/nats-staging/admin/nats_admin_jwt",
+            "seed": "/nats-cluster/nats-staging/admin/nats_admin_nkey_seed",
+        }, "system": null },
+    });
+    (cluster, node)
+}
+
+pub(super) fn example() -> Example {
+    let (cluster, _) = cluster_of_one();
     let template = json!({ "id": "lt-0a1", "name": "nats-staging-node-1", "version": "7" });
     Example {
         summary: "A cluster of one node whose group is being refreshed".to_owned(),
-        with: json!({ "cluster": {
-            "name": "nats-staging", "labels": { "tier": "staging" }, "aws": aws,
-            "nodes": [{
-                "number": 1, "name": "nats-staging-node-1", "cluster": "nats-staging",
-                "host": "nats-staging-node-1.nats-staging.internal", "group": "nats-staging-node-1-asg",
-                "ports": { "client": 4222, "cluster": 6222, "monitor": 8222 }, "aws": aws,
-            }],
-            "ssm_prefix": "/nats-cluster/nats-staging", "streams": ["pivot_main"], "services": {},
-            "creds": { "admin": {
-                "jwt": "/nats-cluster/nats-staging/admin/nats_admin_jwt",
-                "seed": "/nats-cluster/nats-staging/admin/nats_admin_nkey_seed",
-            }, "system": null },
-        } }),
+        with: json!({ "cluster": cluster }),
         output: json!({ "region": "us-east-2", "missing": [], "groups": [{
             "name": "nats-staging-node-1-asg", "node": "nats-staging-node-1", "min": 1, "max": 1, "desired": 1,
             "instances": [{

@@ -71,6 +71,11 @@ impl<'a> StepScope<'a> {
         Self { frame: Frame::of_call(call, called), levels: Vec::new(), seen: None }
     }
 
+    /// Of the runbook in which the place is.
+    pub fn inputs(&self) -> &'a Value {
+        self.frame.inputs
+    }
+
     #[must_use]
     pub fn with_seen(mut self, seen: &'a Value) -> Self {
         self.seen = Some(seen);

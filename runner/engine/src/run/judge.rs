@@ -1,5 +1,7 @@
 //! One sample of a gate judged: the action's own verdict, and the runbook's conditions, which can only add to it.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use sluice_plugin::{Judgement, Outcome, Problem, Timestamp, Verdict};
 
@@ -9,7 +11,7 @@ use crate::expr;
 use crate::machine::path::Path;
 use crate::machine::scope::StepScope;
 use crate::machine::{State, fill};
-use crate::runbook::checked::{Checked, Expect, Gate, Step};
+use crate::runbook::checked::{Checked, Expect, Gate, Passes, Step};
 
 /// The verdict, and what was seen.
 pub(super) fn judge(
@@ -47,6 +49,11 @@ pub(super) fn judge(
         }
     });
     (judgement, seen)
+}
+
+/// When the gate has passed, as the inputs of its runbook have it.
+pub(super) fn passes_at<'a>((runbook, state, path): (&Checked, &State, &Path), gate: &'a Gate) -> Cow<'a, Passes> {
+    gate.passes.with(StepScope::new(runbook, state, path).inputs())
 }
 
 /// The host said no, and what it says no to is fixed for the run: looking again does not mend it.

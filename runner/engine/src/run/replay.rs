@@ -16,7 +16,7 @@ use sluice_plugin::{ActionName, Attempt as Number, Judgement, Outcome, Problem, 
 
 use super::act::binding;
 use super::attempt::Attempt;
-use super::judge::judge;
+use super::judge::{judge, passes_at};
 use super::open::supported;
 use super::{Engine, OpenError, Recheck, clean};
 use crate::evidence::File;
@@ -498,7 +498,8 @@ impl Replay<'_> {
                 let outcome = Outcome { output: seen.clone(), judgement: Some(judgement) };
                 let (again, _) = judge(self.runbook, &self.state, &path, (step, gate), outcome);
                 let until = if let Status::Waiting { until } = slot.status { Some(until) } else { None };
-                gate_holds(gate, *verdict, &again, samples, (envelope.at, until))
+                let hold = passes_at((self.runbook, &self.state, &path), gate).hold;
+                gate_holds((gate, hold), *verdict, &again, samples, (envelope.at, until))
             }
             _ => Ok(()),
         }
@@ -587,7 +588,7 @@ fn given(envelope: &Envelope) -> bool {
 /// Only the last sample of a gate is in the journal, with the number of all. `again` is what the runbook's own
 /// conditions say of it, the action's own verdict taken for a pass.
 fn gate_holds(
-    gate: &Gate,
+    (gate, hold): (&Gate, Hold),
     verdict: Verdict,
     again: &Judgement,
     samples: &Samples,
@@ -601,7 +602,7 @@ fn gate_holds(
     if again.verdict != Verdict::Pass {
         return Err(format!("what the gate saw is no pass: {}", again.why));
     }
-    let enough = match gate.passes.hold {
+    let enough = match hold {
         Hold::Consecutive(wanted) => samples.count >= wanted,
         Hold::For(wanted) => samples.count >= 2 && at.since(samples.first) >= wanted,
     };

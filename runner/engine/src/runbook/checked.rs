@@ -2,13 +2,14 @@
 //!
 //! It is never stored: a resumed run keeps the text and is checked again. It does not know inputs, time or a run.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde_json::Value;
-use sluice_plugin::{ActionName, ActionSpec, Effect, GateClass};
+use sluice_plugin::{ActionName, ActionSpec, Effect, GateClass, parse_duration};
 
 use super::names::{RunbookName, StepId};
 use crate::expr::{Expr, Template};
@@ -118,6 +119,8 @@ pub struct Expect {
 #[derive(Clone, Debug)]
 pub struct Passes {
     pub hold: Hold,
+    /// The input, of type duration, whose time takes the place of the one in [`Hold::For`].
+    pub lasting: Option<String>,
     /// From the start of one sample to the start of the next.
     pub every: Duration,
     /// Zero: the first sample decides, pass or not.
@@ -299,13 +302,27 @@ impl Tree {
 impl Default for Passes {
     /// One look decides.
     fn default() -> Self {
-        Self { hold: Hold::Consecutive(1), every: Self::EVERY, within: Duration::ZERO, fail_if: None, progress: None }
+        Self {
+            hold: Hold::Consecutive(1),
+            lasting: None,
+            every: Self::EVERY,
+            within: Duration::ZERO,
+            fail_if: None,
+            progress: None,
+        }
     }
 }
 
 impl Passes {
     /// Between samples where the runbook does not say.
     pub const EVERY: Duration = Duration::from_secs(5);
+
+    /// As these inputs have it. An input that is no time after all leaves a gate that cannot pass.
+    pub fn with(&self, inputs: &Value) -> Cow<'_, Self> {
+        let Some(name) = &self.lasting else { return Cow::Borrowed(self) };
+        let time = inputs.get(name).and_then(Value::as_str).and_then(|text| parse_duration(text).ok());
+        Cow::Owned(Self { hold: Hold::For(time.unwrap_or(Duration::MAX)), ..self.clone() })
+    }
 }
 
 impl Default for Retry {

@@ -151,12 +151,20 @@ pub struct ExpectModel {
 pub struct PassesModel {
     pub span: Span,
     pub consecutive: Option<Spanned<u32>>,
-    pub lasting: Option<Spanned<Duration>>,
+    pub lasting: Option<Spanned<Lasting>>,
     pub every: Option<Spanned<Duration>>,
     pub within: Option<Spanned<Duration>>,
     pub progress: Option<Node>,
     pub stalled: Option<Spanned<Duration>>,
     pub fail_if: Option<Node>,
+}
+
+/// `for` of a gate.
+#[derive(Clone, Debug)]
+pub enum Lasting {
+    Time(Duration),
+    /// Of the input with this name.
+    Input(String),
 }
 
 #[derive(Clone, Copy, Debug)]

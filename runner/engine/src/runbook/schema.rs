@@ -120,7 +120,10 @@ fn passes() -> Value {
             "type": "integer", "minimum": 1, "maximum": 1000,
             "description": "passes in a row; counted anew after a gap far above `every`: the machine slept",
         }),
-        "for" => duration("only passes for so long, from the start of the first sample to the start of the last"),
+        "for" => json!({ "anyOf": [
+            duration("only passes for so long, from the start of the first sample to the start of the last"),
+            { "type": "string", "pattern": r"^\{\{ *inputs\.[A-Za-z0-9_]+ *\}\}$", "description": "the same of an input of type duration" },
+        ] }),
         "every" => duration("between samples; 5s where it is left out"),
         "within" => {
             duration("how long the gate is given; what is answered later is no pass, and a resume gives no more time")

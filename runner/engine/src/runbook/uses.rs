@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use sluice_plugin::ActionName;
 
-use super::checked::{Checked, Kind, Loop, Session, Step, Tree};
+use super::checked::{Call, Checked, InputKind, Kind, Loop, Session, Step, Tree};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean, list};
 use crate::expr::{self, Key, Path};
 use crate::inventory::{Inventory, SecretName};
@@ -26,17 +26,17 @@ impl Checked {
         self.own_secrets().into_iter().chain(called).collect()
     }
 
-    /// The same without those of steps that these inputs alone leave out.
+    /// The same without those of steps that these inputs alone leave out, here and in what is called.
     pub fn secrets_with(&self, inputs: &Value) -> Vec<SecretUse> {
-        let called = self.called().into_iter().flat_map(|call| call.runbook.own_secrets());
-        self.own_secrets_with(inputs).into_iter().chain(called).collect()
+        self.uses_with(inputs).into_iter().map(|(_, used)| used).collect()
     }
 
     fn own_secrets(&self) -> Vec<SecretUse> {
         self.walk().flat_map(secrets_of).collect()
     }
 
-    fn own_secrets_with(&self, inputs: &Value) -> Vec<SecretUse> {
+    /// Each with the runbook in which it stands.
+    fn uses_with(&self, inputs: &Value) -> Vec<(&Self, SecretUse)> {
         let scope = Map::from_iter([("inputs".to_owned(), inputs.clone())]);
         let mut open: Vec<&Step> = self.finally.iter().rev().chain(self.steps.iter().rev()).collect();
         let mut found = Vec::new();
@@ -45,7 +45,10 @@ impl Checked {
             if step.when.as_ref().is_some_and(|when| expr::truth(when, &scope) == Ok(false)) {
                 continue;
             }
-            found.extend(secrets_of(step));
+            found.extend(secrets_of(step).into_iter().map(|used| (self, used)));
+            if let Kind::Call(call) = &step.kind {
+                found.extend(call.runbook.uses_with(&call.known_inputs(&scope)));
+            }
             open.extend(step.children().iter().rev());
         }
         found
@@ -58,11 +61,12 @@ impl Checked {
 
     /// What is wrong with these uses under this inventory: secrets it does not name, or does not grant.
     pub fn secret_errors(&self, inventory: &Inventory, inputs: &Value) -> Vec<Diagnostic> {
-        let errors = |book: &Self, used: Vec<SecretUse>| {
-            used.iter().filter_map(|used| book.secret_error(used, inventory)).collect::<Vec<_>>()
-        };
-        let called = self.called().into_iter().flat_map(|call| errors(&call.runbook, call.runbook.own_secrets()));
-        errors(self, self.own_secrets_with(inputs)).into_iter().chain(called).collect()
+        let mut found = Vec::new();
+        for (book, used) in self.uses_with(inputs) {
+            // What several call is told once.
+            found.extend(book.secret_error(&used, inventory).filter(|error| !found.contains(error)));
+        }
+        found
     }
 
     fn secret_error(&self, used: &SecretUse, inventory: &Inventory) -> Option<Diagnostic> {
@@ -92,6 +96,32 @@ impl Checked {
 /// The line of the inventory that lets a plugin use a secret.
 fn granting(plugin: &str, secret: &SecretName) -> String {
     format!("plugins: {{ {plugin}: {{ grants: {{ secrets: [{secret}] }} }} }}")
+}
+
+impl Call {
+    /// What can be said of its inputs before anything has run; the others are left out.
+    fn known_inputs(&self, scope: &Map<String, Value>) -> Value {
+        let plain = |kind: &InputKind| matches!(kind, InputKind::Plain(_) | InputKind::Duration);
+        let defaults = self.runbook.inputs.iter().filter(|(_, input)| plain(&input.kind));
+        let defaults = defaults.filter_map(|(name, input)| Some((name.clone(), input.default.clone()?)));
+        let mut inputs: Map<String, Value> = defaults.collect();
+        match &self.with {
+            Tree::Constant(Value::Object(given)) => inputs.extend(given.clone()),
+            Tree::Map(given) => {
+                for (name, tree) in given {
+                    inputs.remove(name);
+                    let known = match tree {
+                        Tree::Constant(value) => Some(value.clone()),
+                        Tree::Leaf(template) => expr::render(template, scope).ok(),
+                        Tree::Seq(_) | Tree::Map(_) => None,
+                    };
+                    inputs.extend(known.map(|value| (name.clone(), value)));
+                }
+            }
+            Tree::Constant(_) | Tree::Leaf(_) | Tree::Seq(_) => {}
+        }
+        Value::Object(inputs)
+    }
 }
 
 impl Step {

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::json;
 use sluice_engine::journal::{Event, Outcome};
-use sluice_engine::run::{Clock, Ending, Engine};
+use sluice_engine::run::{Clock, Ending, Engine, Order};
 use sluice_plugin::Timestamp;
 use sluice_store::MemoryStore;
 
 use super::cases::Case;
 use super::world::{TestClock, World};
-use super::{begin, recheck, resume};
+use super::{begin, order_of, recheck, resume};
 
 fn gate(with: &str, passes: &str) -> Case {
     let steps = format!("\nsteps:\n  - {{ id: a, gate: toy.gate, with: {{ {with} }}, passes: {{ {passes} }} }}");
@@ -189,4 +190,25 @@ async fn a_deadline_that_was_slept_through_is_over() {
     // A sample that was under way when the machine fell asleep.
     let expect = "inconclusive: its time (1m) was over: nothing was seen, samples 0, after 3613 s";
     assert_eq!(jump("verdicts: p, takes: 20s", "every: 5s, within: 1m", (12, 3600)).await, expect);
+}
+
+/// `for` of an input: as long as this run was given, whatever the runbook has by itself.
+#[tokio::test(start_paused = true)]
+async fn a_gate_holds_as_long_as_its_input_says() {
+    let hold = "{ gate: toy.gate, with: { verdicts: p }, passes: { for: '{{ inputs.soak }}', every: 5s, within: 1m } }";
+    let check = async |soak: &str, expect: &str| {
+        let world = World::new(Arc::new(MemoryStore::default()));
+        let engine = world.process(1);
+        let inputs = "inputs: { soak: { type: duration, default: 10s } }";
+        let steps = format!("\n{inputs}\nsteps:\n  - {}", hold.replacen("{ gate", "{ id: a, gate", 1));
+        let case = Case { name: "a gate", steps: steps.leak(), outcome: "", ends: "" };
+        let order = Order { inputs: json!({ "soak": soak }), ..order_of(&case) };
+        let run = order.run.clone();
+        let (_sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
+        engine.start(order, &mut signals).await.unwrap();
+        assert_eq!(word(&engine, &run).await, expect, "{soak}");
+    };
+    check("10s", "pass: as told, samples 3, after 10 s").await;
+    check("32s", "pass: as told, samples 8, after 32 s").await;
+    check("2m", "inconclusive: its time (1m) was over after passes for 55s of 2m, samples 12, after 55 s").await;
 }

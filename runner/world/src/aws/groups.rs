@@ -46,7 +46,7 @@ async fn look(world: &World, aws: &Aws, node: &Node, group: &Group) -> Result<Va
         group.and_then(|group| group.activities.last()).map_or(Value::Null, self::activity)
     });
     let newest_activity = known_or_why("newest_activity", activity.await, &mut unknown)?;
-    let instances: Vec<Value> = group.instances.iter().map(|one| member(one, &group.template)).collect();
+    let instances: Vec<Value> = group.instances.iter().map(member).collect();
     Ok(json!({
         "name": group.name, "node": node.name, "min": 1, "max": 1, "desired": group.desired,
         "instances": instances, "launch_template": template(&group.template), "suspended": group.suspended,

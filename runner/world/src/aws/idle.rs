@@ -66,7 +66,7 @@ fn row(node: &Node, group: &Group, excepted: bool, busy: &[String]) -> Value {
     let refreshes: Vec<Value> = group.refreshes.iter().filter(|one| !groups::ended(one)).map(groups::refresh).collect();
     let open = group.activities.iter().rev().filter(|one| one.ended.is_none());
     let activities: Vec<Value> = open.map(groups::activity).collect();
-    let instances: Vec<Value> = group.instances.iter().map(|one| instance::member(one, &group.template)).collect();
+    let instances: Vec<Value> = group.instances.iter().map(instance::member).collect();
     json!({
         "name": group.name, "node": node.name, "exists": true, "excepted": excepted, "desired": group.desired,
         "instances": instances, "suspended": group.suspended, "status": null, "refreshes": refreshes,

@@ -38,14 +38,14 @@ pub(super) fn shown(node: &Node, region: &str, group: &Group, instance: Option<&
         "group_launch_template": template(&group.template),
         "lifecycle": of(|one| json!(one.lifecycle)), "health": of(|_| json!("Healthy")),
         "zone": of(|_| json!(ZONE)), "instance_type": of(|_| json!(TYPE)),
-        "launch_template": instance.map_or(Value::Null, |_| template(&group.template)),
+        "launch_template": of(|one| template(&one.template)),
         "state": of(|one| json!(one.state)), "private_ip": of(|one| json!(one.ip)),
         "launched_at": of(|one| json!(at(one.launched))),
     })
 }
 
 fn the_one<'a>(node: &Node, group: &'a Group) -> Result<Option<&'a Instance>, Problem> {
-    let members: Vec<Value> = group.instances.iter().map(|one| member(one, &group.template)).collect();
+    let members: Vec<Value> = group.instances.iter().map(member).collect();
     let problem = |code: &str, message: String| {
         let moving = group.instances.iter().any(|one| one.lifecycle != "InService");
         let details = json!({ "group": group.name, "instances": members });
@@ -64,10 +64,10 @@ pub(super) fn no_such_group(names: &str, region: &str) -> Problem {
 }
 
 /// An instance as its group lists it.
-pub(super) fn member(instance: &Instance, launched_from: &Template) -> Value {
+pub(super) fn member(instance: &Instance) -> Value {
     json!({
         "id": instance.id, "lifecycle": instance.lifecycle, "health": "Healthy", "zone": ZONE, "instance_type": TYPE,
-        "protected_from_scale_in": false, "launch_template": template(launched_from),
+        "protected_from_scale_in": false, "launch_template": template(&instance.template),
     })
 }
 

@@ -6,6 +6,7 @@
 
 mod activities;
 mod bootstrap;
+mod choose;
 mod groups;
 mod identity;
 mod idle;
@@ -58,6 +59,7 @@ impl Plugin for SimAws {
             "activities" => activities::run(&self.world, call).await,
             "bootstrap_line" => bootstrap::run(&self.world, call).await,
             "caller_identity" => identity::run(&self.world, call).await,
+            "choose_nodes" => choose::run(&self.world, call).await,
             "cluster_idle" => idle::run(&self.world, call).await,
             "groups" => groups::run(&self.world, call).await,
             "new_instance" => new_instance::run(&self.world, call).await,

@@ -69,7 +69,7 @@ fn facts(region: &str, group: &Group) -> Value {
         "region": region, "instance_type": instance::TYPE, "zone": instance::ZONE,
         "private_ip": one.map(|one| &one.ip), "launched_at": one.map(|one| at(one.launched)),
         "lifecycle": one.map(|one| one.lifecycle), "health": "Healthy", "state": one.map(|one| one.state),
-        "launch_template": template(&group.template),
+        "launch_template": one.map(|one| template(&one.template)),
         "desired": group.desired, "min": 1, "suspended": group.suspended,
     })
 }
@@ -101,7 +101,7 @@ pub(super) async fn reconcile(world: &World, call: &Call) -> Result<Reconciled, 
     super::ask(world, aws, "autoscaling:DescribeScalingActivities", |_| ()).await?;
     let group = super::group(world, aws, &node.group).await?;
     let ending = newest_ending(&group, &instance);
-    let instances: Vec<Value> = group.instances.iter().map(|one| member(one, &group.template)).collect();
+    let instances: Vec<Value> = group.instances.iter().map(member).collect();
     let evidence = json!({ "instances": instances, "ending": ending.map(groups::activity) });
     let listed = group.instances.iter().find(|one| one.id == instance).map(|one| one.lifecycle);
     Ok(match (listed, ending) {

@@ -22,7 +22,7 @@ const BEFORE: i64 = -86_400_000;
 impl State {
     pub(crate) fn begin(setup: Setup) -> Self {
         let mut random = Random::new(setup.seed);
-        let groups: Vec<Group> = setup.cluster.nodes.iter().map(|node| group(node, &mut random)).collect();
+        let groups: Vec<Group> = setup.cluster.nodes.iter().map(|node| group(node, &setup, &mut random)).collect();
         let slots = setup.cluster.nodes.iter().zip(&groups).map(|(node, group)| slot(node, group, &mut random));
         let slots: Vec<Slot> = slots.collect();
         let names: Vec<String> = setup.cluster.nodes.iter().map(|node| node.name.clone()).collect();
@@ -55,14 +55,18 @@ impl State {
     }
 }
 
-fn group(node: &Node, random: &mut Random) -> Group {
-    let template = Template { id: format!("lt-{}", random.hex(17)), name: node.name.clone(), version: "1".to_owned() };
+fn group(node: &Node, setup: &Setup, random: &mut Random) -> Group {
+    let of =
+        |id: &str, version: &str| Template { id: id.to_owned(), name: node.name.clone(), version: version.to_owned() };
+    let id = format!("lt-{}", random.hex(17));
+    let template = of(&id, if setup.outdated.contains(&node.number) { "2" } else { "1" });
     let instance = Instance {
         id: format!("i-{}", random.hex(17)),
         lifecycle: "InService",
         state: "running",
         ip: ip(random),
         launched: BEFORE,
+        template: of(&id, "1"),
     };
     Group {
         name: node.group.clone(),

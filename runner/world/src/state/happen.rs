@@ -42,12 +42,15 @@ impl State {
             Fault::InstanceRefresh { node } => self.refresh(&node),
             Fault::NoCapacity { node, times } => self.change_group(&node, |group| group.refuses = times),
             Fault::NeverBoots { node } => self.change(&node, |slot| slot.boots = false),
+            Fault::Boots { node } => self.boot_again(&node),
             Fault::BootsAs { node, server } => self.change(&node, |slot| slot.server_name = server),
             Fault::StaleName { node, time } => self.change(&node, |slot| slot.name_lags = time),
             Fault::NoDisk { node } => self.change(&node, |slot| slot.disk = false),
             Fault::LoseDisk { node } => self.lose_disk(&node),
             Fault::NoEvents { node } => self.fall_silent(&node),
             Fault::AxiomDown => self.axiom_down = true,
+            Fault::LeadsMeta { node } if self.meta.leader.as_ref() == Some(&node) => {}
+            Fault::LeadsMeta { node } => drop(self.step_down("_meta_", Some(&node))),
             Fault::KeepsLeading { node } => drop(self.sticky.insert(node)),
             Fault::OneReplica { stream, node } => self.one_replica(&stream, &node),
             Fault::Impostor { node } => self.replace_by_impostor(&node),
@@ -129,7 +132,8 @@ impl State {
             let group = group.name.clone();
             return self.set_timer(self.later(LAUNCH_AGAIN), Timer::Launch { group });
         }
-        let instance = Instance { id: id.clone(), lifecycle: "Pending", state: "pending", ip, launched: now };
+        let template = group.template.clone();
+        let instance = Instance { id: id.clone(), lifecycle: "Pending", state: "pending", ip, launched: now, template };
         group.instances.push(instance);
         group.activities.push(Activity {
             id: activity,
@@ -182,6 +186,17 @@ impl State {
                 let (node, instance, at) = (node.to_owned(), instance.to_owned(), self.signed());
                 self.log.push(LogLine { node, instance, at, says });
             }
+        }
+    }
+
+    fn boot_again(&mut self, node: &str) {
+        let mut instance = None;
+        self.change(node, |slot| {
+            slot.boots = true;
+            instance = slot.instance.clone();
+        });
+        if let Some(instance) = instance {
+            self.boot(node, &instance);
         }
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct Instance {
     pub(crate) state: &'static str,
     pub(crate) ip: String,
     pub(crate) launched: i64,
+    /// What it was launched from.
+    pub(crate) template: Template,
 }
 
 #[derive(Clone, Debug)]

@@ -29,7 +29,7 @@ pub(crate) const TERMINATE: &str = "autoscaling:TerminateInstanceInAutoScalingGr
 pub(crate) const LOCK: &str = "cluster/nats-staging";
 
 /// Messages that may be on their way to the other replicas when a node goes.
-const SLACK: u64 = 100;
+pub(crate) const SLACK: u64 = 100;
 
 pub(crate) fn bench() -> Bench {
     Bench::new(&text("replace-node"))

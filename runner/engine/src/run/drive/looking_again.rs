@@ -19,7 +19,7 @@ use crate::machine::asks::{self, FRESH};
 use crate::machine::path::Path;
 use crate::run::attempt::{Attempt, GATE_OVER};
 use crate::run::gate::{Decision, GateRun};
-use crate::run::judge::{judge, look_of, unanswered};
+use crate::run::judge::{judge, look_of, passes_at, unanswered};
 use crate::run::plan::Binding;
 use crate::run::{Clock, RunError};
 use crate::runbook::checked::{Checked, Gate, Kind, Step};
@@ -64,6 +64,7 @@ impl Drive {
         let (observer, run) = (self.engine.observer.clone(), self.log.run.clone());
         async move {
             let Some((step, gate)) = look.gate() else { return nothing_seen(&*clock) };
+            let passes = passes_at((&look.runbook, &look.state, &look.path), gate);
             let until = (!gate.passes.within.is_zero()).then(|| clock.now().plus(gate.passes.within));
             let (mut gate_run, mut last) = (GateRun::default(), None);
             let mut at = clock.now();
@@ -74,7 +75,7 @@ impl Drive {
                 let began = clock.now();
                 let answer = look.sample(until).await;
                 if matches!(&answer, Err(problem) if problem.code == GATE_OVER) {
-                    let (verdict, why, seen) = over(&gate_run, gate, last);
+                    let (verdict, why, seen) = over(&gate_run, &passes, last);
                     return Brought::Rejudged(verdict, why, gate_run.samples(), seen);
                 }
                 let (seen_look, judgement, seen) = look_of(
@@ -84,7 +85,7 @@ impl Drive {
                     answer,
                     (began, clock.now()),
                 );
-                match gate_run.sample(&gate.passes, &seen_look, until) {
+                match gate_run.sample(&passes, &seen_look, until) {
                     Decision::Passed => {
                         return Brought::Rejudged(Verdict::Pass, judgement.why, gate_run.samples(), seen);
                     }

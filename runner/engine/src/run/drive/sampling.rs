@@ -10,9 +10,9 @@ use crate::machine::Status;
 use crate::machine::path::Path;
 use crate::run::attempt::{Attempt, GATE_OVER};
 use crate::run::gate::{Decision, GateRun, Look};
-use crate::run::judge::look_of;
+use crate::run::judge::{look_of, passes_at};
 use crate::run::{RunError, Sample};
-use crate::runbook::checked::{Gate, Kind};
+use crate::runbook::checked::{Gate, Kind, Passes};
 
 /// One gate that is being judged by this process.
 pub(super) struct Sampling {
@@ -88,13 +88,14 @@ impl Drive {
         };
         let ended = self.engine.clock.now();
         let key = path.key(&self.log.runbook, &self.log.state);
-        if matches!(&answer, Err(problem) if problem.code == GATE_OVER) {
-            return (Some(self.time_over(key, gate, sampling, ended)), None);
-        }
         let place = (&*self.log.runbook, &self.log.state, path);
+        let passes = passes_at(place, gate);
+        if matches!(&answer, Err(problem) if problem.code == GATE_OVER) {
+            return (Some(time_over(key, &passes, sampling, ended)), None);
+        }
         let (look, judgement, seen) = look_of(&*self.engine.hosts, place, (step, gate), answer, (began, ended));
         let waits = sampling.until.filter(|_| slot.status == Status::Pending);
-        let at = match sampling.run.sample(&gate.passes, &look, sampling.until) {
+        let at = match sampling.run.sample(&passes, &look, sampling.until) {
             Decision::Passed => return (Some(judged(key, Verdict::Pass, judgement.why, &sampling.run, seen)), None),
             Decision::Stopped(verdict, why) => return (Some(judged(key, verdict, why, &sampling.run, seen)), None),
             Decision::Again(at) => at,
@@ -105,28 +106,28 @@ impl Drive {
         (waits.map(|until| Event::Waiting { key, until }), Some(at))
     }
 
-    fn time_over(&self, key: Key, gate: &Gate, sampling: Sampling, now: Timestamp) -> Event {
-        let (verdict, why, seen) = over(&sampling.run, gate, sampling.last);
-        let mut event = judged(key, verdict, why, &sampling.run, seen);
-        if let Event::Judged { samples, .. } = &mut event
-            && samples.count == 0
-        {
-            (samples.first, samples.last) = (now, now);
-        }
-        event
-    }
-
     fn tell_sample(&self, key: &Key, look: &Look, sampling: &Sampling, next: Timestamp) {
         let sample = sample_of(look, &sampling.run, sampling.until.unwrap_or(next));
         self.engine.observer.sampled(&self.watched(), key, &sample);
     }
 }
 
+fn time_over(key: Key, passes: &Passes, sampling: Sampling, now: Timestamp) -> Event {
+    let (verdict, why, seen) = over(&sampling.run, passes, sampling.last);
+    let mut event = judged(key, verdict, why, &sampling.run, seen);
+    if let Event::Judged { samples, .. } = &mut event
+        && samples.count == 0
+    {
+        (samples.first, samples.last) = (now, now);
+    }
+    event
+}
+
 /// The last answer has the word: a sample that was cut says nothing about the world.
-pub(super) fn over(run: &GateRun, gate: &Gate, last: Option<(Judgement, Value)>) -> (Verdict, String, Value) {
+pub(super) fn over(run: &GateRun, passes: &Passes, last: Option<(Judgement, Value)>) -> (Verdict, String, Value) {
     let unseen = || (Judgement { verdict: Verdict::Inconclusive, why: "nothing was seen".to_owned() }, Value::Null);
     let (judgement, seen) = last.unwrap_or_else(unseen);
-    match run.time_over(&gate.passes, judgement.verdict, &judgement.why) {
+    match run.time_over(passes, judgement.verdict, &judgement.why) {
         Decision::Stopped(verdict, why) => (verdict, why, seen),
         Decision::Passed | Decision::Again(_) => (judgement.verdict, judgement.why, seen),
     }

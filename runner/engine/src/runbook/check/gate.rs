@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sluice_plugin::{ActionSpec, Effect, GateClass};
+use sluice_plugin::{ActionSpec, Effect, GateClass, parse_duration};
 
 use super::super::checked::{Expect, FailIf, Gate, Hold, Passes, Progress, Tree};
-use super::super::model::{GateModel, PassesModel, StepModel};
+use super::super::model::{GateModel, InputType, Lasting, PassesModel, StepModel};
 use super::{Check, asked, leaf};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::{Kinds, Ty};
 use crate::yaml::Kind as NodeKind;
 use crate::yaml::fields::Spanned;
@@ -74,9 +74,9 @@ impl Check<'_> {
     }
 
     fn passes(&mut self, model: &PassesModel, output: &Ty) -> Option<Passes> {
-        let hold = match (&model.lasting, &model.consecutive) {
-            (Some(time), _) => Hold::For(time.value),
-            (None, consecutive) => Hold::Consecutive(consecutive.as_ref().map_or(1, |count| count.value)),
+        let (hold, lasting) = match (&model.lasting, &model.consecutive) {
+            (Some(lasting), _) => self.lasting(lasting)?,
+            (None, consecutive) => (Hold::Consecutive(consecutive.as_ref().map_or(1, |count| count.value)), None),
         };
         let every = model.every.as_ref().map_or(Passes::EVERY, |time| time.value);
         let within = model.within.as_ref()?;
@@ -98,11 +98,38 @@ impl Check<'_> {
         });
         Some(Passes {
             hold,
+            lasting,
             every,
             within: within.value,
             fail_if: fail_if.map_or(Some(None), |expr| expr.map(Some))?,
             progress: progress.map_or(Some(None), |progress| progress.map(Some))?,
         })
+    }
+
+    /// Of an input it is the time that this has by itself, or none.
+    fn lasting(&mut self, lasting: &Spanned<Lasting>) -> Option<(Hold, Option<String>)> {
+        let name = match &lasting.value {
+            Lasting::Time(time) => return Some((Hold::For(*time), None)),
+            Lasting::Input(name) => name,
+        };
+        self.used_inputs.borrow_mut().insert(name.clone());
+        let inputs = &self.model.inputs;
+        let Some(input) = inputs.get(name) else {
+            let near = did_you_mean(name, inputs.keys().map(String::as_str)).unwrap_or_default();
+            self.findings.error(Code::UndefinedName, lasting.span, format!("there is no input `{name}`"), &near);
+            return None;
+        };
+        if !matches!(input.kind, Some(InputType::Duration) | None) {
+            let message = format!("`for` takes a time, and the input `{name}` has another type");
+            self.findings.helped(Code::TypeMismatch, lasting.span, message, "give it `type: duration`");
+            return None;
+        }
+        let text = input
+            .default
+            .as_ref()
+            .and_then(|node| if let NodeKind::Text(text) = &node.kind { Some(&text.value) } else { None });
+        let time = text.and_then(|text| parse_duration(text).ok()).unwrap_or(Duration::ZERO);
+        Some((Hold::For(time), Some(name.clone())))
     }
 
     /// A gate that cannot pass in the time it is given is a mistake, however healthy the world is. The last sample has

@@ -4,10 +4,10 @@ use sluice_plugin::GateClass;
 
 use super::super::checked::Backoff;
 use super::super::keys;
-use super::super::model::{ConfirmModel, ExpectModel, PassesModel, RetryModel, WithGiven, WithModel};
+use super::super::model::{ConfirmModel, ExpectModel, Lasting, PassesModel, RetryModel, WithGiven, WithModel};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::yaml::fields::{self, Fields, Spanned};
-use crate::yaml::{Entry, Node};
+use crate::yaml::{Entry, Kind, Node};
 
 /// The step's own `with`.
 pub(super) fn with_of(step: &Fields<'_>, findings: &mut Findings) -> WithGiven {
@@ -52,7 +52,8 @@ pub(super) fn passes(node: &Node, findings: &mut Findings) -> Option<PassesModel
         findings.error(Code::MissingKey, stalled.key.span, message, "");
     }
     let mut time = |key: &str| fields.get(key).and_then(|node| fields::duration(node, &format!("`{key}`"), findings));
-    let (lasting, every, within, stalled) = (time("for"), time("every"), time("within"), time("stalled"));
+    let (every, within, stalled) = (time("every"), time("within"), time("stalled"));
+    let lasting = lasting.and_then(|entry| self::lasting(&entry.value, findings));
     Some(PassesModel {
         span,
         consecutive: consecutive.and_then(|entry| count(&entry.value, "`consecutive`", findings)),
@@ -63,6 +64,28 @@ pub(super) fn passes(node: &Node, findings: &mut Findings) -> Option<PassesModel
         stalled,
         fail_if: fields.get("fail_if").cloned(),
     })
+}
+
+/// A time, or `{{ inputs.NAME }}` and nothing else: what is longer than `within` would never pass, whatever the world does.
+fn lasting(node: &Node, findings: &mut Findings) -> Option<Spanned<Lasting>> {
+    let inner = match &node.kind {
+        Kind::Text(text) => text.value.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")),
+        _ => None,
+    };
+    let Some(inner) = inner else {
+        let time = fields::duration(node, "`for`", findings)?;
+        return Some(Spanned { value: Lasting::Time(time.value), span: time.span });
+    };
+    let name = inner.trim().strip_prefix("inputs.").filter(|name| !name.contains(|char: char| !is_of_name(char)));
+    if name.is_none() {
+        let help = "the name of an input of type duration: \"{{ inputs.soak }}\"";
+        findings.helped(Code::BadDuration, node.span, "`for` takes a time or one whole input", help);
+    }
+    Some(Spanned { value: Lasting::Input(name?.to_owned()), span: node.span })
+}
+
+fn is_of_name(char: char) -> bool {
+    char.is_ascii_alphanumeric() || char == '_'
 }
 
 fn both(consecutive: &Entry, lasting: &Entry, findings: &Findings) -> Diagnostic {
