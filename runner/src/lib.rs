@@ -34,6 +34,7 @@ mod screen;
 mod secrets;
 mod session;
 mod signals;
+mod simulation;
 mod trust;
 mod verbs;
 mod views;

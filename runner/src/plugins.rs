@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use sluice_engine::registry::{Duplicate, Registry};
 use sluice_plugin::{BadName, Plugin, PluginName};
+use sluice_world::World;
+use sluice_world::aws::SimAws;
 
 use crate::error::{CommandError, Result};
+use crate::simulation::SimWire;
 
 /// Locks of runs are kept where the AWS plugin reads parameters.
 pub(crate) use sluice_aws::locks as parameter_locks;
@@ -38,6 +41,21 @@ pub(crate) fn registry() -> Result<Registry> {
     for (name, make) in SHIPPED {
         let name = PluginName::parse(name).map_err(|error: BadName| CommandError::failed(error.to_string()))?;
         registry.add(name, make).map_err(|error: Duplicate| CommandError::failed(error.to_string()))?;
+    }
+    Ok(registry)
+}
+
+/// The same over a simulated world: AWS is its own, and whatever else goes out goes there.
+pub(crate) fn simulated(world: &World) -> Result<Registry> {
+    let aws = SimAws::new(world.clone());
+    let aws = aws.map_err(|error| CommandError::failed(format!("the simulated AWS is not described: {error}")))?;
+    let nats = sluice_nats::plugin_over(Arc::new(SimWire(world.clone())));
+    let plugins: [Arc<dyn Plugin>; 4] =
+        [Arc::new(aws), Arc::new(sluice_axiom::plugin()), Arc::new(sluice_base::plugin()), Arc::new(nats)];
+    let mut registry = Registry::default();
+    for plugin in plugins {
+        let name = plugin.describe().name.clone();
+        registry.add(name, move || plugin.clone()).map_err(|error| CommandError::failed(error.to_string()))?;
     }
     Ok(registry)
 }

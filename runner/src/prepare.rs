@@ -84,11 +84,31 @@ pub(crate) fn prepare(context: &Context, wanted: &str, pairs: &[Pair]) -> Result
         true => trusted(context, &runbook)?,
         false => Inventory::default(),
     };
-    let mut given = given(pairs)?;
-    thresholds(context, &runbook, &found, &mut given)?;
-    let inputs = resolve_inputs(&runbook, &given, &inventory).map_err(|found| inputs_error(&runbook, found))?;
+    let inputs = inputs(context, &runbook, &found, (pairs, &inventory))?;
     secrets(&runbook, &inventory, &inputs)?;
     Ok(Prepared { runbook: Arc::new(runbook), origin: found.origin, inputs })
+}
+
+/// For a world that exists in memory only: nothing of the inventory is reached, so it need not be trusted, and no secret has
+/// to be there.
+pub(crate) fn prepare_to_simulate(context: &Context, wanted: &str, pairs: &[Pair]) -> Result<Prepared> {
+    let found = find(context, wanted)?;
+    let runbook = check(context, &found)?;
+    let what = format!("a simulation of {}", runbook.name);
+    let inventory = context.inventory()?.ok_or_else(|| no_inventory(&what))?;
+    let inputs = inputs(context, &runbook, &found, (pairs, &inventory.inventory))?;
+    Ok(Prepared { runbook: Arc::new(runbook), origin: found.origin, inputs })
+}
+
+fn inputs(
+    context: &Context,
+    runbook: &Checked,
+    found: &Found,
+    (pairs, inventory): (&[Pair], &Inventory),
+) -> Result<Value> {
+    let mut given = given(pairs)?;
+    thresholds(context, runbook, found, &mut given)?;
+    resolve_inputs(runbook, &given, inventory).map_err(|found| inputs_error(runbook, found))
 }
 
 /// The runbook alone, for whoever only reads in it.

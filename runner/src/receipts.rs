@@ -24,14 +24,45 @@ use crate::views::{self, plan};
 /// Longer than anybody means.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How long one yes to all of a run is good, from then to its last act.
+const ONCE: Duration = Duration::from_secs(12 * 3600);
+
 /// Shows the plan, has the names typed, and writes the receipt.
 pub(crate) fn make(context: &Context, plan: &Path, receipt: &Path, expires: Duration) -> Result<Exit> {
-    let document = PlanDocument::open(plan)?;
-    let covers = document.plan.bindings();
-    let typed = names(&document)?;
     if expires > LONGEST {
         return Err(CommandError::usage("a receipt is good for at most 7 days").hint("--expires 12h"));
     }
+    let Some(made) = asked(context, &PlanDocument::open(plan)?, expires)? else {
+        context.note("that is not the name; no receipt was made");
+        return Ok(Exit::NOT_CONFIRMED);
+    };
+    let text = serde_json::to_string_pretty(&made)
+        .map_err(|error| CommandError::failed(format!("the receipt cannot be written as JSON: {error}")))?;
+    write_private(receipt, text + "\n", "the receipt")?;
+    context.note(&format!(
+        "written to {}, good for one run until {}: sluice run --plan {} --receipt {}",
+        paths::shown(receipt),
+        crate::report::time(made.expires),
+        paths::shown(plan),
+        paths::shown(receipt)
+    ));
+    Ok(Exit::DONE)
+}
+
+/// Before a run whose runbook asks once: its plan is shown, and the names of all that it destroys are typed. `None`: they were
+/// not.
+pub(crate) fn beforehand(context: &Context, document: &PlanDocument) -> Result<Option<Receipt>> {
+    if !(context.screen.input && context.screen.err.terminal) {
+        return Err(CommandError::refused("one yes to all of it is typed by a person at a terminal, and there is none here")
+            .hint("sluice plan ... --save FILE, sluice confirm --plan FILE --receipt FILE, sluice run --plan FILE --receipt FILE"));
+    }
+    asked(context, document, ONCE)
+}
+
+/// Shows the plan and has the names typed; what was said yes to is kept in the store.
+fn asked(context: &Context, document: &PlanDocument, expires: Duration) -> Result<Option<Receipt>> {
+    let covers = document.plan.bindings();
+    let typed = names(document)?;
     let policy = Policy::of_sources(&document.plan.sources.policy).map_err(CommandError::failed)?;
     if let Some(wants) = policy.beyond_presence() {
         return Err(CommandError::refused(format!(
@@ -39,13 +70,12 @@ pub(crate) fn make(context: &Context, plan: &Path, receipt: &Path, expires: Dura
         )));
     }
     let err = &context.screen.err;
-    views::err(&plan::show(&document, err));
+    views::err(&plan::show(document, err));
     for name in &typed {
         let shown = err.paint(Tone::Strong, name);
         views::err(&format!("Type {shown} to say yes beforehand, for one run; anything else says no.\n"));
         if typed_line(&AtomicBool::new(false))?.as_deref() != Some(name.as_str()) {
-            context.note("that is not the name; no receipt was made");
-            return Ok(Exit::NOT_CONFIRMED);
+            return Ok(None);
         }
     }
     let now = WallClock.now();
@@ -61,17 +91,7 @@ pub(crate) fn make(context: &Context, plan: &Path, receipt: &Path, expires: Dura
         expires: now.plus(expires),
     };
     keep(context, &made)?;
-    let text = serde_json::to_string_pretty(&made)
-        .map_err(|error| CommandError::failed(format!("the receipt cannot be written as JSON: {error}")))?;
-    write_private(receipt, text + "\n", "the receipt")?;
-    context.note(&format!(
-        "written to {}, good for one run until {}: sluice run --plan {} --receipt {}",
-        paths::shown(receipt),
-        crate::report::time(made.expires),
-        paths::shown(plan),
-        paths::shown(receipt)
-    ));
-    Ok(Exit::DONE)
+    Ok(Some(made))
 }
 
 fn names(document: &PlanDocument) -> Result<BTreeSet<String>> {

@@ -28,7 +28,8 @@ fn every_case_prints_what_it_says() {
 }
 
 /// The documents that have a schema.
-const WHAT: [&str; 9] = ["run", "events", "plan", "check", "doctor", "runs", "actions", "verify", "replay"];
+const WHAT: [&str; 10] =
+    ["run", "events", "plan", "simulate", "check", "doctor", "runs", "actions", "verify", "replay"];
 
 /// The schemas in the repository are those that the program prints.
 #[test]
@@ -49,7 +50,7 @@ fn the_stored_schemas_are_fresh() {
 fn every_document_fits_its_schema() {
     let world = World::new();
     world.lay("bad.yaml", "runbook: bad\nsteps: [{ id: a, uses: base.ehco }]\n");
-    world.lay("sluice.yaml", "clusters: { a: { nodes: 1, aws: { region: us-east-2 } } }\n");
+    world.lay("sluice.yaml", "clusters: { a: { nodes: 1, aws: { region: us-east-2 } }, b: { nodes: 3, aws: { account: '123456789012', region: us-east-2 } } }\n");
     let check = |what: &str, arguments: &str| {
         let printed = world.output(&format!("sluice {arguments}")).stdout;
         let schema: Value = serde_json::from_slice(&world.output(&format!("sluice schema {what}")).stdout).unwrap();
@@ -66,6 +67,7 @@ fn every_document_fits_its_schema() {
     check("run", "run hello --json");
     check("events", "run hello --json=events");
     check("plan", "plan hello --json");
+    check("simulate", "simulate replace-node -i cluster=b -i node=1 --json");
     check("check", "check bad.yaml hello nowhere --assumptions --json");
     check("doctor", "doctor --json");
     check("doctor", "doctor -i cluster=a --json");

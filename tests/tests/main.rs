@@ -16,5 +16,6 @@ mod locks;
 mod readme;
 mod replace;
 mod replace_crash;
+mod roll;
 mod secrets;
 mod words;

@@ -9,6 +9,6 @@ mod gates;
 mod receipts;
 mod refused;
 mod rights;
-mod site;
+pub(crate) mod site;
 mod targets;
 mod waits;

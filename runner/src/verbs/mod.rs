@@ -21,6 +21,7 @@ mod run;
 mod runs;
 mod schema;
 mod settle;
+mod simulate;
 mod trust;
 mod verify;
 mod which;
@@ -87,6 +88,7 @@ macro_rules! verbs {
 verbs! {
     Run(run),
     Plan(plan),
+    Simulate(simulate),
     Check(check),
     Runs(runs),
     Resume(resume),

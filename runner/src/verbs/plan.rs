@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::{Exit, Result};
 use crate::launch::{Launch, new_run};
 use crate::plan_document::PlanDocument;
-use crate::prepare::{Pair, prepare};
+use crate::prepare::{Pair, Prepared, prepare};
 use crate::views;
 use crate::views::{by_hand, changes, plan};
 
@@ -95,10 +95,14 @@ fn document(context: &Context, args: &Args) -> Result<Option<PlanDocument>> {
     if let Some(path) = &args.show {
         return PlanDocument::open(path).map(Some);
     }
-    let prepared = prepare(context, args.runbook.as_deref().unwrap_or_default(), &args.input)?;
+    of_prepared(context, &prepare(context, args.runbook.as_deref().unwrap_or_default(), &args.input)?)
+}
+
+/// What a run of this would do; nothing when a signal came first.
+pub(super) fn of_prepared(context: &Context, prepared: &Prepared) -> Result<Option<PlanDocument>> {
     let sources = sources(context, &prepared.runbook, &prepared.inputs, &prepared.origin)?;
     let run = new_run()?;
     let launch = Launch::for_plan(context, &run)?;
-    let plan = context.block_on(launch.plan(&run, &prepared, sources))??;
-    Ok(plan.map(|plan| PlanDocument::new(context, &prepared, plan)))
+    let plan = context.block_on(launch.plan(&run, prepared, sources))??;
+    Ok(plan.map(|plan| PlanDocument::new(context, prepared, plan)))
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sluice_engine::confirm::Receipt;
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::Store;
 
@@ -12,7 +13,7 @@ use crate::plan_document::PlanDocument;
 use crate::prepare::{Pair, Prepared, Time, prepare};
 use crate::receipts;
 use crate::trust::quoted;
-use crate::verbs::which;
+use crate::verbs::{plan, which};
 use crate::views::live::Json;
 
 const AFTER: &str = "\
@@ -75,13 +76,20 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let receipt = args.receipt.as_deref().map(receipts::open).transpose()?;
     let prepared = match &args.plan {
-        Some(plan) => planned(context, plan)?,
+        Some(path) => planned(context, path)?,
         None => prepare(context, args.runbook.as_deref().unwrap_or_default(), &args.input)?,
     };
     if !args.command.is_empty() && prepared.runbook.session.is_none() {
         let message = format!("the runbook {} has no session, so no command can run in one", prepared.runbook.name);
         return Err(CommandError::usage(message).hint("leave out `--` and what follows it"));
     }
+    let receipt = match receipt {
+        None if prepared.runbook.confirms_once(&prepared.inputs) => match beforehand(context, &prepared)? {
+            Some(receipt) => Some(receipt),
+            None => return Ok(Exit::NOT_CONFIRMED),
+        },
+        given => given,
+    };
     let run = new_run()?;
     let store = context.store()?;
     let repairs = match &args.repair {
@@ -93,6 +101,19 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     launch.engine.locking.repairs = repairs;
     launch.engine.locking.wait = args.lock_wait.map(Time::duration).unwrap_or_default();
     context.block_on(launch.start(run, prepared))?
+}
+
+/// The one yes that the runbook asks for before it begins.
+fn beforehand(context: &Context, prepared: &Prepared) -> Result<Option<Receipt>> {
+    let Some(document) = plan::of_prepared(context, prepared)? else {
+        context.note("interrupted: nothing has begun");
+        return Ok(None);
+    };
+    let receipt = receipts::beforehand(context, &document)?;
+    if receipt.is_none() {
+        context.note("that is not the name: nobody said yes, and nothing has begun");
+    }
+    Ok(receipt)
 }
 
 /// What a saved plan was of, as it is now. What else differs is seen when the run asks.

@@ -13,7 +13,7 @@ use crate::doctor::Tried;
 use crate::error::{Exit, Result};
 use crate::plan_document::PlanDocument;
 use crate::report::Report;
-use crate::verbs::{check, replay, runs, verify};
+use crate::verbs::{check, replay, runs, simulate, verify};
 use crate::views;
 use crate::views::live::EventLine;
 
@@ -45,6 +45,8 @@ enum What {
     Events,
     /// What `plan` prints with --json and writes with --save
     Plan,
+    /// What `simulate` prints with --json
+    Simulate,
     /// What `check` prints with --json
     Check,
     /// What `doctor` prints with --json
@@ -71,6 +73,7 @@ fn schema(what: What) -> Value {
         What::Run => of::<Report>(),
         What::Events => of::<EventLine>(),
         What::Plan => of::<PlanDocument>(),
+        What::Simulate => of::<simulate::Document>(),
         What::Check => of::<check::Document>(),
         What::Doctor => of::<Vec<Tried>>(),
         What::Runs => of::<Vec<runs::Row>>(),

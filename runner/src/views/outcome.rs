@@ -59,15 +59,7 @@ fn one(value: &Value) -> String {
 
 /// The outcome in a line, why, and the commands that come next.
 pub(crate) fn ending(report: &Report, stream: &Stream) -> String {
-    let sign = Sign::of(report.status.name());
-    let said = stream.paint(sign.tone(), &verdict(report));
-    let run = stream.paint(Tone::Dim, &format!("run {}", report.run));
-    let mut shown = format!("{} {} {said}  {run}\n", sign.on(stream), stream.paint(Tone::Strong, &report.runbook));
-    for line in why(report) {
-        for line in text::wrap(&visible(&line), stream.width.saturating_sub(2)) {
-            shown.push_str(&format!("  {line}\n"));
-        }
-    }
+    let mut shown = told(report, stream);
     shown.push_str(&unknown::acts(report, stream));
     // What a run has done may have to be shown later; what it has looked at, seldom.
     if let Some(head) = report.head.as_ref().filter(|_| report.acts) {
@@ -79,6 +71,20 @@ pub(crate) fn ending(report: &Report, stream: &Stream) -> String {
             stream.paint(Tone::Dim, &format!("{what}:")),
             stream.paint(Tone::Accent, &command)
         ));
+    }
+    shown
+}
+
+/// The outcome and why.
+pub(crate) fn told(report: &Report, stream: &Stream) -> String {
+    let sign = Sign::of(report.status.name());
+    let said = stream.paint(sign.tone(), &verdict(report));
+    let run = stream.paint(Tone::Dim, &format!("run {}", report.run));
+    let mut shown = format!("{} {} {said}  {run}\n", sign.on(stream), stream.paint(Tone::Strong, &report.runbook));
+    for line in why(report) {
+        for line in text::wrap(&visible(&line), stream.width.saturating_sub(2)) {
+            shown.push_str(&format!("  {line}\n"));
+        }
     }
     shown
 }

@@ -82,6 +82,8 @@ pub enum Fault {
     NeverBoots {
         node: String,
     },
+    /// From now on a new instance takes so long from its start to that of its server.
+    BootTakes(Duration),
     /// Somebody mends what kept the node's instance from coming up: it comes up now.
     Boots {
         node: String,

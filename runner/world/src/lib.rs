@@ -26,5 +26,5 @@ pub use hosts::SimHosts;
 pub use network::{Connection, NoAnswer, NoConnection};
 pub use process::{Process, Processes};
 pub use setup::{Caller, Lies, Parameter, Setup, Times, Traffic, User};
-pub use truth::{Said, StreamTruth, Truth};
+pub use truth::{Said, StreamTruth, Termination, Truth};
 pub use world::{Called, World};

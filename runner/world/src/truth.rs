@@ -30,6 +30,15 @@ pub struct StreamTruth {
     pub acknowledged: u64,
 }
 
+/// An instance that AWS was asked to end, and ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Termination {
+    pub instance: String,
+    pub node: String,
+    /// Why it was not safe at that moment, in truth.
+    pub harm: Option<String>,
+}
+
 /// What one server would say now: the word that runs ahead of the truth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {

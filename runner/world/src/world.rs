@@ -14,7 +14,7 @@ use crate::fault::{Fault, When};
 use crate::random::Random;
 use crate::setup::{Setup, millis};
 use crate::state::{Deed, State};
-use crate::truth::{Said, Truth};
+use crate::truth::{Said, Termination, Truth};
 
 /// A handle; all handles of a world are the same world.
 #[derive(Clone)]
@@ -94,6 +94,11 @@ impl World {
 
     /// Instances that `aws.terminate_instance` ended, in order; one that was ended twice would stand there twice.
     pub fn terminations(&self) -> Vec<String> {
+        self.terminated().into_iter().map(|one| one.instance).collect()
+    }
+
+    /// The same, with what is known of the moment.
+    pub fn terminated(&self) -> Vec<Termination> {
         self.lock().state.terminations.clone()
     }
 

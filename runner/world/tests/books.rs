@@ -49,7 +49,7 @@ pub(crate) struct Bench {
 impl Bench {
     /// `text`: a runbook.
     pub(crate) fn new(text: &str) -> Self {
-        let (ward, admin) = (Ward::default(), Minted::new("admin"));
+        let (ward, admin) = (Ward::default(), Minted::new("admin").unwrap());
         let world = World::new(Setup::new(1, cluster()));
         let registry = Arc::new(registry(&world, &ward));
         let runbook = Arc::new(checked(text, &registry));
@@ -63,6 +63,7 @@ impl Bench {
     pub(crate) fn setup(&self, seed: u64) -> Setup {
         let mut setup = Setup::new(seed, cluster());
         self.admin.as_admin(&mut setup, false);
+        self.admin.as_system(&mut setup);
         setup
     }
 

@@ -13,5 +13,8 @@ mod replace;
 mod replaced;
 mod roll;
 mod toys;
+// What `sluice simulate` is made of is what is tried here.
+#[path = "../../src/simulation/users.rs"]
 mod users;
+#[path = "../../src/simulation/wire.rs"]
 mod wire;

@@ -128,6 +128,8 @@ pub enum Fault {
     R1Stream { name: String, node: String },
     /// Let whoever leads the stream and its consumers step down, as rebalancing does; somebody else leads then
     MoveLeaders,
+    /// Let whoever leads the meta group step down for this node
+    MoveMeta { node: String },
     /// Delete a stream
     DeleteStream { name: String },
     /// Refuse connections to AWS

@@ -72,6 +72,7 @@ pub(crate) async fn apply(world: &Arc<World>, fault: Fault) -> Result<Value> {
         Fault::Axiom429 => world.axiom.limit(true),
         Fault::R1Stream { name, node } => r1_stream(world, &name, plan.node_number(&node)?).await?,
         Fault::MoveLeaders => move_leaders(world).await?,
+        Fault::MoveMeta { node } => move_meta(world, node).await?,
         Fault::DeleteStream { name } => delete_stream(world, &name).await?,
         Fault::AwsDown => drop(cloud::tell(plan, "/down", json!({})).await?),
         Fault::AwsUp => drop(cloud::tell(plan, "/up", json!({})).await?),
@@ -212,6 +213,13 @@ async fn move_leaders(world: &World) -> Result<()> {
             .await?;
     }
     Ok(())
+}
+
+async fn move_meta(world: &World, node: String) -> Result<()> {
+    let context = jetstream(world, "sys").await?;
+    let wish = json!({ "placement": { "preferred": node } });
+    wait_for(Duration::from_secs(10), || async { ready::api(&context, "META.LEADER.STEPDOWN", &wish).await.map(drop) })
+        .await
 }
 
 async fn delete_stream(world: &World, name: &str) -> Result<()> {

@@ -61,7 +61,10 @@ struct Screen {
 impl Person {
     pub(crate) fn starts(sluice: &Sluice, arguments: &[&str]) -> Self {
         let all = [&["-c", TERMINAL, SHIPPED][..], arguments].concat();
-        let (running, keys, from) = Running::by_hand(sluice.program(Path::new("python3"), &all));
+        // One that other users of the machine may run too, where there is one.
+        let python = Path::new("/usr/bin/python3");
+        let python = if python.exists() { python } else { Path::new("python3") };
+        let (running, keys, from) = Running::by_hand(sluice.program(python, &all));
         let screen = Arc::new(Screen::default());
         let reader = std::thread::spawn({
             let screen = screen.clone();
@@ -104,6 +107,11 @@ impl Person {
     /// All that was on the screen so far.
     pub(crate) fn shown(&self) -> String {
         self.screen.text.lock().unwrap().0.clone()
+    }
+
+    /// Whether the screen will show nothing more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.screen.text.lock().unwrap().1
     }
 
     /// Waits until `sluice` ends; its standard output is the screen.

@@ -14,6 +14,7 @@ use sluice_lab::{Fault, Line, NoBoot, Options};
 use super::site::{PATIENCE, Site, says, text, words};
 use crate::common::parameters;
 use crate::common::person::Person;
+use crate::common::sluice::Sluice;
 use crate::driver::book;
 
 /// The node that is replaced, and one that stays.
@@ -47,16 +48,22 @@ struct Row {
     says: &'static [&'static str],
     requests: usize,
     ended: usize,
+    /// The same for `sluice simulate`: values of `--fault`.
+    simulated: Option<&'static str>,
     /// How the run stands at the end, and its lock: what a gate stopped keeps it, for itself alone once it has acted.
     left: (&'static str, &'static str),
 }
 
 fn row(name: &'static str, deeds: Vec<(At, Deed)>) -> Row {
     let (says, left) = (&["replace-node done"], ("done", "free"));
-    Row { name, deeds, asked: 1, exit: 0, says, requests: 1, ended: 1, left }
+    Row { name, deeds, asked: 1, exit: 0, says, requests: 1, ended: 1, left, simulated: None }
 }
 
 impl Row {
+    fn simulated(self, faults: &'static str) -> Self {
+        Self { simulated: Some(faults), ..self }
+    }
+
     /// Gates stop it before anybody is asked.
     fn stops_before(self, says: &'static [&'static str]) -> Self {
         Self { asked: 0, exit: 3, says, requests: 0, ended: 0, left: ("stopped", "lapsed"), ..self }
@@ -95,18 +102,27 @@ fn of_the_cluster() -> Vec<Row> {
     let impostor: Deed = |site| site.fault(Fault::Impostor { node: site.name(OTHER), as_other: false });
     let alone: Deed = |site| site.fault(Fault::R1Stream { name: "lonely".into(), node: site.name(TARGET) });
     vec![
-        row("nothing", vec![]),
-        row("a second node is down before", vec![(Before, kill)]).stops_before(&["stopped by gate", "node-3"]),
-        row("a second node is frozen before", vec![(Before, freeze)]).stops_before(&["stopped by gate", "node-3"]),
+        row("nothing", vec![]).simulated(""),
+        row("a second node is down before", vec![(Before, kill)])
+            .simulated("kill=3")
+            .stops_before(&["stopped by gate", "node-3"]),
+        row("a second node is frozen before", vec![(Before, freeze)])
+            .simulated("freeze=3")
+            .stops_before(&["stopped by gate", "node-3"]),
         row("a second node goes down while the question waits", vec![(Asked, kill)])
+            .simulated("kill=3@confirm")
             .stops_after_the_yes(&["after the yes", "node-3"]),
         row("a second node goes down right after the yes", vec![(Yes, kill)])
+            .simulated("kill=3@yes")
             .stops_after_the_yes(&["after the yes", "node-3"]),
         row("an impostor answers for another node", vec![(Before, impostor)])
+            .simulated("impostor=3")
             .stops_before(&["stopped by gate", "node-3"]),
         row("an impostor takes over from another node while the question waits", vec![(Asked, impostor)])
+            .simulated("impostor=3@confirm")
             .stops_after_the_yes(&["after the yes", "node-3"]),
         row("a stream at one replica, on the node", vec![(Before, alone)])
+            .simulated("one-replica=2,pivot_main")
             .stops_before(&["lonely", "no other node than"]),
     ]
 }
@@ -124,20 +140,34 @@ fn of_the_replacement() -> Vec<Row> {
     let silent: Deed = |site| site.fault(Fault::AxiomSilent { node: site.name(TARGET) });
     let limited: Deed = |site| site.fault(Fault::Axiom429);
     vec![
-        row("the replacement never boots", vec![(Before, never)]).stops_after_the_act(&["data_back", "no progress"]),
-        row("it boots under another name", vec![(Before, stranger)]).stops_after_the_act(&["data_back", "stranger"]),
-        row("it boots under an address that its name never leads to", vec![(Before, elsewhere)])
+        row("the replacement never boots", vec![(Before, never)])
+            .simulated("never-boots=2")
             .stops_after_the_act(&["data_back", "no progress"]),
-        row("DNS is stale for five minutes", vec![(Before, stale)]),
+        row("it boots under another name", vec![(Before, stranger)])
+            .simulated("boots-as=2,stranger")
+            .stops_after_the_act(&["data_back", "stranger"]),
+        row("it boots under an address that its name never leads to", vec![(Before, elsewhere)])
+            .simulated("stale-name=2,24h")
+            .stops_after_the_act(&["data_back", "no progress"]),
+        row("DNS is stale for five minutes", vec![(Before, stale)]).simulated("stale-name=2,5m"),
         row("the NVMe is not mounted, and the server does not start", vec![(Before, no_disk)])
+            .simulated("never-boots=2")
             .stops_after_the_act(&["data_back", "no progress"]),
         row("the NVMe is not mounted, and the server runs without JetStream", vec![(Before, diskless)])
+            .simulated("no-disk=2")
             .stops_after_the_act(&["data_back", "JetStream is switched off on it"]),
-        row("the line of its boot is missing", vec![(Before, missing)]).stops_after_the_act(&["boot", "no line"]),
+        row("the line of its boot is missing", vec![(Before, missing)])
+            .simulated("boot-says=2,missing")
+            .stops_after_the_act(&["boot", "no line"]),
         row("the line of its boot says that it failed", vec![(Before, failing)])
+            .simulated("boot-says=2,failed")
             .stops_after_the_act(&["boot", "FAILED"]),
-        row("Axiom is silent after", vec![(Ended, silent)]).stops_after_the_act(&["events", "no event of"]),
-        row("Axiom refuses everybody before", vec![(Before, limited)]).stops_before(&["events_before", "429"]),
+        row("Axiom is silent after", vec![(Ended, silent)])
+            .simulated("no-events=2@act")
+            .stops_after_the_act(&["events", "no event of"]),
+        row("Axiom refuses everybody before", vec![(Before, limited)])
+            .simulated("axiom-down")
+            .stops_before(&["events_before", "429"]),
     ]
 }
 
@@ -153,16 +183,21 @@ fn of_aws() -> Vec<Row> {
     let cut: Deed = |site| site.fault(Fault::AwsTimeoutAfter { operation: CALL.into(), times: 1, cut: true });
     let expired: Deed = |site| site.fault(Fault::AwsExpired);
     vec![
-        row("AWS throttles the act", vec![(Before, throttled)]).asks_again(&["throttles", "replace-node done"]),
+        row("AWS throttles the act", vec![(Before, throttled)])
+            .simulated("aws=throttled,autoscaling:TerminateInstanceInAutoScalingGroup,1")
+            .asks_again(&["throttles", "replace-node done"]),
         row("AWS answers the act with HTTP 500", vec![(Before, error)])
+            .simulated("aws=error,autoscaling:TerminateInstanceInAutoScalingGroup,1")
             .asks_again(&["it did not happen", "replace-node done"]),
         row("AWS answers the act with a page of HTML", vec![(Before, html)])
             .asks_again(&["it did not happen", "replace-node done"]),
-        row("AWS accepts the act and never answers", vec![(Before, lost)]),
+        row("AWS accepts the act and never answers", vec![(Before, lost)])
+            .simulated("aws=answer-lost,autoscaling:TerminateInstanceInAutoScalingGroup,1"),
         row("AWS accepts the act and cuts the connection", vec![(Before, cut)]),
         row("the credentials have expired before", vec![(Before, expired)])
             .fails(0, &["the lock `cluster/nats-staging` cannot be asked for", "ExpiredToken"]),
         row("the credentials expire while the new instance is waited for", vec![(Ended, expired)])
+            .simulated("aws=expired@act")
             .stops_after_the_act(&["new", "aws sso login"]),
     ]
 }
@@ -182,18 +217,25 @@ fn of_others() -> Vec<Row> {
     let suspend_other: Deed = |site| site.fault(suspended(site, OTHER));
     vec![
         row("somebody refreshes another group before", vec![(Before, refresh)])
+            .simulated("boot-takes=200s refresh=3")
             // As AWS sees it the refresh is over at once; the node is not back yet.
             .stops_before(&["stopped by gate", "node-3"]),
         row("somebody refreshes another group while the question waits", vec![(Asked, refresh)])
+            .simulated("boot-takes=200s refresh=3@confirm")
             .stops_after_the_yes(&["after the yes"]),
         row("Launch is suspended in the node's group", vec![(Before, suspend)])
+            .simulated("suspend=2,Launch")
             .stops_before(&["stopped by gate idle", "Launch is suspended"]),
         row("Launch is suspended in another group", vec![(Before, suspend_other)])
+            .simulated("suspend=3,Launch")
             .stops_before(&["stopped by gate idle", "Launch is suspended"]),
-        row("Launch is suspended while the question waits", vec![(Asked, suspend)]).fails(1, &["Launch is suspended"]),
+        row("Launch is suspended while the question waits", vec![(Asked, suspend)])
+            .simulated("suspend=2,Launch@confirm")
+            .fails(1, &["Launch is suspended"]),
         row("somebody deletes the lock while the question waits", vec![(Asked, delete_lock)])
             .goes_no_further(&["the lock `cluster/nats-staging` was taken away"]),
         row("Launch is suspended right after the end of the instance", vec![(Ended, suspend)])
+            .simulated("suspend=2,Launch@act")
             .stops_after_the_act(&["Launch is suspended"]),
     ]
 }
@@ -340,3 +382,39 @@ fn with_aws() {
 fn with_other_people() {
     check(&of_others());
 }
+
+/// What an operator is told at noon is what the lab does: exit code, what was ended, and the gate that decided.
+#[test]
+fn a_simulation_says_what_the_lab_does() {
+    const GATES: [&str; 8] = ["idle", "replicas", "quorum", "events_before", "new", "data_back", "boot", "events"];
+    let home = Sluice::alone();
+    home.file("sluice.yaml", INVENTORY);
+    let rows = [of_the_cluster(), of_the_replacement(), of_aws(), of_others()].into_iter().flatten();
+    let (mut wrong, mut tried) = (Vec::new(), 0);
+    for row in rows {
+        let Some(faults) = row.simulated else { continue };
+        let faults = faults.split_whitespace().flat_map(|fault| ["--fault", fault]);
+        let words = ["simulate", "replace-node", "-i", "cluster=nats-staging", "-i", "node=node-2", "--json"];
+        let done = home.run(&words.into_iter().chain(faults).collect::<Vec<_>>());
+        let said = done.json();
+        let (ended, decided) = (said["ended"].as_array().unwrap(), said["decided_by"].as_str().unwrap_or_default());
+        let gate = row.says.iter().find(|word| GATES.contains(word)).filter(|_| row.exit == 3);
+        let safe = ended.iter().all(|one| one["unsafe_because"].is_null()) && said["messages"]["lost"] == 0;
+        tried += 1;
+        if done.code != Some(row.exit) || ended.len() != row.ended || gate.is_some_and(|gate| *gate != decided) || !safe
+        {
+            wrong
+                .push(format!("{}: {}, and the lab: exit {}, {} ended, {gate:?}", row.name, said, row.exit, row.ended));
+        }
+    }
+    assert!(wrong.is_empty() && tried > 20, "of {tried}:\n{}", wrong.join("\n"));
+}
+
+/// As the lab's, as far as it counts here.
+const INVENTORY: &str = "\
+clusters:
+  nats-staging:
+    nodes: 3
+    aws: { account: \"123456789012\", region: us-east-2 }
+    streams: [pivot_main]
+";

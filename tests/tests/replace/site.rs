@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use crate::common::person::Person;
 use crate::common::sluice::{Done, Running, Sluice};
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(240);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Labs in use; a machine carries two for each core at the daily rate, one at the full.
 static SEATS: Seats = Seats { taken: Mutex::new(0), left: Condvar::new() };
@@ -47,24 +47,24 @@ impl Drop for Seat {
 /// as many as everywhere else.
 const DAILY_RATE: u32 = 60;
 
-pub(super) struct Site {
+pub(crate) struct Site {
     runtime: Runtime,
-    pub(super) lab: Lab,
-    pub(super) user: Sluice,
+    pub(crate) lab: Lab,
+    pub(crate) user: Sluice,
     rate: u32,
     /// The instances as they were when the lab was ready.
-    pub(super) first: BTreeMap<String, String>,
+    pub(crate) first: BTreeMap<String, String>,
     /// After the lab.
     _seat: Seat,
 }
 
 impl Site {
-    pub(super) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         Self::at(if is_long() { Load::steady().rate } else { DAILY_RATE }, options)
     }
 
     /// As busy as an operator's cluster, every day.
-    pub(super) fn busy(options: Options) -> Self {
+    pub(crate) fn busy(options: Options) -> Self {
         Self::at(Load::steady().rate, options)
     }
 
@@ -86,17 +86,22 @@ impl Site {
 
     /// What the lab answers.
     #[track_caller]
-    pub(super) fn ask<T>(&self, question: impl Future<Output = sluice_lab::Result<T>>) -> T {
+    pub(crate) fn ask<T>(&self, question: impl Future<Output = sluice_lab::Result<T>>) -> T {
         self.runtime.block_on(question).unwrap()
     }
 
     #[track_caller]
-    pub(super) fn fault(&self, fault: sluice_lab::Fault) {
+    pub(crate) fn fault(&self, fault: sluice_lab::Fault) {
         self.ask(self.lab.fault(fault));
     }
 
+    /// Where the lab cannot do it now, it says so.
+    pub(crate) fn try_fault(&self, fault: sluice_lab::Fault) -> Result<(), String> {
+        self.runtime.block_on(self.lab.fault(fault)).map(drop).map_err(|error| error.to_string())
+    }
+
     #[track_caller]
-    pub(super) fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub(crate) fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let began = Instant::now();
         while !holds(self) {
             assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
@@ -104,56 +109,56 @@ impl Site {
         }
     }
 
-    pub(super) fn name(&self, n: u8) -> String {
+    pub(crate) fn name(&self, n: u8) -> String {
         self.lab.plan().node_name(n)
     }
 
     /// `sluice run replace-node` of this node.
-    pub(super) fn arguments(&self, n: u8) -> Vec<String> {
+    pub(crate) fn arguments(&self, n: u8) -> Vec<String> {
         let node = format!("node={}", self.name(n));
         ["run", "replace-node", "-i", "cluster=nats-staging", "-i", &node].map(str::to_owned).to_vec()
     }
 
     /// At a terminal.
-    pub(super) fn at_terminal(&self, n: u8) -> Person {
+    pub(crate) fn at_terminal(&self, n: u8) -> Person {
         Person::starts(&self.user, &words(&self.arguments(n)))
     }
 
     /// At a terminal, up to the question; what was on the screen until then is the person's to look at.
     #[track_caller]
-    pub(super) fn asked(&self, n: u8) -> Person {
+    pub(crate) fn asked(&self, n: u8) -> Person {
         let mut person = self.at_terminal(n);
         self.sees_question(&mut person, n);
         person
     }
 
     #[track_caller]
-    pub(super) fn sees_question(&self, person: &mut Person, n: u8) {
+    pub(crate) fn sees_question(&self, person: &mut Person, n: u8) {
         person.sees("destroys, and asks for your yes").sees(&format!("Type {} to say yes", self.name(n))).sees("\n> ");
     }
 
     /// Without a terminal.
-    pub(super) fn unattended(&self, n: u8) -> Done {
+    pub(crate) fn unattended(&self, n: u8) -> Done {
         Running::new(self.user.command(&words(&self.arguments(n)))).end_within(PATIENCE)
     }
 
     /// The newest run as data.
     #[track_caller]
-    pub(super) fn last(&self) -> Value {
+    pub(crate) fn last(&self) -> Value {
         self.user.run(&["runs", "show", "last", "--json"]).expect_code(0).json()
     }
 
-    pub(super) fn last_run(&self) -> String {
+    pub(crate) fn last_run(&self) -> String {
         self.last()["run"].as_str().unwrap().to_owned()
     }
 
-    pub(super) fn terminations(&self) -> Vec<Termination> {
+    pub(crate) fn terminations(&self) -> Vec<Termination> {
         self.ask(self.lab.terminations())
     }
 
     /// A command at a terminal, where the name of the node is typed when it is asked for.
     #[track_caller]
-    pub(super) fn says_yes(&self, arguments: &[&str], n: u8) -> Person {
+    pub(crate) fn says_yes(&self, arguments: &[&str], n: u8) -> Person {
         let mut person = Person::starts(&self.user, arguments);
         self.sees_question(&mut person, n);
         person.types(&format!("{}\n", self.name(n)));
@@ -162,7 +167,7 @@ impl Site {
 
     /// Nobody asked AWS for a termination, and no instance was lost to anybody.
     #[track_caller]
-    pub(super) fn nothing_ended(&self) {
+    pub(crate) fn nothing_ended(&self) {
         let asked = self.ask(self.lab.calls_of("TerminateInstanceInAutoScalingGroup"));
         assert!(asked.is_empty(), "{asked:#?}");
         assert_eq!(self.ask(self.lab.instances()), self.first);
@@ -171,7 +176,7 @@ impl Site {
     /// Each of these nodes lost the instance it had at first, at once and safely, and no other call was accepted; the
     /// cluster is whole, and holds every acknowledged message.
     #[track_caller]
-    pub(super) fn ended(&self, nodes: &[u8]) {
+    pub(crate) fn ended(&self, nodes: &[u8]) {
         let done = self.terminations();
         let instance = |termination: &Termination| text(&termination.call.params["InstanceId"]);
         let ended: Vec<String> = done.iter().map(instance).collect();
@@ -188,7 +193,7 @@ impl Site {
 
     /// Three healthy nodes with all the data, and no acknowledged message is missing.
     #[track_caller]
-    pub(super) fn whole(&self) {
+    pub(crate) fn whole(&self) {
         self.ask(self.lab.wait_healthy(PATIENCE));
         // Some scenes are over before there is much to lose.
         self.until("more than a hundred messages were acknowledged", |site| site.ask(site.lab.counts()).acked > 100);
@@ -200,17 +205,17 @@ impl Site {
     }
 }
 
-pub(super) fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-pub(super) fn words(all: &[String]) -> Vec<&str> {
+pub(crate) fn words(all: &[String]) -> Vec<&str> {
     all.iter().map(String::as_str).collect()
 }
 
 /// All that was said stands there.
 #[track_caller]
-pub(super) fn says(shown: &str, parts: &[&str]) {
+pub(crate) fn says(shown: &str, parts: &[&str]) {
     // Lines are broken where the screen ends.
     let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let whole = flat(shown);
@@ -220,15 +225,15 @@ pub(super) fn says(shown: &str, parts: &[&str]) {
 }
 
 /// Asked for by itself: what takes too long for every day.
-pub(super) fn is_long() -> bool {
+pub(crate) fn is_long() -> bool {
     std::env::var("SLUICE_LONG").is_ok_and(|long| long == "1")
 }
 
 /// A scene, by name.
-pub(super) type Scene = (&'static str, fn());
+pub(crate) type Scene = (&'static str, fn());
 
 /// Plays scenes beside each other, each on a lab of its own, as far as there are seats; `rest` when that is asked for.
-pub(super) fn side_by_side(daily: &[Scene], rest: &[Scene]) {
+pub(crate) fn side_by_side(daily: &[Scene], rest: &[Scene]) {
     let scenes = daily.iter().chain(if is_long() { rest } else { &[] });
     let failed = Arc::new(Mutex::new(Vec::new()));
     thread::scope(|scope| {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sluice_plugin::{ActionName, ActionSpec, Effect, GateClass, parse_duration};
 
 use super::names::{RunbookName, StepId};
-use crate::expr::{Expr, Template};
+use crate::expr::{self, Expr, Template};
 use crate::source::{Source, Span};
 
 /// A runbook that may be run.
@@ -23,6 +23,8 @@ pub struct Checked {
     pub inputs: IndexMap<String, Input>,
     /// The lock's name, made of inputs alone.
     pub lock: Option<Template>,
+    /// Over inputs alone. True: one yes at the start, to all that the plan destroys.
+    pub confirm_once: Option<Expr>,
     pub steps: Vec<Step>,
     /// Runs whatever happened before. Only `read` and `change`.
     pub finally: Vec<Step>,
@@ -369,6 +371,12 @@ impl Checked {
 }
 
 impl Checked {
+    /// Whether one yes is asked for at the start.
+    pub fn confirms_once(&self, inputs: &Value) -> bool {
+        let scope = serde_json::Map::from_iter([("inputs".to_owned(), inputs.clone())]);
+        self.confirm_once.as_ref().is_some_and(|once| expr::truth(once, &scope) == Ok(true))
+    }
+
     /// Whether anything in it, or in what it calls, destroys.
     pub fn destroys(&self) -> bool {
         self.walk_deep().into_iter().any(Step::destroys)

@@ -1,7 +1,18 @@
 //! The keys of the language, once: the parser compares with them, the JSON Schema is made of them.
 
-pub(super) const RUNBOOK: &[&str] =
-    &["runbook", "summary", "inputs", "lock", "defaults", "steps", "finally", "outputs", "session", "triggers"];
+pub(super) const RUNBOOK: &[&str] = &[
+    "runbook",
+    "summary",
+    "inputs",
+    "lock",
+    "confirm_once",
+    "defaults",
+    "steps",
+    "finally",
+    "outputs",
+    "session",
+    "triggers",
+];
 
 /// What a step may be; each has exactly one of them.
 pub(super) const KINDS: &[&str] = &["uses", "gate", "steps", "parallel", "call"];

@@ -21,6 +21,7 @@ pub struct Model {
     pub summary: Option<String>,
     pub inputs: IndexMap<String, InputModel>,
     pub lock: Option<Node>,
+    pub confirm_once: Option<Node>,
     pub steps: Vec<StepModel>,
     pub finally: Vec<StepModel>,
     pub outputs: Vec<OutputModel>,

@@ -17,6 +17,11 @@ pub fn runbook_schema() -> Value {
         "summary" => text("what it does, in one sentence"),
         "inputs" => described(map_of(NAME, input()), "what must be given to run it"),
         "lock" => text("name of the lock the run holds; `{{ inputs... }}` is filled in"),
+        "confirm_once" => json!({
+            "type": ["string", "boolean"],
+            "description": "an expression over inputs; true: whoever starts it is shown all that would be destroyed, says yes once, \
+                            and is asked again only for what is another thing by then",
+        }),
         "defaults" => described(map_of(ACTION, json!({ "type": "object" })), "fields of `with`, by action"),
         "steps" => described(steps(), "done in this order"),
         "finally" => described(steps(), "done at the end, whatever happened; reads and changes, no gates"),

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use self::schema::SCHEMA;
 
 /// How long the log may be when a store is closed, in bytes. What is in it has to be read by the next to open the store.
-const LOG_LEFT: u64 = 96 * 1024;
+const LOG_LEFT: u64 = 256 * 1024;
 
 /// One connection to the store of a folder. Open it once per process, not once per use.
 pub struct SqliteStore {

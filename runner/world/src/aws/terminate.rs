@@ -10,6 +10,7 @@ use super::groups;
 use super::instance::{self, at, member, template};
 use crate::state::State;
 use crate::state::scaling::{Activity, Group};
+use crate::truth::{Termination, Truth};
 use crate::world::World;
 
 const TERMINATE: &str = "autoscaling:TerminateInstanceInAutoScalingGroup";
@@ -29,11 +30,13 @@ pub(super) async fn run(world: &World, call: &Call) -> Result<Outcome, Problem> 
     let ended = |state: &mut State| {
         let lives =
             |group: &&Group| group.instances.iter().any(|one| one.id == instance && one.lifecycle != "Terminating");
-        let Some(group) = state.groups.iter().find(lives).map(|group| group.name.clone()) else {
+        let Some((group, node)) = state.groups.iter().find(lives).map(|group| (group.name.clone(), group.node.clone()))
+        else {
             let message = format!("AWS refused {TERMINATE} on {instance}: it is in no group (ValidationError)");
             return Err(Problem::not_applied("refused", message));
         };
-        state.terminations.push(instance.clone());
+        let harm = Truth::of(state).needs(&node, state.on_the_way());
+        state.terminations.push(Termination { instance: instance.clone(), node, harm });
         state.terminate(&group, &instance);
         Ok(ending(state, &group, &instance))
     };

@@ -42,6 +42,7 @@ impl State {
             Fault::InstanceRefresh { node } => self.refresh(&node),
             Fault::NoCapacity { node, times } => self.change_group(&node, |group| group.refuses = times),
             Fault::NeverBoots { node } => self.change(&node, |slot| slot.boots = false),
+            Fault::BootTakes(time) => self.setup.times.boot = time,
             Fault::Boots { node } => self.boot_again(&node),
             Fault::BootsAs { node, server } => self.change(&node, |slot| slot.server_name = server),
             Fault::StaleName { node, time } => self.change(&node, |slot| slot.name_lags = time),

@@ -18,6 +18,7 @@ use sluice_plugin::Call;
 use crate::fault::AwsFault;
 use crate::random::Random;
 use crate::setup::{Setup, millis};
+use crate::truth::Termination;
 
 use self::events::Shipper;
 use self::node::{Server, Slot};
@@ -54,7 +55,7 @@ pub(crate) struct State {
     /// What starts of nodes left in the log, oldest first.
     pub(crate) log: Vec<LogLine>,
     /// Instances that `aws.terminate_instance` ended, in order.
-    pub(crate) terminations: Vec<String>,
+    pub(crate) terminations: Vec<Termination>,
     pub(crate) things: BTreeSet<String>,
     timers: BTreeMap<(u64, u64), Timer>,
     next_timer: u64,
@@ -132,6 +133,11 @@ impl State {
     }
 
     /// Now, as starts and launches are kept.
+    /// Messages that may be on their way to the other replicas: those of half a second.
+    pub(crate) fn on_the_way(&self) -> u64 {
+        self.setup.traffic.rate_at(self.now) / 2
+    }
+
     pub(crate) fn signed(&self) -> i64 {
         signed(self.now)
     }

@@ -1,7 +1,9 @@
 //! `rolling-replace` as it ships over the world, with a person who types each name: who goes when, what ends it, and what
 //! is left then. Judged by what was really so at the moment of each request.
 
+mod chaos;
 mod crash;
+mod once;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sluice_engine::journal::{Event, Outcome, Store};
+use sluice_engine::journal::{Event, Outcome};
 use sluice_engine::machine::asks::is_stopped_open;
 use sluice_engine::run::{Asker, Ending, Loaded, Order, Question, Reply};
 use sluice_store::MemoryStore;
@@ -70,7 +72,7 @@ struct Rolled {
 
 struct Scene<'a> {
     bench: &'a Bench,
-    store: Arc<dyn Store>,
+    processes: Processes,
     old: Vec<String>,
 }
 
@@ -78,7 +80,7 @@ impl<'a> Scene<'a> {
     fn of(bench: &'a Bench, setup: Setup) -> Self {
         bench.world.begin_again(setup);
         let old = NODES.iter().map(|node| bench.world.instance(node).unwrap()).collect();
-        Self { bench, store: Arc::new(MemoryStore::default()), old }
+        Self { bench, processes: Processes::new(bench.world.clone(), Arc::new(MemoryStore::default())), old }
     }
 
     fn order(&self, inputs: &Value) -> Order {
@@ -107,8 +109,7 @@ impl<'a> Scene<'a> {
     }
 
     fn process(&self, pid: u32, person: &Arc<Person>) -> Process {
-        let world = self.bench.world.clone();
-        let mut process = Processes::new(world, self.store.clone()).start(pid, self.bench.registry.clone());
+        let mut process = self.processes.start(pid, self.bench.registry.clone());
         process.engine.confirming.asker = Some(person.clone());
         process
     }
@@ -122,7 +123,7 @@ impl<'a> Scene<'a> {
         assert_eq!(requests.len(), ended.len(), "a request that nobody intended, or the other way round");
         let strange = world.terminations().into_iter().filter(|id| !self.old.contains(id)).collect();
         let harm = ended.iter().zip(&requests).filter_map(|(node, call)| call.truth.needs(node, SLACK));
-        let held = self.store.look(LOCK).await.unwrap().is_some_and(|lock| lock.holder().is_some());
+        let held = self.processes.store.look(LOCK).await.unwrap().is_some_and(|lock| lock.holder().is_some());
         Rolled {
             ending,
             loaded,

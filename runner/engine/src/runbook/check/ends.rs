@@ -1,4 +1,4 @@
-//! What stands around the steps: the lock, the outputs, the session.
+//! What stands around the steps: the lock, the one yes for all, the outputs, the session.
 
 use indexmap::IndexMap;
 
@@ -6,12 +6,24 @@ use super::super::checked::{Session, Tree};
 use super::names::Names;
 use super::{Check, leaf};
 use crate::diagnostic::Findings;
-use crate::expr::{Template, Ty};
+use crate::expr::{Expr, Template, Ty};
 use crate::yaml::Node;
 
 /// The name of the lock is made of inputs alone: it is taken before the first step.
 pub(super) fn lock(check: &mut Check<'_>) -> Option<Option<Template>> {
     let Some(node) = &check.model.lock else { return Some(None) };
+    let (names, findings) = over_inputs(check);
+    text(node, "`lock`", &names, findings).map(Some)
+}
+
+/// Whether there is one yes for all is said by inputs alone: it is asked for before the first step.
+pub(super) fn confirm_once(check: &mut Check<'_>) -> Option<Option<Expr>> {
+    let Some(node) = &check.model.confirm_once else { return Some(None) };
+    let (names, findings) = over_inputs(check);
+    leaf::condition(node, "`confirm_once`", &names, findings).map(Some)
+}
+
+fn over_inputs<'b>(check: &'b mut Check<'_>) -> (Names<'b>, &'b mut Findings) {
     let names = Names {
         inputs: &check.inputs,
         place: None,
@@ -19,7 +31,7 @@ pub(super) fn lock(check: &mut Check<'_>) -> Option<Option<Template>> {
         hidden: &check.hidden,
         used_inputs: &check.used_inputs,
     };
-    text(node, "`lock`", &names, check.findings).map(Some)
+    (names, check.findings)
 }
 
 /// A template that gives text.

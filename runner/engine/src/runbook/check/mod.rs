@@ -93,12 +93,13 @@ fn check(model: &Model, book: &Book, calls: &Calls<'_>, findings: &mut Findings)
     let declared = inputs::check(&mut check);
     let lock = ends::lock(&mut check);
     check.lock = lock.clone();
+    let once = ends::confirm_once(&mut check);
     let steps = check.steps(&model.steps);
     let ((outputs, given), session) = (ends::outputs(&mut check), ends::session(&mut check));
     let finally = check.finally(&model.finally);
     check.unused();
     let face = Face::new(model, declared.clone(), lock.clone().flatten(), given);
-    let parts = (|| Some((declared, lock?, steps?, finally?, outputs?, session?)))();
+    let parts = (|| Some((declared, (lock?, once?), steps?, finally?, outputs?, session?)))();
     let runbook = parts.and_then(|(declared, lock, steps, finally, outputs, session)| {
         check.finish(declared, lock, steps, finally, outputs, session)
     });
@@ -178,7 +179,7 @@ impl Check<'_> {
     fn finish(
         self,
         inputs: Option<IndexMap<String, super::checked::Input>>,
-        lock: Option<crate::expr::Template>,
+        (lock, confirm_once): (Option<crate::expr::Template>, Option<crate::expr::Expr>),
         steps: Vec<super::checked::Step>,
         finally: Vec<super::checked::Step>,
         outputs: Outputs,
@@ -199,6 +200,7 @@ impl Check<'_> {
             summary: self.model.summary.clone(),
             inputs: inputs?,
             lock,
+            confirm_once,
             steps,
             finally,
             outputs,

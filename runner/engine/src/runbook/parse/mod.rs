@@ -26,6 +26,7 @@ pub fn parse(root: &Node, findings: &mut Findings) -> Model {
         summary: optional_text(&top, "summary", findings),
         inputs: top.get("inputs").map_or_else(IndexMap::new, |node| inputs::parse(node, findings)),
         lock: top.get("lock").cloned(),
+        confirm_once: top.get("confirm_once").cloned(),
         steps: steps.map_or_else(Vec::new, |node| step::list(node, "`steps`", findings)),
         finally: top.get("finally").map_or_else(Vec::new, |node| step::list(node, "`finally`", findings)),
         outputs: top.get("outputs").map_or_else(Vec::new, |node| outputs(node, findings)),

@@ -1,4 +1,4 @@
-//! The real plugin `nats` over the world's network. `simulate` will need the same few lines.
+//! The real plugin `nats` over the world's network; the tests of the world use it too.
 
 use std::time::Duration;
 
