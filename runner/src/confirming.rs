@@ -23,7 +23,7 @@ pub(crate) fn confirming(
     receipt: Option<Receipt>,
 ) -> Result<Confirming> {
     let sources = sources(context, runbook, inputs, origin)?;
-    Ok(Confirming { sources, me: me(context)?, asker, receipt })
+    Ok(Confirming { sources, me: me(context)?, asker, receipt, asks_beside: false })
 }
 
 /// Where a run or plan of this comes from, and what of the inventory it is bound to.

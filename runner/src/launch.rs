@@ -62,6 +62,8 @@ pub(crate) struct Launch<'a> {
     attended: bool,
     /// A yes that was given beforehand.
     pub(crate) receipt: Option<Receipt>,
+    /// Whoever sits here is asked for what that does not cover.
+    pub(crate) asks_beside: bool,
 }
 
 impl<'a> Launch<'a> {
@@ -137,6 +139,7 @@ impl<'a> Launch<'a> {
             outputs_shown,
             attended,
             receipt,
+            asks_beside: false,
         })
     }
 
@@ -149,7 +152,9 @@ impl<'a> Launch<'a> {
         let asker = || TerminalAsker { view: self.view.clone(), screen: self.context.screen.err };
         let asker = self.attended.then(|| Arc::new(asker()) as Arc<dyn Asker>);
         let receipt = self.receipt.clone();
-        self.engine.confirming = confirming(self.context, (runbook, inputs, origin), asker, receipt)?;
+        let asks_beside = self.asks_beside;
+        let confirming = confirming(self.context, (runbook, inputs, origin), asker, receipt)?;
+        self.engine.confirming = Confirming { asks_beside, ..confirming };
         Ok(())
     }
 
@@ -277,7 +282,7 @@ impl<'a> Launch<'a> {
             }
         };
         let mut report = Report::new(run, origin, runbook, state, Alive::Yes);
-        report.command.clone_from(&self.command);
+        report.command = self.command.iter().map(|word| self.context.redactor.text(word).into_owned()).collect();
         if let Some(last) = self.engine.store.read(run, state.ordinal.saturating_sub(1)).await?.first() {
             report = report.with_head(version_of(last));
         }

@@ -8,7 +8,7 @@ use sluice_world::World;
 use sluice_world::aws::SimAws;
 
 use crate::error::{CommandError, Result};
-use crate::simulation::SimWire;
+use crate::simulation::{Harmless, SimWire};
 
 /// Locks of runs are kept where the AWS plugin reads parameters.
 pub(crate) use sluice_aws::locks as parameter_locks;
@@ -51,7 +51,7 @@ pub(crate) fn simulated(world: &World) -> Result<Registry> {
     let aws = aws.map_err(|error| CommandError::failed(format!("the simulated AWS is not described: {error}")))?;
     let nats = sluice_nats::plugin_over(Arc::new(SimWire(world.clone())));
     let plugins: [Arc<dyn Plugin>; 4] =
-        [Arc::new(aws), Arc::new(sluice_axiom::plugin()), Arc::new(sluice_base::plugin()), Arc::new(nats)];
+        [Arc::new(aws), Arc::new(sluice_axiom::plugin()), Arc::new(Harmless(sluice_base::plugin())), Arc::new(nats)];
     let mut registry = Registry::default();
     for plugin in plugins {
         let name = plugin.describe().name.clone();

@@ -37,7 +37,14 @@ pub(crate) async fn versions(aws: &ClientSet, ids: BTreeSet<String>) -> Result<B
     }
     let names = ids.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let request = aws.ec2.client.describe_launch_templates().set_launch_template_ids(Some(ids.into_iter().collect()));
-    let answer = request.send().await.map_err(|error| aws.problem(&aws.ec2, DESCRIBE_TEMPLATES, &names, &error))?;
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        // One of them is gone: nothing launched from it is up to date.
+        Err(error) if error.code().is_some_and(|code| code.starts_with("InvalidLaunchTemplateId")) => {
+            return Ok(BTreeMap::new());
+        }
+        Err(error) => return Err(aws.problem(&aws.ec2, DESCRIBE_TEMPLATES, &names, &error)),
+    };
     let known = answer.launch_templates().iter().filter_map(|template| {
         let (latest, default) = (template.latest_version_number()?, template.default_version_number()?);
         Some((template.launch_template_id()?.to_owned(), Versions { latest, default }))

@@ -1,11 +1,12 @@
 //! `--fault kill=2@confirm+5s`: what goes wrong in a simulation, to which node, and when.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sluice_engine::diagnostic::{did_you_mean, visible};
-use sluice_engine::journal::{Envelope, Event, Key};
+use sluice_engine::journal::{Envelope, Event, Found, Key};
 use sluice_engine::machine::path::locate;
 use sluice_engine::run::{LockError, Observer, Sample, Watched};
 use sluice_engine::runbook::checked::Step;
@@ -73,7 +74,6 @@ const NAMES: &[&str] = &[
     "reconnect",
     "boots",
     "boot-takes",
-    "boot-takes",
     "leads-meta",
     "keeps-leading",
     "one-replica",
@@ -138,7 +138,11 @@ impl Planned {
             "impostor" => Fault::Impostor { node: node()? },
             "replace" => Fault::Terminate { node: node()? },
             "refresh" => Fault::InstanceRefresh { node: node()? },
-            "suspend" => Fault::SuspendProcess { node: node()?, process: value()?.to_owned() },
+            "suspend" => {
+                let process = PROCESSES.iter().find(|known| **known == rest);
+                let known = process.ok_or_else(|| wrong(format!("a process is one of {}", PROCESSES.join(", "))));
+                Fault::SuspendProcess { node: node()?, process: (*known?).to_owned() }
+            }
             "no-capacity" => Fault::NoCapacity { node: node()?, times: number()? },
             "never-boots" => Fault::NeverBoots { node: node()? },
             "boots-as" => Fault::BootsAs { node: node()?, server: value()?.to_owned() },
@@ -153,16 +157,26 @@ impl Planned {
             "boots" => Fault::Boots { node: node()? },
             "leads-meta" => Fault::LeadsMeta { node: node()? },
             "keeps-leading" => Fault::KeepsLeading { node: node()? },
-            "one-replica" => Fault::OneReplica { node: node()?, stream: value()?.to_owned() },
+            "one-replica" if cluster.streams.iter().any(|stream| stream == rest) => {
+                Fault::OneReplica { node: node()?, stream: rest.to_owned() }
+            }
+            "one-replica" => {
+                let streams = cluster.streams.join(", ");
+                return Err(wrong(format!("a stream behind the comma is one of the inventory: {streams}")));
+            }
             "ghost" if !first.is_empty() => Fault::GhostPeer { server: first.to_owned() },
             "ghost" => return Err(wrong("a name is wanted".into())),
             "aws" => Fault::Aws(aws(&self.what).map_err(wrong)?),
             "aws-well" => Fault::AwsWell,
             "axiom-down" => Fault::AxiomDown,
-            _ => Fault::Suspend(time(first)?),
+            "sleep" => Fault::Suspend(time(first)?),
+            other => return Err(wrong(format!("`{other}` is not simulated"))),
         })
     }
 }
+
+/// Of an Auto Scaling group.
+const PROCESSES: [&str; 2] = ["Launch", "Terminate"];
 
 fn node<'a>(cluster: &'a Cluster, name: &str) -> std::result::Result<&'a Node, String> {
     let fits =
@@ -208,6 +222,8 @@ pub(super) struct Falls {
     shown: Watcher,
     view: Arc<dyn RunView>,
     seen: Mutex<Seen>,
+    /// The places of those that have happened, or were set for a moment.
+    fell: Mutex<BTreeSet<usize>>,
 }
 
 #[derive(Default)]
@@ -219,7 +235,14 @@ struct Seen {
 
 impl Falls {
     pub(super) fn new(world: &World, faults: Vec<(Planned, Fault)>, view: Arc<dyn RunView>) -> Self {
-        Self { world: world.clone(), faults, shown: Watcher(view.clone()), view, seen: Mutex::default() }
+        Self {
+            world: world.clone(),
+            faults,
+            shown: Watcher(view.clone()),
+            view,
+            seen: Mutex::default(),
+            fell: Mutex::default(),
+        }
     }
 
     /// What happens before the run begins, or so long after.
@@ -228,7 +251,9 @@ impl Falls {
     }
 
     fn fall(&self, now: Moment) {
-        for (planned, fault) in self.faults.iter().filter(|(planned, _)| planned.moment == now) {
+        let due = self.faults.iter().enumerate().filter(|(_, (planned, _))| planned.moment == now);
+        for (at, (planned, fault)) in due {
+            self.fell.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
             let Planned { text, later, .. } = planned;
             if later.is_zero() {
                 self.view.say(&visible(&format!("it happens: {text}")));
@@ -238,6 +263,13 @@ impl Falls {
                 self.world.plan(When::At(self.world.clock().elapsed() + *later), fault.clone());
             }
         }
+    }
+
+    /// Those whose moment never came.
+    pub(super) fn missed(&self) -> Vec<String> {
+        let fell = self.fell.lock().unwrap_or_else(PoisonError::into_inner);
+        let missed = self.faults.iter().enumerate().filter(|(at, _)| !fell.contains(at));
+        missed.map(|(_, (planned, _))| planned.text.clone()).collect()
     }
 
     /// What this event is the moment of.
@@ -252,7 +284,7 @@ impl Falls {
                 seen.said_yes += 1;
                 Some(Moment::Yes(seen.said_yes))
             }
-            Event::Done { key, .. } | Event::Reconciled { key, .. } => {
+            Event::Done { key, .. } | Event::Reconciled { key, verdict: Found::Done { .. }, .. } => {
                 let path = locate(key, watched.runbook, watched.state)?;
                 let (step, _) = path.find(watched.runbook, watched.state)?;
                 seen.acted += u32::from(step.destroys());

@@ -2,6 +2,7 @@
 //! Nothing outside is reached, nothing is written, and time passes as fast as it can be counted.
 
 mod faults;
+mod harmless;
 mod person;
 mod users;
 mod wire;
@@ -16,6 +17,7 @@ use sluice_store::MemoryStore;
 use sluice_world::{Fault, Processes, Setup, Termination, Traffic, World};
 
 pub(crate) use faults::{AFTER as FAULTS, Planned};
+pub(crate) use harmless::Harmless;
 pub(crate) use wire::SimWire;
 
 use crate::error::{CommandError, Result};
@@ -40,8 +42,10 @@ pub(crate) struct Simulated {
     /// In the order in which they were ended.
     pub(crate) ended: Vec<Termination>,
     pub(crate) acknowledged: u64,
-    /// Of those, how many no leader has.
+    /// And of those, how many were lost: whoever led then had them no more, or nobody has.
     pub(crate) lost: u64,
+    /// Faults whose moment never came.
+    pub(crate) missed: Vec<String>,
     /// How long it took in the world.
     pub(crate) took: Duration,
 }
@@ -69,24 +73,20 @@ pub(crate) async fn run(
     let mut process = Processes::new(world.clone(), store).start(1, registry);
     let watcher = Arc::new(faults::Falls::new(world, faults, view.clone()));
     watcher.begin();
-    process.engine.observer = watcher as Arc<dyn Observer>;
+    process.engine.observer = watcher.clone() as Arc<dyn Observer>;
     process.engine.confirming = Confirming { asker: Some(Arc::new(person::SimPerson::new(world, view))), ..confirming };
     let (_sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
     let ran = world.run(Box::pin(process.engine.start(order, &mut signals))).await;
     let recheck = recheck(&process.engine.registry);
     let loaded = process.engine.load(&run, &recheck).await.ok();
     let truth = world.truth();
-    let lost = truth.streams.iter().map(|stream| {
-        let leader = stream.leader.as_deref().map_or(0, |leader| stream.has(leader));
-        let best = stream.stores.values().copied().max().unwrap_or(0).max(leader);
-        stream.acknowledged.saturating_sub(best)
-    });
     Ok(Simulated {
         loaded,
         error: ran.err(),
         ended: world.terminated(),
         acknowledged: truth.streams.iter().map(|stream| stream.acknowledged).sum(),
-        lost: lost.sum(),
+        lost: truth.streams.iter().map(sluice_world::StreamTruth::missing).sum(),
+        missed: watcher.missed(),
         took: world.clock().elapsed(),
     })
 }

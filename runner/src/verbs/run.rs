@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use sluice_engine::confirm::Receipt;
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::Store;
 
@@ -11,7 +10,7 @@ use crate::error::{CommandError, Exit, Result};
 use crate::launch::{Launch, new_run};
 use crate::plan_document::PlanDocument;
 use crate::prepare::{Pair, Prepared, Time, prepare};
-use crate::receipts;
+use crate::receipts::{self, Said};
 use crate::trust::quoted;
 use crate::verbs::{plan, which};
 use crate::views::live::Json;
@@ -83,12 +82,15 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         let message = format!("the runbook {} has no session, so no command can run in one", prepared.runbook.name);
         return Err(CommandError::usage(message).hint("leave out `--` and what follows it"));
     }
-    let receipt = match receipt {
-        None if prepared.runbook.confirms_once(&prepared.inputs) => match beforehand(context, &prepared)? {
-            Some(receipt) => Some(receipt),
-            None => return Ok(Exit::NOT_CONFIRMED),
+    let once = receipt.is_none() && prepared.runbook.confirms_once(&prepared.inputs);
+    let receipt = match once {
+        true => match beforehand(context, &prepared)? {
+            Said::Yes(receipt) => Some(*receipt),
+            Said::NothingToSay => None,
+            Said::No => return Ok(Exit::NOT_CONFIRMED),
+            Said::Interrupted => return Ok(Exit::INTERRUPTED),
         },
-        given => given,
+        false => receipt,
     };
     let run = new_run()?;
     let store = context.store()?;
@@ -98,22 +100,24 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     };
     let mut launch = Launch::new(context, store, &run, args.json, args.command)?;
     launch.receipt = receipt;
+    launch.asks_beside = once;
     launch.engine.locking.repairs = repairs;
     launch.engine.locking.wait = args.lock_wait.map(Time::duration).unwrap_or_default();
     context.block_on(launch.start(run, prepared))?
 }
 
 /// The one yes that the runbook asks for before it begins.
-fn beforehand(context: &Context, prepared: &Prepared) -> Result<Option<Receipt>> {
-    let Some(document) = plan::of_prepared(context, prepared)? else {
-        context.note("interrupted: nothing has begun");
-        return Ok(None);
+fn beforehand(context: &Context, prepared: &Prepared) -> Result<Said> {
+    let said = match plan::of_prepared(context, prepared)? {
+        Some(document) => receipts::beforehand(context, &document)?,
+        None => Said::Interrupted,
     };
-    let receipt = receipts::beforehand(context, &document)?;
-    if receipt.is_none() {
-        context.note("that is not the name: nobody said yes, and nothing has begun");
+    match said {
+        Said::No => context.note("that is not the name: nobody said yes, and nothing has begun"),
+        Said::Interrupted => context.note("interrupted: nothing has begun"),
+        Said::Yes(_) | Said::NothingToSay => {}
     }
-    Ok(receipt)
+    Ok(said)
 }
 
 /// What a saved plan was of, as it is now. What else differs is seen when the run asks.

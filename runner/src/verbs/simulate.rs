@@ -83,6 +83,8 @@ pub(crate) struct Document {
     /// In the order in which they were ended.
     ended: Vec<Ended>,
     messages: Messages,
+    /// Faults whose moment never came.
+    missed: Vec<String>,
     /// In the simulated world.
     seconds: u64,
 }
@@ -108,6 +110,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let planned = args.fault.iter().map(|fault| Ok((fault.clone(), fault.of(&cluster)?)));
     let faults = planned.collect::<Result<Vec<_>>>()?;
     let Prepared { runbook, origin, inputs } = prepared;
+    if !args.json {
+        let (name, seed) = (&cluster.name, args.seed);
+        context.note(&format!("a simulation of {name} (seed {seed}): nothing is reached, and none of it is kept"));
+    }
+    if runbook.confirms_once(&inputs) {
+        context.note("one yes to all is not simulated: somebody says yes to each when its turn comes");
+    }
     let world = simulation::world(Begin { cluster, seed: args.seed, messages: args.messages, rate: args.rate })?;
     let registry = Arc::new(plugins::simulated(&world)?);
     let view = live::view(&context.screen, args.json.then_some(Json::Document));
@@ -119,8 +128,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let done = context.block_on(simulation::run(&world, registry, order, confirming, (faults, view.clone())))??;
     view.clear();
     let exit = exit(&done);
-    let report =
-        done.loaded.as_ref().map(|loaded| Report::new(&loaded.run, &origin, &runbook, &loaded.state, Alive::No));
+    let report = done.loaded.as_ref().map(|loaded| {
+        let report = Report::new(&loaded.run, &origin, &runbook, &loaded.state, Alive::No);
+        // Neither is there for anybody else.
+        Report { run: "simulated".to_owned(), lock: None, ..report }
+    });
     if args.json {
         views::json(&document(&done, report.as_ref(), exit))?;
         return Ok(exit);
@@ -173,6 +185,7 @@ fn document(done: &Simulated, report: Option<&Report>, exit: Exit) -> Document {
         decided_by: report.and_then(|report| report.decided_by.clone()),
         why: done.error.as_ref().map(ToString::to_string).or(why),
         ended: ended.collect(),
+        missed: done.missed.clone(),
         messages: Messages { acknowledged: done.acknowledged, lost: done.lost },
         seconds: done.took.as_secs(),
     }
@@ -195,6 +208,9 @@ fn in_truth(context: &Context, done: &Simulated, began: Instant) -> String {
                 row("ended", &format!("{} of {}, NOT SAFE: {why}", one.instance, one.node), Some(Tone::Bad));
             }
         }
+    }
+    for fault in &done.missed {
+        row("missed", &format!("{fault} did not happen: its moment never came"), Some(Tone::Warn));
     }
     let acknowledged = text::count(done.acknowledged);
     match done.lost {

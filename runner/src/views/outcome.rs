@@ -7,7 +7,7 @@ use super::important::plain;
 use super::sign::Sign;
 use super::text;
 use super::{findings, important, unknown};
-use crate::report::{OverrideReport, Report, RunStatus, StepReport};
+use crate::report::{OverrideReport, Report, RunStatus, StepKind, StepReport};
 use crate::screen::{Stream, Tone};
 use crate::trust::quoted;
 
@@ -123,6 +123,7 @@ fn why(report: &Report) -> Vec<String> {
     let decided = decided.filter(|step| !step.output.as_ref().is_some_and(findings::has_any));
     let mut lines: Vec<String> = decided.map(reason).into_iter().flatten().collect();
     lines.extend(left_by_a_stop(report));
+    lines.extend(rounds_done(report));
     lines.extend(
         report
             .questions
@@ -156,6 +157,15 @@ fn why(report: &Report) -> Vec<String> {
     let tidied = report.finally.iter().filter(|step| step.status == "failed");
     lines.extend(tidied.map(|step| format!("in `finally`, {} failed", step.key)));
     lines
+}
+
+/// Of a loop that did not come to its end: whoever begins anew gives only the others.
+fn rounds_done(report: &Report) -> Option<String> {
+    let over = matches!(report.status, RunStatus::Failed | RunStatus::NotConfirmed | RunStatus::Cancelled);
+    let loops = report.steps.iter().filter(|step| step.kind == StepKind::Loop && step.status != "done");
+    let done = loops.flat_map(|step| &step.steps).filter(|round| round.status == "done");
+    let done: Vec<&str> = done.map(|round| round.key.as_str()).collect();
+    (over && !done.is_empty()).then(|| format!("done before that: {}", done.join(", ")))
 }
 
 /// That of a run which is to go on, and what it means for that.

@@ -28,6 +28,8 @@ pub struct StreamTruth {
     pub stores: BTreeMap<String, u64>,
     /// The last sequence a publisher was ever told to be safe. What the leader lacks of it is lost.
     pub acknowledged: u64,
+    /// The most of it that a leader has lacked so far, also where traffic has filled its place since.
+    pub lost: u64,
 }
 
 /// An instance that AWS was asked to end, and ended.
@@ -97,7 +99,14 @@ impl StreamTruth {
             peers: stream.raft.peers.clone(),
             stores: stream.stores.iter().map(|(server, has)| (server.clone(), has / PARTS)).collect(),
             acknowledged: stream.acknowledged / PARTS,
+            lost: stream.lost / PARTS,
         }
+    }
+
+    /// Acknowledged messages that are not there, or were not when somebody began to lead without them.
+    pub fn missing(&self) -> u64 {
+        let best = self.stores.values().copied().max().unwrap_or(0);
+        self.lost.max(self.acknowledged.saturating_sub(best))
     }
 
     pub fn has(&self, server: &str) -> u64 {

@@ -398,16 +398,17 @@ fn a_simulation_says_what_the_lab_does() {
         let done = home.run(&words.into_iter().chain(faults).collect::<Vec<_>>());
         let said = done.json();
         let (ended, decided) = (said["ended"].as_array().unwrap(), said["decided_by"].as_str().unwrap_or_default());
-        let gate = row.says.iter().find(|word| GATES.contains(word)).filter(|_| row.exit == 3);
+        let words = || row.says.iter().flat_map(|said| said.split_whitespace());
+        let gate = GATES.into_iter().find(|gate| row.exit == 3 && words().any(|word| word == *gate));
         let safe = ended.iter().all(|one| one["unsafe_because"].is_null()) && said["messages"]["lost"] == 0;
         tried += 1;
-        if done.code != Some(row.exit) || ended.len() != row.ended || gate.is_some_and(|gate| *gate != decided) || !safe
+        if done.code != Some(row.exit) || ended.len() != row.ended || gate.is_some_and(|gate| gate != decided) || !safe
         {
             wrong
                 .push(format!("{}: {}, and the lab: exit {}, {} ended, {gate:?}", row.name, said, row.exit, row.ended));
         }
     }
-    assert!(wrong.is_empty() && tried > 20, "of {tried}:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty() && tried == 28, "of {tried}:\n{}", wrong.join("\n"));
 }
 
 /// As the lab's, as far as it counts here.

@@ -104,12 +104,18 @@ fn play(seed: u64) -> String {
                 "seed {seed}, the last lines:\n{}",
                 last.shown().lines().rev().take(12).collect::<Vec<_>>().join("\n")
             );
-            break last.end_within(Duration::from_secs(60)).code.unwrap_or(-1);
+            break last.end_within(LONGEST * 2).code.unwrap_or(-1);
         }
         thread::sleep(Duration::from_millis(100));
     };
     let took = began.elapsed().as_secs();
+    assert!([0, 1, 3, 4, 7].contains(&end), "seed {seed}: exit {end}");
     let ended = site.terminations();
+    let mut instances: Vec<&str> = ended.iter().map(|one| one.verdict.instance.as_str()).collect();
+    assert!(instances.iter().all(|one| site.first.values().any(|old| old == one)), "seed {seed}: {ended:#?}");
+    instances.sort_unstable();
+    instances.dedup();
+    assert_eq!(instances.len(), ended.len(), "seed {seed}: {ended:#?}");
     for one in &ended {
         assert!(one.verdict.safe, "seed {seed}: {one:#?}");
     }
@@ -126,7 +132,7 @@ fn killed(site: &Site, person: Person) -> Option<Person> {
     let alive = owner.and_then(|pid| i32::try_from(pid).ok()).filter(|_| !person.is_over());
     let Some(pid) = alive else { return Some(person) };
     kill(Pid::from_raw(pid), Signal::SIGKILL).ok()?;
-    let _ = person.end_within(Duration::from_secs(30));
+    let _ = person.end_within(LONGEST * 2);
     None
 }
 

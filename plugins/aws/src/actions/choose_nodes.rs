@@ -128,8 +128,9 @@ async fn one(
 ) -> Result<Seen, Problem> {
     let group = group.ok_or_else(|| group::no_such_group(aws, &node.group))?;
     let next = Template::of_group(group).map(|template| resolved(template, versions));
-    // Of several nobody can say which one is the node; whoever replaces it will refuse, with the reason.
-    let Some(member) = Member::all(group).pop() else { return Ok(Seen { instance: None, next }) };
+    let mut all = Member::all(group);
+    // Of several nobody can say which one is the node: it is not left out, and whoever replaces it refuses, with the reason.
+    let Some(member) = all.pop().filter(|_| all.is_empty()) else { return Ok(Seen { instance: None, next }) };
     let launched = ec2::describe(aws, &member.id).await?.and_then(|seen| crate::action::millis(seen.launch_time()));
     Ok(Seen { instance: Some((member, launched.map(Timestamp))), next })
 }

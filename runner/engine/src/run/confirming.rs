@@ -24,11 +24,19 @@ pub struct Confirming {
     /// A person who can be asked now. Without one a run that asks is parked.
     pub asker: Option<Arc<dyn Asker>>,
     pub receipt: Option<Receipt>,
+    /// What the receipt does not say yes to is asked of the person; else it is a no.
+    pub asks_beside: bool,
 }
 
 impl Default for Confirming {
     fn default() -> Self {
-        Self { sources: Sources::from(""), me: Identity::nobody_known(""), asker: None, receipt: None }
+        Self {
+            sources: Sources::from(""),
+            me: Identity::nobody_known(""),
+            asker: None,
+            receipt: None,
+            asks_beside: false,
+        }
     }
 }
 

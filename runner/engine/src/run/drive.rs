@@ -126,7 +126,8 @@ impl Drive {
         // Nobody is asked whose yes cannot count.
         let policy = log.state.asking.policy.as_ref();
         let counts = policy.is_none_or(|policy| engine.confirming.beyond_me(policy).is_none());
-        let attended = engine.confirming.asker.is_some() && engine.confirming.receipt.is_none() && counts;
+        let alone = engine.confirming.receipt.is_none() || engine.confirming.asks_beside;
+        let attended = engine.confirming.asker.is_some() && alone && counts;
         let flight = InFlight { attended, ..InFlight::default() };
         let alive = keep_alive(engine.store.clone(), engine.clock.clone(), log.run.clone(), fence.clone()).boxed();
         let login = Login::new(engine.observer.clone());

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use sluice_plugin::inventory::{Cluster, Node};
-use sluice_plugin::parse_duration;
+use sluice_plugin::{format_duration, parse_duration};
 
-use super::checked::{Checked, Input, InputKind};
+use super::checked::{Checked, Input, InputKind, Kind};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean, list};
 use crate::fit::plainly_fits;
 use crate::inventory::Inventory;
@@ -38,6 +38,7 @@ pub fn resolve_inputs(
             values.insert(name.clone(), value);
         }
     }
+    reader.gates(&values);
     if !reader.found.is_empty() {
         return Err(reader.found);
     }
@@ -66,7 +67,7 @@ impl<'a> Reader<'a> {
     }
 
     fn one(&mut self, name: &str, input: &Input, given: Option<&Given>) -> Option<Value> {
-        let default = || input.default.clone().map(Given::Value);
+        let default = || self.soak(name, input).or_else(|| input.default.clone()).map(Given::Value);
         let Some(given) = given.cloned().or_else(default) else {
             self.missing(name, input);
             return None;
@@ -78,6 +79,30 @@ impl<'a> Reader<'a> {
                     self.bad(name, input, why, help);
                 }
                 None
+            }
+        }
+    }
+
+    /// The input `soak` is as long as the inventory has it for the cluster, where nobody says otherwise.
+    fn soak(&self, name: &str, input: &Input) -> Option<Value> {
+        let mut clusters = self.clusters.values();
+        let cluster = clusters.next().filter(|_| clusters.next().is_none())?;
+        let entry =
+            self.inventory.entry(&cluster.name).filter(|_| name == "soak" && input.kind == InputKind::Duration)?;
+        Some(Value::String(format_duration(entry.soak)))
+    }
+
+    /// A gate that is to hold for as long as it is given never passes, and that would be seen hours later.
+    fn gates(&mut self, values: &BTreeMap<String, Value>) {
+        for step in self.runbook.walk() {
+            let Kind::Gate(gate) = &step.kind else { continue };
+            let Some(name) = &gate.passes.lasting else { continue };
+            let (Some(value), Some(input)) = (values.get(name), self.runbook.inputs.get(name)) else { continue };
+            let time = value.as_str().and_then(|text| parse_duration(text).ok()).unwrap_or_default();
+            if time >= gate.passes.within {
+                let given = format_duration(gate.passes.within);
+                let why = format!("the gate `{}` has to pass for {value} and is given {given}", step.id);
+                self.bad(name, input, why, Some(format!("less than {given}")));
             }
         }
     }

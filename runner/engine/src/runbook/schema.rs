@@ -19,8 +19,8 @@ pub fn runbook_schema() -> Value {
         "lock" => text("name of the lock the run holds; `{{ inputs... }}` is filled in"),
         "confirm_once" => json!({
             "type": ["string", "boolean"],
-            "description": "an expression over inputs; true: whoever starts it is shown all that would be destroyed, says yes once, \
-                            and is asked again only for what is another thing by then",
+            "description": "an expression over inputs; true: whoever starts it is shown the plan and says yes once, to all that it \
+                            would destroy; what is bound to something else by its turn is asked for anew",
         }),
         "defaults" => described(map_of(ACTION, json!({ "type": "object" })), "fields of `with`, by action"),
         "steps" => described(steps(), "done in this order"),

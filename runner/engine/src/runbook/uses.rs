@@ -6,7 +6,7 @@ use sluice_plugin::ActionName;
 
 use super::checked::{Call, Checked, InputKind, Kind, Loop, Session, Step, Tree};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean, list};
-use crate::expr::{self, Key, Path};
+use crate::expr::{self, Expr, Key, Path};
 use crate::inventory::{Inventory, SecretName};
 use crate::source::Span;
 
@@ -42,7 +42,8 @@ impl Checked {
         let mut found = Vec::new();
         while let Some(step) = open.pop() {
             // What speaks of anything but inputs is known only in the run.
-            if step.when.as_ref().is_some_and(|when| expr::truth(when, &scope) == Ok(false)) {
+            let known = |when: &&Expr| expr::roots(when).into_iter().all(|path| is_known(path, inputs));
+            if step.when.as_ref().filter(known).is_some_and(|when| expr::truth(when, &scope) == Ok(false)) {
                 continue;
             }
             found.extend(secrets_of(step).into_iter().map(|used| (self, used)));
@@ -90,6 +91,15 @@ impl Checked {
         let found =
             error(Code::UngrantedSecret, format!("the plugin {plugin} may not use the secret `{name}`"), String::new());
         Some(found.help(format!("to allow it, write into the inventory: {}", granting(plugin, name))))
+    }
+}
+
+/// Whether an expression that speaks of this can be judged by these inputs; what speaks of steps fails by itself.
+fn is_known(path: &Path, inputs: &Value) -> bool {
+    let name = path.parts.first().map(|part| &part.key);
+    match name {
+        Some(Key::Name(name)) if path.root == "inputs" => inputs.get(name).is_some(),
+        _ => true,
     }
 }
 

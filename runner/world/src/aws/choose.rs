@@ -56,7 +56,7 @@ pub(super) async fn run(world: &World, call: &Call) -> Result<Outcome, Problem> 
 }
 
 fn leaves_out(group: &Group, outdated: bool, age: u64, now: i64) -> Option<String> {
-    let instance = group.instances.last()?;
+    let [instance] = group.instances.as_slice() else { return None };
     if now.saturating_sub(instance.launched).unsigned_abs() < age {
         return Some(format!("{} is younger", instance.id));
     }

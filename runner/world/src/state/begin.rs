@@ -132,6 +132,7 @@ fn stream(name: &str, setup: &Setup, servers: &[String], random: &mut Random) ->
         consumers,
         stores: servers.iter().map(|server| (server.clone(), all)).collect(),
         acknowledged: all,
+        lost: 0,
     }
 }
 

@@ -132,12 +132,12 @@ impl State {
         self.running(server).is_some_and(joined)
     }
 
-    /// Now, as starts and launches are kept.
     /// Messages that may be on their way to the other replicas: those of half a second.
     pub(crate) fn on_the_way(&self) -> u64 {
         self.setup.traffic.rate_at(self.now) / 2
     }
 
+    /// Now, as starts and launches are kept.
     pub(crate) fn signed(&self) -> i64 {
         signed(self.now)
     }

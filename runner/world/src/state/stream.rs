@@ -21,6 +21,8 @@ pub(crate) struct Stream {
     pub(crate) stores: BTreeMap<String, u64>,
     /// The furthest that was ever acknowledged to a publisher.
     pub(crate) acknowledged: u64,
+    /// The most of it that a leader lacked at a time, beyond what may be under way.
+    pub(crate) lost: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +56,8 @@ impl Stream {
             return;
         }
         let Some(leader) = self.raft.leader.clone() else { return };
+        // What a leader lacks of the promised is lost for good: other messages will stand under these numbers.
+        self.lost = self.lost.max(self.acknowledged.saturating_sub(self.has(&leader) + trail));
         let reaches = self.has(&leader) + published;
         self.stores.insert(leader.clone(), reaches);
         self.acknowledged = self.acknowledged.max(reaches);

@@ -51,6 +51,12 @@ async fn what_runs_what_its_group_launches_is_left_out() {
     check("$Latest", "7", "1 2 3").await;
     check("$Default", "7", "2 3").await;
     check("$Default", "8", "1 2 3").await;
+    // Of two nobody knows which is the node.
+    let two = groups(|listed| {
+        listed.instances(&[("i-old", "Terminating"), ("i-1", "Pending")]);
+        listed.version = "7";
+    });
+    assert_eq!(chosen(two, json!({ "outdated": true })).await.0, "1 2 3");
     // Nothing is up to date where nothing is.
     let empty = groups(|listed| (listed.version, listed.members) = ("7", Vec::new()));
     assert_eq!(chosen(empty, json!({ "outdated": true })).await.0, "1 2 3");

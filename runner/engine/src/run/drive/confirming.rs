@@ -318,6 +318,10 @@ impl Drive {
             self.receipt_spent.extend(bindings);
         }
         let reply = match good {
+            Err(bad) if self.engine.confirming.asks_beside => {
+                tracing::debug!(%bad, "the one yes does not cover it");
+                return Ok(());
+            }
             Ok(()) => Reply { yes: true, typed, because: None },
             Err(bad) => Reply { yes: false, typed: String::new(), because: Some(bad.to_string()) },
         };
