@@ -29,6 +29,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
             "sluice-nats",
             "sluice-plugin",
             "sluice-store",
+            "sluice-world",
         ],
         // Its programs are the product with a store around the store.
         "acceptance" => &["sluice", "sluice-engine"],

@@ -13,6 +13,7 @@ mod evidence;
 mod health;
 mod house;
 mod locks;
+mod once;
 mod readme;
 mod replace;
 mod replace_crash;

@@ -5,6 +5,7 @@
 mod answers;
 mod attended;
 mod faults;
+mod full;
 mod gates;
 mod receipts;
 mod refused;

@@ -2,7 +2,7 @@
 //! of its own, since gates are given their time: `cargo test -p acceptance --test main replace::faults -- --ignored --nocapture`.
 //!
 //! The simulated world has the same table and more of it, every day (`runner/world/tests/replace/faults.rs`): what no lab
-//! can do, as an hour of sleep or a full disk, is only there.
+//! can do, as an hour of sleep, is only there.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;

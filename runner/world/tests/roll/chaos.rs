@@ -15,7 +15,7 @@ use crate::books::Bench;
 use crate::replace::setup;
 
 /// Each is another story; `CHAOS=1000` tells more of them.
-const STORIES: u64 = 60;
+const STORIES: u64 = 40;
 
 struct Dice(u64);
 
