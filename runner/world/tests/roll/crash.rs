@@ -46,6 +46,7 @@ async fn wherever_a_process_dies_each_instance_is_ended_once_and_none_too_early(
         let point = &crashed.point;
         let end = crashed.end.clone().unwrap_or_else(|why| panic!("{point}: {why}"));
         assert_eq!(end.summary(), expect.summary(), "{point}");
+        assert_eq!(end.outputs, expect.outputs, "{point}");
         assert_eq!(crashed.terminations, old, "{point}");
         assert_eq!(harm(&bench), [""; 0], "{point}");
         points += 1;
