@@ -13,7 +13,7 @@ use sluice_engine::run::{Asker, Question, Reply};
 
 use crate::screen::Stream;
 use crate::views::live::RunView;
-use crate::views::question;
+use crate::views::question::{self, Otherwise};
 
 /// Between two looks at whether the question still counts.
 const LOOK_EVERY_MS: u16 = 100;
@@ -32,7 +32,7 @@ pub(crate) struct TerminalAsker {
 impl Asker for TerminalAsker {
     async fn ask(&self, question: Question) -> Reply {
         self.view.clear();
-        crate::views::err(&question::show(&question, &self.screen));
+        crate::views::err(&question::show(&question, Otherwise::SaysNo, &self.screen));
         let mut over = Over { flag: Arc::default(), prompted: true };
         let flag = over.flag.clone();
         let line = tokio::task::spawn_blocking(move || typed_line(&flag)).await;

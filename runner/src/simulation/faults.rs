@@ -29,7 +29,8 @@ said yes) or `act` (something was destroyed), of the second time `confirm:2`; TI
   boot-says=NODE,failed|missing|unclear, no-events                what is logged of it
   start, thaw, reconnect, boots                                   it is well again
   leads-meta, keeps-leading, one-replica=NODE,STREAM, ghost=NAME  who leads and who counts
-  aws=HOW[,OPERATION[,TIMES]], aws-well, axiom-down               throttled, down, error, denied, expired, answer-lost
+  aws=HOW[,OPERATION[,TIMES]], aws-well, axiom-down               throttled, down, error, denied, expired, answer-lost;
+                                                                  OPERATION as in ec2:DescribeInstances
   sleep=TIME                                                      this machine sleeps; the world goes on";
 
 /// A fault, not yet of any cluster.
@@ -127,12 +128,18 @@ impl Planned {
         let value = || {
             if rest.is_empty() { Err(wrong("a value is wanted behind the node and a comma".into())) } else { Ok(rest) }
         };
+        if !rest.is_empty() && !WITH_VALUE.contains(&self.name) {
+            return Err(wrong(format!("nothing stands behind a comma here, and this has `{rest}`")));
+        }
         let number = || value()?.parse::<u32>().map_err(|_| wrong(format!("`{rest}` is no number")));
         let time = |text: &str| parse_duration(text).map_err(|why| wrong(format!("`{text}`: {why}")));
         Ok(match self.name {
             "kill" => Fault::Kill { node: node()? },
             "freeze" => Fault::Freeze { node: node()? },
-            "slow" => Fault::Slow { node: node()?, percent: number()?.into() },
+            "slow" => match number()? {
+                percent @ 1..=100 => Fault::Slow { node: node()?, percent: percent.into() },
+                _ => return Err(wrong("PERCENT is 1 to 100 of its own speed".to_owned())),
+            },
             "cut-off" => Fault::CutOff { node: node()? },
             "lose-disk" => Fault::LoseDisk { node: node()? },
             "impostor" => Fault::Impostor { node: node()? },
@@ -175,6 +182,23 @@ impl Planned {
     }
 }
 
+/// What the simulated AWS is asked, as rights are called.
+const OPERATIONS: [&str; 9] = [
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeInstanceRefreshes",
+    "autoscaling:DescribeScalingActivities",
+    "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "ec2:DescribeInstances",
+    "logs:FilterLogEvents",
+    "ssm:GetParameters",
+    "sts:AssumeRole",
+    "sts:GetCallerIdentity",
+];
+
+/// Those that take a value beside the node, or an operation beside the trouble.
+const WITH_VALUE: [&str; 8] =
+    ["slow", "suspend", "no-capacity", "boots-as", "stale-name", "boot-says", "one-replica", "aws"];
+
 /// Of an Auto Scaling group.
 const PROCESSES: [&str; 2] = ["Launch", "Terminate"];
 
@@ -208,6 +232,11 @@ fn aws(text: &str) -> std::result::Result<AwsFault, String> {
         other => return Err(format!("`{other}` is none of throttled, down, error, denied, expired, answer-lost")),
     };
     let operation = parts.next().filter(|operation| !operation.is_empty()).map(str::to_owned);
+    // As the simulated AWS calls them.
+    if let Some(other) = operation.as_ref().filter(|operation| !OPERATIONS.contains(&operation.as_str())) {
+        let near = did_you_mean(other, OPERATIONS.iter().copied()).map(|near| format!("; {near}")).unwrap_or_default();
+        return Err(format!("`{other}` is no operation that is simulated{near}: {}", OPERATIONS.join(", ")));
+    }
     let times = match parts.next() {
         None => u32::MAX,
         Some(times) => times.parse().map_err(|_| format!("`{times}` is no number"))?,

@@ -14,6 +14,7 @@ use crate::launch::Launch;
 use crate::prepare::may_resume;
 use crate::report::{RunStatus, status};
 use crate::verbs::which;
+use crate::views::question::Otherwise;
 use crate::views::{self, question};
 use crate::{receipts, report};
 
@@ -74,7 +75,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         if let Some(lost) = report::lock_lost(&loaded.state) {
             context.note(&format!("the run's lock is not its own any more ({lost}); a yes asks for it again first"));
         }
-        views::err(&question::show(&question, &context.screen.err));
+        views::err(&question::show(&question, Otherwise::AnswersNothing, &context.screen.err));
         let typed = typed_line(&AtomicBool::new(false))?;
         if typed.as_deref() != Some(question.typed.as_str()) {
             context.note("that is not the name; nothing was answered, and the run still waits");

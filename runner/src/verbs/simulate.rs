@@ -112,7 +112,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let Prepared { runbook, origin, inputs } = prepared;
     if !args.json {
         let (name, seed) = (&cluster.name, args.seed);
-        context.note(&format!("a simulation of {name} (seed {seed}): nothing is reached, and none of it is kept"));
+        context.note(&format!("a simulation of {name} (seed {seed}): nothing is reached, and none of it is kept; one person says yes to everything"));
     }
     if runbook.confirms_once(&inputs) {
         context.note("one yes to all is not simulated: somebody says yes to each when its turn comes");
@@ -199,7 +199,7 @@ fn in_truth(context: &Context, done: &Simulated, began: Instant) -> String {
         shown.push_str(&format!("  {}  {said}\n", out.paint(Tone::Dim, &text::pad(label, 8))));
     };
     if done.ended.is_empty() {
-        row("ended", "no instance", None);
+        row("ended", "no instance by this run", None);
     }
     for one in &done.ended {
         match &one.harm {

@@ -124,6 +124,7 @@ fn why(report: &Report) -> Vec<String> {
     let mut lines: Vec<String> = decided.map(reason).into_iter().flatten().collect();
     lines.extend(left_by_a_stop(report));
     lines.extend(rounds_done(report));
+    lines.extend(lock_left(report).filter(|_| report.status == RunStatus::Asking));
     lines.extend(
         report
             .questions

@@ -11,7 +11,15 @@ use super::text;
 use crate::report::time;
 use crate::screen::{Stream, Tone};
 
-pub(crate) fn show(question: &Question, stream: &Stream) -> String {
+/// What becomes of anything else than the name.
+#[derive(Clone, Copy)]
+pub(crate) enum Otherwise {
+    SaysNo,
+    /// The run waits on: from another terminal a slip of the hand ends nothing.
+    AnswersNothing,
+}
+
+pub(crate) fn show(question: &Question, otherwise: Otherwise, stream: &Stream) -> String {
     let mut shown = String::from("\n");
     let run = stream.paint(Tone::Dim, &format!("run {}", question.run));
     let head = format!("Step {} destroys, and asks for your yes", visible(question.key.as_str()));
@@ -20,7 +28,11 @@ pub(crate) fn show(question: &Question, stream: &Stream) -> String {
     let until = format!("answer until {}, in {}", time(question.answer_by), left(question));
     row("", &until, Some(Tone::Dim), stream, &mut shown);
     let typed = stream.paint(Tone::Strong, &question.typed);
-    shown.push_str(&format!("Type {typed} to say yes; anything else says no.\n"));
+    let otherwise = match otherwise {
+        Otherwise::SaysNo => "says no",
+        Otherwise::AnswersNothing => "answers nothing (`sluice deny` says no)",
+    };
+    shown.push_str(&format!("Type {typed} to say yes; anything else {otherwise}.\n"));
     shown
 }
 

@@ -17,7 +17,7 @@ case "$1 $2" in
     "trust --digest") echo "$XDG_STATE_HOME" > "$here/state" ;;
     "run replace-node") [ ! -t 0 ] && exit 7 ;;
     "confirm last")
-        printf 'Type nats-staging-node-2 to say yes; anything else says no.\n> '
+        printf 'Type nats-staging-node-2 to say yes; anything else answers nothing.\n> '
         [ -t 0 ] && read -r name && [ "$name" = nats-staging-node-2 ] && echo "$name" > "$here/confirmed" ;;
     "run hello") [ ! -e "$here/wait" ] || { echo $$ > "$here/new" && mv "$here/new" "$here/pid" && exec sleep 60; } ;;
 esac

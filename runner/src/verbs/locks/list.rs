@@ -61,19 +61,23 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let engine = engine(context, &store)?;
     let shelves = shelves(context, &store, args.cluster.as_deref())?;
     let (rows, silent) = context.block_on(rows(context, &engine, &shelves))??;
+    let known = context.inventory().ok().flatten().is_some_and(|found| !found.inventory.clusters.is_empty());
+    let unasked = known && context.trusted_inventory()?.is_none();
     if args.json {
         views::json(&rows)?;
     } else if rows.is_empty() {
-        context.note(if silent {
-            "no other locks"
-        } else {
-            "no locks: nothing that has one is running or interrupted"
+        context.note(match (silent, unasked) {
+            (true, _) => "no locks beside those that cannot be told",
+            (false, true) => {
+                "no locks on this machine; those in the accounts of the inventory's clusters were not asked for"
+            }
+            (false, false) => "no locks: nothing that has one is running or interrupted",
         });
     } else {
         views::out(&shown(context, &rows))?;
     }
     // What could not be asked is no answer.
-    Ok(if silent { Exit::FOUND } else { Exit::DONE })
+    Ok(if silent || unasked { Exit::FOUND } else { Exit::DONE })
 }
 
 async fn rows(context: &Context, engine: &Engine, shelves: &[Shelf]) -> Result<(Vec<Row>, bool)> {
