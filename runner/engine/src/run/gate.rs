@@ -167,7 +167,7 @@ impl GateRun {
     fn stalled(&self, passes: &Passes, look: &Look) -> Option<String> {
         let limit = passes.progress.as_ref()?.stalled?;
         let (value, _) = self.course.stands().filter(|(_, stood)| look.verdict != Verdict::Pass && *stood >= limit)?;
-        Some(format!("no progress for {}: it is at {value}; {}", format_duration(limit), look.why))
+        Some(format!("no progress for {}: `progress` stays at {value}; {}", format_duration(limit), look.why))
     }
 }
 

@@ -63,13 +63,13 @@ async fn a_gate_says_why_it_ended() {
     check(
         "verdicts: f, values: [9, 8]",
         "every: 2s, within: 1h, progress: seen.value, stalled: 6s",
-        "fail: no progress for 6s: it is at 8; as told, samples 5, after 8 s",
+        "fail: no progress for 6s: `progress` stays at 8; as told, samples 5, after 8 s",
     )
     .await;
     check(
         "verdicts: f, values: [one, two]",
         "every: 2s, within: 1h, progress: seen.value, stalled: 6s",
-        "fail: no progress for 6s: it is at \"two\"; as told, samples 5, after 8 s",
+        "fail: no progress for 6s: `progress` stays at \"two\"; as told, samples 5, after 8 s",
     )
     .await;
 }
@@ -179,7 +179,7 @@ async fn after_a_jump_of_the_clock_a_streak_begins_anew() {
     assert_eq!(jump("verdicts: p", thrice, (7, 3600)).await, "pass: as told, samples 5, after 3618 s");
     // What does not move had no time to move.
     let stalled = "every: 5s, within: 2h, progress: seen.value, stalled: 20s";
-    let expect = "fail: no progress for 20s: it is at 1; as told, samples 8, after 3633 s";
+    let expect = "fail: no progress for 20s: `progress` stays at 1; as told, samples 8, after 3633 s";
     assert_eq!(jump("verdicts: f, value: 1", stalled, (12, 3600)).await, expect);
 }
 

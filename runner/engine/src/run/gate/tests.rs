@@ -140,16 +140,19 @@ fn what_does_not_move_is_stalled() {
     let (five, four, none) = (json!(5), json!(4), json!(null));
     let stands = |letter: char| (letter, five.clone());
     check(&[stands('f'), stands('f'), stands('f')], "again");
-    check(&[stands('f'), stands('f'), stands('f'), stands('f')], "4 fail: no progress for 3s: it is at 5; as told");
+    check(
+        &[stands('f'), stands('f'), stands('f'), stands('f')],
+        "4 fail: no progress for 3s: `progress` stays at 5; as told",
+    );
     check(
         &[stands('f'), stands('i'), ('f', none.clone()), stands('f')],
-        "4 fail: no progress for 3s: it is at 5; as told",
+        "4 fail: no progress for 3s: `progress` stays at 5; as told",
     );
     check(&[stands('f'), stands('f'), ('f', four.clone()), stands('f'), stands('f')], "again");
     // Higher again is no nearer.
     check(
         &[stands('f'), stands('f'), ('f', four.clone()), stands('f'), stands('f'), ('f', json!(6))],
-        "6 fail: no progress for 3s: it is at 6; as told",
+        "6 fail: no progress for 3s: `progress` stays at 6; as told",
     );
     // While it passes nothing has to move, and what nobody could read does not stand.
     check(&[stands('f'), stands('f'), stands('f'), stands('p'), stands('f'), stands('f')], "again");
