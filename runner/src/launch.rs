@@ -273,9 +273,7 @@ impl<'a> Launch<'a> {
     async fn end(&self, run: &RunId, origin: &str, runbook: &Checked, ending: Ending, state: &State) -> Result<Exit> {
         let exit = match ending {
             Ending::Ended(outcome) => Exit(outcome.exit()),
-            // A gate stopped it, and it stays open.
-            Ending::Parked if !state.has_open_act() && is_stopped_open(runbook, state).is_some() => Exit::STOPPED,
-            Ending::Parked => Exit::PARKED,
+            Ending::Parked => parked(runbook, state),
             Ending::Lost => {
                 return Err(CommandError::failed(format!("run {run} was taken over by another process"))
                     .hint(format!("`sluice runs follow {run}` shows how it goes on")));
@@ -296,6 +294,13 @@ impl<'a> Launch<'a> {
             Ok(()) | Err(_) => Ok(exit),
         }
     }
+}
+
+/// The exit code of a run that waits for a person.
+pub(crate) fn parked(runbook: &Checked, state: &State) -> Exit {
+    // A gate stopped it, and it stays open.
+    let stopped = !state.has_open_act() && is_stopped_open(runbook, state).is_some();
+    if stopped { Exit::STOPPED } else { Exit::PARKED }
 }
 
 /// Where nothing is destroyed, a lock that cannot be asked for far away may be one of this machine.

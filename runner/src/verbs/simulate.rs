@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sluice_engine::confirm::Identity;
 use sluice_engine::journal::Trigger;
-use sluice_engine::machine::asks::is_stopped_open;
 use sluice_engine::run::{Alive, Confirming, Loaded, Order, Sources};
 use sluice_engine::runbook::checked::InputKind;
 use sluice_plugin::inventory::Cluster;
 
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
-use crate::launch::new_run;
+use crate::launch::{new_run, parked};
 use crate::plugins;
 use crate::prepare::{Pair, Prepared, prepare_to_simulate};
 use crate::report::{Report, RunStatus};
@@ -165,8 +164,7 @@ fn exit(done: &Simulated) -> Exit {
     let Loaded { runbook, state, .. } = loaded;
     match &state.ended {
         Some((outcome, _)) => Exit(outcome.exit()),
-        None if !state.has_open_act() && is_stopped_open(runbook, state).is_some() => Exit::STOPPED,
-        None => Exit::PARKED,
+        None => parked(runbook, state),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sluice_engine::confirm::{Identity, RECEIPT_FORM, Receipt};
 use sluice_engine::journal::Outcome;
-use sluice_engine::run::{Ending, Sources};
+use sluice_engine::run::{Ending, Sources, What};
 use sluice_world::Fault;
 
 use super::{NODES, Person, Rolled, Scene, assert_whole, bench, leads};
@@ -22,6 +22,10 @@ async fn rolled(scene: &Scene<'_>, inputs: Value, later: impl FnOnce()) -> Rolle
     let sources = Sources::from(order.origin.as_str());
     let plan = world.run(Box::pin(planner.engine.plan(&order.runbook, sources, order.inputs.clone()))).await;
     assert_eq!(plan.bindings().len(), 3, "{:#?}", plan.steps);
+    // Whoever is asked before the run is asked for what is known, and for nothing else.
+    let asking = plan.steps.iter().filter(|step| step.confirm.is_some());
+    let open: Vec<_> = asking.filter(|step| !matches!(step.what, What::Would { .. })).map(|step| &step.key).collect();
+    assert!(open.is_empty(), "{open:?}");
     let now = process.engine.clock.now();
     let receipt = Receipt {
         form: RECEIPT_FORM,
