@@ -1,7 +1,8 @@
 //! The runbooks that are part of the program.
 
 /// Their names, in the order of the alphabet.
-pub(crate) const NAMES: &[&str] = &["connect", "health-check", "hello", "replace-node", "rolling-replace"];
+pub(crate) const NAMES: &[&str] =
+    &["cancel-refresh", "connect", "health-check", "hello", "replace-node", "rolling-replace", "rollout-watch"];
 
 /// The alert table that ships.
 pub(crate) const THRESHOLDS: &str = include_str!("../../runbooks/thresholds.yaml");
@@ -9,11 +10,13 @@ pub(crate) const THRESHOLDS: &str = include_str!("../../runbooks/thresholds.yaml
 /// The text of a built-in runbook.
 pub(crate) fn text(name: &str) -> Option<&'static str> {
     match name {
+        "cancel-refresh" => Some(include_str!("../../runbooks/cancel-refresh.yaml")),
         "connect" => Some(include_str!("../../runbooks/connect.yaml")),
         "health-check" => Some(include_str!("../../runbooks/health-check.yaml")),
         "hello" => Some(include_str!("../../runbooks/hello.yaml")),
         "replace-node" => Some(include_str!("../../runbooks/replace-node.yaml")),
         "rolling-replace" => Some(include_str!("../../runbooks/rolling-replace.yaml")),
+        "rollout-watch" => Some(include_str!("../../runbooks/rollout-watch.yaml")),
         _ => None,
     }
 }

@@ -119,6 +119,8 @@ impl Journal for Dying {
     }
 }
 
+impl Store for Dying {}
+
 #[async_trait]
 impl Locks for Dying {
     async fn look(&self, name: &str) -> Result<Option<Lock>, StoreError> {

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sluice_plugin::inventory::Aws;
 use sluice_plugin::schema;
 use sluice_plugin::{
@@ -105,6 +105,19 @@ pub(crate) fn given(aws: Option<&Aws>) -> Result<&Aws, Problem> {
     aws.ok_or_else(|| {
         let message = "the cluster has no `aws` in the inventory; add `aws: { account: \"<12 digits>\", region: <region> }` to it";
         Problem::bad_input("/aws", message)
+    })
+}
+
+/// A node as the examples of acts on its group have it.
+pub(crate) fn example_node() -> Value {
+    json!({
+        "number": 1, "name": "nats-staging-node-1", "cluster": "nats-staging",
+        "host": "nats-staging-node-1.nats-staging.internal", "group": "nats-staging-node-1-asg",
+        "ports": { "client": 4222, "cluster": 6222, "monitor": 8222 },
+        "aws": {
+            "account": "123456789012", "region": "us-east-2", "profile": "staging",
+            "act_role": "arn:aws:iam::123456789012:role/sluice-act",
+        },
     })
 }
 

@@ -31,9 +31,13 @@ pub(crate) fn groups<'a>(of: &'a Aws, groups: impl IntoIterator<Item = &'a str>,
 }
 
 /// Instance refreshes of one group.
-pub(crate) fn refreshes(of: &Aws, group: &str) -> ByHand {
-    let ask = ["autoscaling", "describe-instance-refreshes", "--auto-scaling-group-name", group];
-    aws(of, ask, "no refresh that is not over")
+pub(crate) fn refreshes(of: &Aws, group: &str, look_for: &str) -> ByHand {
+    aws(of, ["autoscaling", "describe-instance-refreshes", "--auto-scaling-group-name", group], look_for)
+}
+
+/// None goes on.
+pub(crate) fn no_refresh(of: &Aws, group: &str) -> ByHand {
+    refreshes(of, group, "no refresh that is not over")
 }
 
 /// The newest activity of one group.

@@ -4,12 +4,14 @@
 //! endpoints (`AWS_ENDPOINT_URL*`) and the places where credentials are kept are the usual ones of every AWS tool.
 //! Nothing here knows NATS, the engine or a runbook, and nothing is set up before the first call.
 
+mod act;
 mod action;
 mod actions;
 mod by_hand;
 mod clients;
 mod connect;
 mod ec2;
+mod ending;
 mod endpoint;
 mod failure;
 mod group;
@@ -46,7 +48,10 @@ fn actions(clients: &Arc<Clients>) -> Vec<Listed> {
         ("cluster_idle", Box::new(actions::ClusterIdle(clients.clone()))),
         ("new_instance", Box::new(actions::NewInstance(clients.clone()))),
         ("bootstrap_line", Box::new(actions::BootstrapLine(clients.clone()))),
+        ("newest_refresh", Box::new(actions::NewestRefresh(clients.clone()))),
         ("terminate_instance", Box::new(actions::TerminateInstance(clients.clone()))),
+        ("start_refresh", Box::new(actions::StartRefresh(clients.clone()))),
+        ("cancel_refresh", Box::new(actions::CancelRefresh(clients.clone()))),
     ]
 }
 
@@ -121,14 +126,17 @@ mod tests {
             assert_eq!(acts.count(), usize::from(!repeatable), "{operation}");
         };
         let (none, acts) = (Abilities::default(), Abilities { check: false, preview: true, reconcile: true });
-        for operation in ["caller_identity", "choose_nodes", "groups", "node_instance", "activities"] {
+        for operation in ["caller_identity", "choose_nodes", "groups", "node_instance", "activities", "newest_refresh"]
+        {
             described(operation, Effect::Read, None, none);
         }
         described("parameters", Effect::Read, None, Abilities { check: true, ..none });
         described("cluster_idle", Effect::Read, Some(Data), none);
         described("new_instance", Effect::Read, Some(Data), none);
         described("bootstrap_line", Effect::Read, Some(Evidence), none);
-        described("terminate_instance", Effect::Destroy, None, acts);
-        assert_eq!(plugin.describe().actions.len(), 10);
+        for operation in ["terminate_instance", "start_refresh", "cancel_refresh"] {
+            described(operation, Effect::Destroy, None, acts);
+        }
+        assert_eq!(plugin.describe().actions.len(), 13);
     }
 }

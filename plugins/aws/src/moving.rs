@@ -50,9 +50,22 @@ pub(crate) struct Activity {
 
 /// Those that have not ended. AWS lists the newest first and runs one at a time, so the first page holds every one.
 pub(crate) async fn refreshes(aws: &ClientSet, group: &str) -> Result<Vec<Refresh>, Problem> {
+    let all = all_refreshes(aws, group).await?;
+    Ok(all.into_iter().filter(Refresh::goes_on).collect())
+}
+
+/// Those of the first page, ended or not, in the order of AWS.
+pub(crate) async fn all_refreshes(aws: &ClientSet, group: &str) -> Result<Vec<Refresh>, Problem> {
     let answer = aws.autoscaling.client.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
     let answer = answer.map_err(|error| aws.problem(&aws.autoscaling, DESCRIBE_REFRESHES, group, &error))?;
-    Ok(answer.instance_refreshes().iter().map(Refresh::of).filter(Refresh::goes_on).collect())
+    Ok(answer.instance_refreshes().iter().map(Refresh::of).collect())
+}
+
+/// The one that goes on, else the one that began last. One that has not begun yet has no time, and goes on.
+pub(crate) fn newest(refreshes: Vec<Refresh>) -> Option<Refresh> {
+    let rank = |refresh: &Refresh| (refresh.goes_on(), refresh.started_at);
+    // Of equals the first is taken: AWS lists the newest first.
+    refreshes.into_iter().rev().max_by_key(rank)
 }
 
 /// The newest `most` of them, newest first.
@@ -80,7 +93,7 @@ impl Refresh {
         }
     }
 
-    fn goes_on(&self) -> bool {
+    pub(crate) fn goes_on(&self) -> bool {
         let ended = ["Successful", "Failed", "Cancelled", "RollbackFailed", "RollbackSuccessful"];
         !ended.contains(&self.status.as_str())
     }
@@ -141,6 +154,26 @@ fn names(text: &str, instance: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_refresh_is_the_one_that_goes_on_or_began_last() {
+        let check = |refreshes: &[(&str, &str, Option<i64>)], expect: Option<&str>| {
+            let all = refreshes.iter().map(|(id, status, started_at)| Refresh {
+                id: (*id).into(),
+                status: (*status).into(),
+                reason: None,
+                percentage: None,
+                started_at: *started_at,
+            });
+            assert_eq!(newest(all.collect()).map(|one| one.id).as_deref(), expect, "{refreshes:?}");
+        };
+        check(&[], None);
+        check(&[("b", "Successful", Some(2)), ("a", "Failed", Some(1))], Some("b"));
+        check(&[("a", "Failed", Some(1)), ("b", "Successful", Some(2))], Some("b"));
+        check(&[("b", "Successful", Some(2)), ("c", "Pending", None)], Some("c"));
+        check(&[("b", "Successful", Some(2)), ("c", "Pondering", Some(1))], Some("c"));
+        check(&[("b", "Successful", Some(2)), ("a", "Successful", Some(2))], Some("b"));
+    }
 
     #[test]
     fn an_activity_ends_the_instance_it_names_and_no_other() {

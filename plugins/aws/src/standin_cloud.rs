@@ -164,6 +164,11 @@ pub(crate) fn answer(groups: &[Group], request: &Request) -> Answer {
         "DescribeLaunchTemplates" => templates(),
         "AssumeRole" => assumed(),
         "TerminateInstanceInAutoScalingGroup" => accepted(),
+        "StartInstanceRefresh" => query("StartInstanceRefresh", "<InstanceRefreshId>r-new</InstanceRefreshId>"),
+        "CancelInstanceRefresh" => match group.and_then(|group| group.refreshes.first()) {
+            Some((id, _)) => query("CancelInstanceRefresh", &format!("<InstanceRefreshId>{id}</InstanceRefreshId>")),
+            None => Answer::query_error(400, "ActiveInstanceRefreshNotFound", "No in progress Instance Refresh"),
+        },
         other => Answer::query_error(400, "InvalidAction", other),
     }
 }

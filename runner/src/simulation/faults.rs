@@ -25,6 +25,8 @@ said yes) or `act` (something was destroyed), of the second time `confirm:2`; TI
 
   kill, freeze, slow=NODE,PERCENT, cut-off, lose-disk, impostor   the server, its machine, or the way to it
   replace, refresh, suspend=NODE,PROCESS, no-capacity=NODE,TIMES  what others, or AWS, do to its group
+  rollout=PAUSE                                                   somebody (Terraform) refreshes all groups, one after
+                                                                  another, with this pause when one was successful
   never-boots, boots-as=NODE,NAME, stale-name=NODE,TIME, no-disk  its next instances; boot-takes=TIME all of them
   boot-says=NODE,failed|missing|unclear, no-events                what is logged of it
   start, thaw, reconnect, boots                                   it is well again
@@ -62,6 +64,7 @@ const NAMES: &[&str] = &[
     "impostor",
     "replace",
     "refresh",
+    "rollout",
     "suspend",
     "no-capacity",
     "never-boots",
@@ -145,6 +148,7 @@ impl Planned {
             "impostor" => Fault::Impostor { node: node()? },
             "replace" => Fault::Terminate { node: node()? },
             "refresh" => Fault::InstanceRefresh { node: node()? },
+            "rollout" => Fault::Rollout { pause: time(first)? },
             "suspend" => {
                 let process = PROCESSES.iter().find(|known| **known == rest);
                 let known = process.ok_or_else(|| wrong(format!("a process is one of {}", PROCESSES.join(", "))));
@@ -183,10 +187,12 @@ impl Planned {
 }
 
 /// What the simulated AWS is asked, as rights are called.
-const OPERATIONS: [&str; 9] = [
+const OPERATIONS: [&str; 11] = [
+    "autoscaling:CancelInstanceRefresh",
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeInstanceRefreshes",
     "autoscaling:DescribeScalingActivities",
+    "autoscaling:StartInstanceRefresh",
     "autoscaling:TerminateInstanceInAutoScalingGroup",
     "ec2:DescribeInstances",
     "logs:FilterLogEvents",

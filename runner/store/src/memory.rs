@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::store::{
     AppendError, Blobs, Breach, Durability, Filter, Holder, Index, IndexEntry, Journal, Keep, Lock, Locks, Page,
-    Record, Schedules, Standing, StoreError, Timestamp, Version,
+    Record, Schedules, Standing, Store, StoreError, Timestamp, Version,
 };
 use tokio::sync::watch;
 
@@ -173,6 +173,8 @@ impl Schedules for MemoryStore {
         Ok(self.kept().fires.insert(fire.to_owned()))
     }
 }
+
+impl Store for MemoryStore {}
 
 #[async_trait]
 impl Blobs for MemoryStore {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::store::{
-    AppendError, Blobs, Breach, Durability, Filter, Holder, Index, IndexEntry, Journal, Keep, Lock, Locks, Page,
-    Record, Schedules, Store, StoreError, Timestamp, Version,
+    AppendError, Beside, Blobs, Breach, Durability, Filter, Holder, Index, IndexEntry, Journal, Keep, Lock, Locks,
+    Page, Record, Schedules, Store, StoreError, Timestamp, Version,
 };
 use sluice_store::MemoryStore;
 use sluice_store::compliance::{Place, failures};
@@ -35,10 +35,12 @@ enum Fault {
     ShowsEndedRunsWaiting,
     LetsEverybodyClaim,
     ForgetsBlobs,
+    ForgetsWhatStandsBeside,
+    ListsBeforeItAppends,
 }
 
 /// Each fault with one case that must fail of it.
-const CAUGHT_BY: [(Fault, &str); 21] = [
+const CAUGHT_BY: [(Fault, &str); 23] = [
     (Fault::IgnoresTheHash, "a version with another hash conflicts"),
     (Fault::AppendsHalfOfALateBatch, "a batch is appended whole or not at all"),
     (Fault::RepeatsTheSameAppend, "a version that is not the end conflicts"),
@@ -60,6 +62,8 @@ const CAUGHT_BY: [(Fault, &str); 21] = [
     (Fault::ShowsEndedRunsWaiting, "open runs that wait are listed by when they are due"),
     (Fault::LetsEverybodyClaim, "of racing claims one gets the fire"),
     (Fault::ForgetsBlobs, "a blob comes back by its hash"),
+    (Fault::ForgetsWhatStandsBeside, "what stands beside records is written with them"),
+    (Fault::ListsBeforeItAppends, "nothing is listed beside records that conflict"),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -255,6 +259,27 @@ impl Index for Faulty {
 impl Schedules for Faulty {
     async fn claim(&self, fire: &str, now: Timestamp) -> Result<bool, StoreError> {
         Ok(self.store.claim(fire, now).await? || self.has(Fault::LetsEverybodyClaim))
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn append_beside(
+        &self,
+        run: &RunId,
+        expected: Version,
+        records: &[Record],
+        durability: Durability,
+        beside: &Beside<'_>,
+    ) -> Result<Version, AppendError> {
+        if self.has(Fault::ListsBeforeItAppends)
+            && let Some(entry) = &beside.entry
+        {
+            self.put(entry).await?;
+        }
+        let nothing = Beside::default();
+        let beside = if self.has(Fault::ForgetsWhatStandsBeside) { &nothing } else { beside };
+        self.store.append_beside(run, expected, records, durability, beside).await
     }
 }
 

@@ -73,6 +73,11 @@ pub enum Fault {
     InstanceRefresh {
         node: String,
     },
+    /// Somebody (Terraform) refreshes all groups, one after another: each when the one before was successful, and a pause
+    /// in between.
+    Rollout {
+        pause: Duration,
+    },
     /// The next launches of the node's group fail for want of capacity, so many times.
     NoCapacity {
         node: String,

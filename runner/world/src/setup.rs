@@ -85,6 +85,8 @@ pub struct Times {
     pub boot: Duration,
     /// From the request to end an instance until it is `terminated`.
     pub shutdown: Duration,
+    /// From the beginning of an instance refresh until it ends the instance: a guess.
+    pub refresh_pending: Duration,
     /// Messages a second that a replica can fetch.
     pub catch_up: u64,
 }
@@ -156,6 +158,7 @@ impl Default for Times {
             in_service: s(20),
             boot: s(15),
             shutdown: s(40),
+            refresh_pending: s(15),
             catch_up: 1_500,
         }
     }

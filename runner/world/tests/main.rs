@@ -9,6 +9,7 @@ mod cloud;
 mod crash;
 mod gates;
 mod health;
+mod refresh;
 mod replace;
 mod replaced;
 mod roll;

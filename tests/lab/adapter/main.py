@@ -65,6 +65,7 @@ def routes(config, app, door):
     def clear(_):
         app.faults.clear()
         groups.clear()
+        app.refreshes.hesitate(0)
         door.open()
 
     return {
@@ -74,6 +75,7 @@ def routes(config, app, door):
         "/no_launch": groups.no_launch,
         "/in_service": lambda b: groups.in_service(b["instance"]),
         "/somebody": app.somebody,
+        "/hesitate": lambda b: app.refreshes.hesitate(b["seconds"]),
         "/log": write_log,
         "/error": app.faults.set,
         "/expired": app.faults.expire,

@@ -14,7 +14,7 @@ ACTIVE_ALREADY = "An Instance Refresh is already in progress and blocks the exec
 class Refreshes:
     def __init__(self, groups, terminate):
         self.groups, self.terminate = groups, terminate
-        self.lock, self.entries = threading.Lock(), []
+        self.lock, self.entries, self.hesitation = threading.Lock(), [], STEP
 
     def active(self, name):
         return next((e for e in self.entries if e["AutoScalingGroupName"] == name and e["Status"] in ACTIVE), None)
@@ -60,8 +60,14 @@ class Refreshes:
         with self.lock:
             return [{k: e[k] for k in ("AutoScalingGroupName", "InstanceRefreshId", "Status", "PercentageComplete")} for e in self.entries]
 
+    def hesitate(self, seconds):
+        """From now on a refresh is pending for so long before it ends an instance."""
+        self.hesitation = max(STEP, seconds)
+
     def run(self, entry, group, call):
-        time.sleep(STEP)
+        begins = time.monotonic() + self.hesitation
+        while time.monotonic() < begins and entry["Status"] == "Pending":
+            time.sleep(0.05)
         old = [state.instance.id for state in group.instance_states]
         for done, instance in enumerate(old):
             if not self.go_on(entry):

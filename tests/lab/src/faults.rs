@@ -59,6 +59,8 @@ pub enum Fault {
     },
     /// Somebody else starts an instance refresh, which replaces the node
     Refresh { node: String },
+    /// From now on: seconds that an instance refresh is pending before it ends the instance
+    RefreshPending { seconds: f64 },
     /// Lose the instance, and its group launches none: the same as no-launch and replace
     EmptyGroup {
         node: String,

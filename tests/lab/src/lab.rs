@@ -207,7 +207,8 @@ impl Lab {
         self.ask_for("/creds", json!({ "user": user }), "creds").await
     }
 
-    /// Waits until three nodes are healthy, the meta group has three peers, and every store holds the leader's data.
+    /// Waits until three nodes are healthy, the meta group has three peers, every store holds the leader's data, and
+    /// every group has a leader.
     pub async fn wait_healthy(&self, within: Duration) -> Result<()> {
         wait_for(within, || async { self.ask("/healthy", json!({})).await.map(drop) }).await
     }

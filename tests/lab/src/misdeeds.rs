@@ -48,6 +48,10 @@ pub(crate) async fn apply(world: &Arc<World>, fault: Fault) -> Result<Value> {
             let preferences = json!({ "Preferences.MinHealthyPercentage": 0 });
             return somebody(plan, plan.node_number(&node)?, "StartInstanceRefresh", preferences).await;
         }
+        Fault::RefreshPending { seconds: pending } => {
+            let body = json!({ "seconds": seconds(pending)?.as_secs_f64() });
+            cloud::tell(plan, "/hesitate", body).await?;
+        }
         Fault::Suspend { node, process } => {
             let processes = json!({ "ScalingProcesses.member.1": process });
             return somebody(plan, plan.node_number(&node)?, "SuspendProcesses", processes).await;

@@ -12,6 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::jsz::{self, Monitors};
 use crate::mint::User;
 use crate::plan::{NODES, Plan, SERVICES, STREAM};
+use crate::referee;
 use crate::server::wait_for;
 
 /// A connection to the cluster as this user.
@@ -81,7 +82,8 @@ pub(crate) async fn api(context: &jetstream::Context, subject: &str, body: &Valu
     }
 }
 
-/// Ok when all three nodes are healthy and hold in their own stores what the stream's leader holds.
+/// Ok when all three nodes are healthy and hold in their own stores what the stream's leader holds, and every group has
+/// a leader.
 pub(crate) async fn whole(plan: &Plan, at: &Monitors) -> Result<()> {
     let leader = leader_seq(at).await?;
     for ((n, answer), monitor) in NODES.into_iter().zip(jsz::of_all(at).await).zip(*at) {
@@ -102,7 +104,11 @@ pub(crate) async fn whole(plan: &Plan, at: &Monitors) -> Result<()> {
             (status, why) => return Err(Error::new(format!("{name}: healthz {status} {why}"))),
         }
     }
-    Ok(())
+    // A consumer's group elects its leader on its own, maybe long after the stream's has one.
+    match referee::unsafe_as_it_is(at).await {
+        Some(why) => Err(Error::new(why)),
+        None => Ok(()),
+    }
 }
 
 /// The last sequence in the stream leader's own store.

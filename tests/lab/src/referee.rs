@@ -85,6 +85,13 @@ pub(crate) async fn judge(
     }
 }
 
+/// What is bad while every node is there: a group without a leader, or without a majority that holds its data.
+pub(crate) async fn unsafe_as_it_is(at: &Monitors) -> Option<String> {
+    const NOBODY: u8 = 0;
+    let answers = jsz::of_all(at).await;
+    found(&answers, &answers, &[], NOBODY).into_iter().find(|finding| !finding.safe).map(|finding| finding.text)
+}
+
 /// One for each group, the bad ones first.
 fn found(first: &Answers, second: &Answers, streams: &[String], target: u8) -> Vec<Finding> {
     let mut findings = vec![meta(first, second, target)];

@@ -101,7 +101,7 @@ pub(super) fn by_hand(cluster: &Cluster) -> Vec<ByHand> {
     let look_for = "every group: as many instances as desired, InService and Healthy, nothing suspended";
     let mut commands = vec![by_hand::account(aws), by_hand::groups(aws, names, look_for)];
     for node in &cluster.nodes {
-        commands.push(by_hand::refreshes(aws, &node.group));
+        commands.push(by_hand::no_refresh(aws, &node.group));
         commands.push(by_hand::activities(aws, &node.group, "StatusCode Successful"));
     }
     commands

@@ -1,5 +1,6 @@
 //! The actions of this plugin: one file each and one line in the list.
 
+mod at_risk;
 mod baseline;
 mod caught_up;
 mod cluster_health;
@@ -59,6 +60,7 @@ fn actions(wire: &Arc<dyn Wire>) -> Vec<Listed> {
         ("context", Box::new(context::Context)),
         ("quorum", Box::new(quorum::Quorum(wire.clone()))),
         ("replicas_current", Box::new(replicas_current::ReplicasCurrent(wire.clone()))),
+        ("at_risk", Box::new(at_risk::AtRisk(wire.clone()))),
         ("baseline", Box::new(baseline::Baseline(wire.clone()))),
         ("caught_up", Box::new(caught_up::CaughtUp(wire.clone()))),
         ("step_down", Box::new(step_down::StepDown(wire.clone()))),

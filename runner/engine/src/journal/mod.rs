@@ -12,6 +12,6 @@ pub use event::{
 };
 pub use lock::{After, Breach, Holder, Keep, Lock, LockedAt, Loss, Standing};
 pub use store::{
-    AppendError, Blobs, Durability, Filter, Index, IndexEntry, Journal, Locks, Page, Record, Schedules, Store,
+    AppendError, Beside, Blobs, Durability, Filter, Index, IndexEntry, Journal, Locks, Page, Record, Schedules, Store,
     StoreError, Version,
 };

@@ -13,9 +13,47 @@ pub use super::lock::{Breach, Holder, Keep, Lock, LockedAt, Standing};
 use crate::ids::{RunId, Sha256};
 
 /// All of it.
-pub trait Store: Journal + Locks + Index + Schedules + Blobs {}
+#[async_trait]
+pub trait Store: Journal + Locks + Index + Schedules + Blobs {
+    /// Appends as [`Journal::append`], and writes what stands beside the journal: all at once where the store can. Where it
+    /// cannot, a blob is there before the record that names it, and the list, which can be rebuilt, comes last.
+    async fn append_beside(
+        &self,
+        run: &RunId,
+        expected: Version,
+        records: &[Record],
+        durability: Durability,
+        beside: &Beside<'_>,
+    ) -> Result<Version, AppendError> {
+        if let Some(blob) = beside.blob {
+            self.put_blob(blob).await?;
+        }
+        let version = self.append(run, expected, records, durability).await?;
+        if let Some(entry) = &beside.entry {
+            self.put(entry).await?;
+        }
+        if let Some(until) = beside.lease {
+            self.beat(run, until).await?;
+        }
+        Ok(version)
+    }
+}
 
-impl<T: Journal + Locks + Index + Schedules + Blobs> Store for T {}
+/// What is written with records and is no part of the journal.
+#[derive(Clone, Debug, Default)]
+pub struct Beside<'a> {
+    /// What one of the records names.
+    pub blob: Option<&'a [u8]>,
+    pub entry: Option<IndexEntry>,
+    /// As [`Index::beat`].
+    pub lease: Option<Option<Timestamp>>,
+}
+
+impl Beside<'_> {
+    pub fn is_empty(&self) -> bool {
+        self.blob.is_none() && self.entry.is_none() && self.lease.is_none()
+    }
+}
 
 /// What happened, in order; the only truth about a run.
 #[async_trait]

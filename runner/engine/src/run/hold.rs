@@ -145,7 +145,9 @@ impl Drive {
     /// The run has ended or is parked: the lock is given back, or stays with a run that is only interrupted. What cannot be given
     /// back now is given back by whoever looks at the run next; its end stands.
     pub(super) async fn leave_lock(&mut self) -> Result<(), RunError> {
-        if let Err(error) = self.engine.store.beat(&self.log.run, None).await {
+        if !self.log.is_listed()
+            && let Err(error) = self.engine.store.beat(&self.log.run, None).await
+        {
             tracing::debug!(%error, "the lease of the run runs on");
         }
         let wanted = next(&self.log.runbook, &self.log.state, self.engine.clock.now(), &InFlight::default());

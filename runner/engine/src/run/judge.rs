@@ -45,7 +45,9 @@ pub(super) fn judge(
         if gate.judges && gate.expect.is_empty() {
             Judgement { verdict: Verdict::Inconclusive, why: "the action gave no verdict".to_owned() }
         } else {
-            Judgement { verdict: Verdict::Pass, why: "everything expected holds".to_owned() }
+            // What was seen tells a person more than that it was expected.
+            let summary = seen.get("summary").and_then(Value::as_str).filter(|summary| !summary.is_empty());
+            Judgement { verdict: Verdict::Pass, why: summary.unwrap_or("everything expected holds").to_owned() }
         }
     });
     (judgement, seen)

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use serde_json::Value;
 use sluice_plugin::Timestamp;
 
+use super::fence::LEASE;
+use super::open::index_entry;
 use super::{Hosts, RunError, clean};
 use crate::ids::{RunId, Sha256};
 use crate::journal::chain::{
     Verified, blob_hash, blob_reference, body_of, encode, encode_elsewhere, may_refer, verify, version_of,
 };
 use crate::journal::{
-    AppendError, Durability, Envelope, Epoch, Event, Found, Record, Ruling, Store, StoreError, Version, Void,
+    AppendError, Beside, Durability, Envelope, Epoch, Event, Found, Record, Ruling, Store, StoreError, Version, Void,
 };
 use crate::machine::{Illegal, State, apply};
 use crate::runbook::checked::Checked;
@@ -34,6 +36,10 @@ pub(super) struct Log {
     news: Vec<Envelope>,
     /// Appends in a row that were not written, without the store saying so.
     unsure: u32,
+    /// What is to be kept with the first event, which names it.
+    snapshot: Option<Vec<u8>>,
+    /// The end of the journal that the list of runs was written with.
+    listed: Option<Version>,
     store: Arc<dyn Store>,
     hosts: Arc<dyn Hosts>,
 }
@@ -52,7 +58,19 @@ impl Log {
     pub(super) fn new(run: RunId, runbook: Arc<Checked>, store: Arc<dyn Store>, hosts: Arc<dyn Hosts>) -> Self {
         let state = State::new(&runbook);
         let (version, seen) = (Version::START, Version::START);
-        Self { run, runbook, state, version, seen, told: 0, news: Vec::new(), unsure: 0, store, hosts }
+        let (news, snapshot, listed) = (Vec::new(), None, None);
+        Self { run, runbook, state, version, seen, told: 0, news, unsure: 0, snapshot, listed, store, hosts }
+    }
+
+    /// A journal to begin, with the snapshot that its first event names.
+    pub(super) fn beginning(mut self, snapshot: Vec<u8>) -> Self {
+        self.snapshot = Some(snapshot);
+        self
+    }
+
+    /// Whether the list of runs, and the lease of this one, were written with the last event.
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed == Some(self.version)
     }
 
     pub(super) fn ordinal(&self) -> u64 {
@@ -99,8 +117,12 @@ impl Log {
             records.push(record);
             envelopes.push(envelope);
         }
-        match self.store.append(&self.run, self.version, &records, durability).await {
-            Ok(version) => self.is_at(version),
+        let beside = self.beside(version.ordinal, now);
+        match self.store.append_beside(&self.run, self.version, &records, durability, &beside).await {
+            Ok(version) => {
+                self.listed = beside.entry.map(|_| version);
+                self.is_at(version);
+            }
             Err(AppendError::Conflict) => {
                 self.reload().await?;
                 return Ok(Appended::Moved(events_of(envelopes)));
@@ -126,6 +148,19 @@ impl Log {
         let mut news = self.take_news();
         news.extend(envelopes);
         Ok(Appended::Yes(news))
+    }
+
+    /// Where a run begins and where it ends the list changes with it.
+    fn beside(&self, ordinal: u64, now: Timestamp) -> Beside<'_> {
+        let begins = self.version == Version::START;
+        if !begins && self.state.ended.is_none() {
+            return Beside::default();
+        }
+        Beside {
+            blob: self.snapshot.as_deref().filter(|_| begins),
+            entry: Some(index_entry(&self.run, &self.state, ordinal)),
+            lease: Some(self.state.ended.is_none().then(|| now.plus(LEASE))),
+        }
     }
 
     fn is_at(&mut self, version: Version) {

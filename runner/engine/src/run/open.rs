@@ -97,7 +97,7 @@ impl Engine {
             Some(request) => Some(self.wait_and_take(&request, signals).await?),
             None => None,
         };
-        let begun = self.begin(order, &bytes, ruled, taken.as_ref()).await;
+        let begun = self.begin(order, bytes, ruled, taken.as_ref()).await;
         let (log, fence) = match (begun, taken) {
             (Ok(log), taken) => (log, taken.map(|taken| taken.fence)),
             (Err(error), taken) => {
@@ -117,12 +117,13 @@ impl Engine {
     async fn begin(
         &self,
         order: Order,
-        snapshot: &[u8],
+        snapshot: Vec<u8>,
         ruled: Option<Event>,
         taken: Option<&Taken>,
     ) -> Result<Log, RunError> {
-        let hash = self.store.put_blob(snapshot).await?;
-        let mut log = Log::new(order.run.clone(), order.runbook.clone(), self.store.clone(), self.hosts.clone());
+        let hash = Sha256::of(&snapshot);
+        let mut log = Log::new(order.run.clone(), order.runbook.clone(), self.store.clone(), self.hosts.clone())
+            .beginning(snapshot);
         let epoch = Epoch(1);
         let mut events = vec![
             Event::Started {
@@ -312,10 +313,12 @@ impl Engine {
         signals: &mut Signals,
     ) -> Result<(Ending, State), RunError> {
         let run = log.run.clone();
-        self.index(&run, &log.state, log.ordinal()).await?;
-        self.store.beat(&run, Some(self.clock.now().plus(LEASE))).await?;
+        if !log.is_listed() {
+            self.index(&run, &log.state, log.ordinal()).await?;
+            self.store.beat(&run, Some(self.clock.now().plus(LEASE))).await?;
+        }
         let (ending, log) = Drive::new(self.clone(), log, epoch, fence).until_over(signals).await?;
-        if ending != Ending::Lost {
+        if ending != Ending::Lost && !log.is_listed() {
             self.index(&run, &log.state, log.ordinal()).await?;
         }
         Ok((ending, log.state))

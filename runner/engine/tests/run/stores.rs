@@ -312,7 +312,9 @@ macro_rules! forward {
         })*
     };
     ($($store:ty),*) => {
-        $(forward! { $store:
+        $(impl Store for $store {}
+
+        forward! { $store:
             Locks {
                 look(name: &str) -> Option<Lock>;
                 take(name: &str, seen: Option<&Lock>, holder: &Holder) -> Option<u64>;

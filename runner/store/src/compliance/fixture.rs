@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use sluice_engine::ids::{RunId, Sha256};
-use sluice_engine::journal::store::{AppendError, Durability, Record, Store, Timestamp, Version};
+use sluice_engine::journal::store::{AppendError, Durability, IndexEntry, Record, Store, Timestamp, Version};
 
 use super::Wrong;
 
@@ -23,6 +23,20 @@ pub(super) fn record(ordinal: u64, bytes: &[u8]) -> Record {
 /// Records that follow `after`, one for each of `contents`.
 pub(super) fn following(after: Version, contents: &[&[u8]]) -> Vec<Record> {
     contents.iter().zip(after.ordinal + 1..).map(|(bytes, ordinal)| record(ordinal, bytes)).collect()
+}
+
+/// An open run.
+pub(super) fn entry(number: u8) -> IndexEntry {
+    IndexEntry {
+        run: run(number),
+        runbook: "health-check".into(),
+        started: at(i64::from(number)),
+        ended: None,
+        status: "running".into(),
+        exit: None,
+        waiting_until: None,
+        ordinal: 1,
+    }
 }
 
 pub(super) async fn append(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::store::{Filter, IndexEntry, Page, Store, Timestamp, Version};
 
-use super::fixture::{append, at, run};
+use super::fixture::{append, at, entry, run};
 use super::{Case, Outcome, Place, Wrong, case, same};
 
 const ALL: Page = Page { skip: 0, take: 100 };
@@ -21,19 +21,6 @@ pub(super) fn cases() -> Vec<Case> {
         case("journals are listed from the records alone", journals),
         case("a run is heard of until it is left", leases),
     ]
-}
-
-fn entry(number: u8) -> IndexEntry {
-    IndexEntry {
-        run: run(number),
-        runbook: "health-check".into(),
-        started: at(i64::from(number)),
-        ended: None,
-        status: "running".into(),
-        exit: None,
-        waiting_until: None,
-        ordinal: 1,
-    }
 }
 
 fn ended(number: u8) -> IndexEntry {

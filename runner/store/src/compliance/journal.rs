@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use sluice_engine::ids::Sha256;
-use sluice_engine::journal::store::{AppendError, Durability, Record, StoreError, Version};
+use sluice_engine::journal::store::{AppendError, Beside, Durability, IndexEntry, Record, StoreError, Version};
 
-use super::fixture::{append, contents, following, record, run};
+use super::fixture::{append, at, contents, entry, following, record, run};
 use super::{Case, Outcome, Place, case, holds, same};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -24,7 +24,38 @@ pub(super) fn cases() -> Vec<Case> {
         case("records of 64 KiB and of one more", large),
         case("lazy and durable appends keep their order", durabilities),
         case("a record that does not match its hash is found on reading", damaged),
+        case("what stands beside records is written with them", beside),
+        case("nothing is listed beside records that conflict", beside_a_conflict),
     ]
+}
+
+async fn beside(place: Arc<dyn Place>) -> Outcome {
+    let (store, other) = (place.open().await?, place.open().await?);
+    let entry = |ordinal| IndexEntry { ordinal, ..entry(1) };
+    let begins = Beside { blob: Some(b"snapshot"), entry: Some(entry(2)), lease: Some(Some(at(5))) };
+    let records = following(Version::START, &[b"one", b"two"]);
+    let two = store.append_beside(&run(1), Version::START, &records, Durability::Lazy, &begins).await?;
+    same("version", two, Version { ordinal: 2, hash: Sha256::of(b"two") })?;
+    same("blob", other.get_blob(&Sha256::of(b"snapshot")).await?, Some(b"snapshot".to_vec()))?;
+    same("entry", other.get(&run(1)).await?, Some(entry(2)))?;
+    same("lease", other.lease(&run(1)).await?, Some(at(5)))?;
+    let ends = Beside { blob: None, entry: Some(entry(3)), lease: Some(None) };
+    let three = following(two, &[b"three"]);
+    store.append_beside(&run(1), two, &three, Durability::Sync, &ends).await?;
+    same("entry at the end", other.get(&run(1)).await?, Some(entry(3)))?;
+    same("lease at the end", other.lease(&run(1)).await?, None)?;
+    same("records", other.read(&run(1), 0).await?.len(), 3)
+}
+
+async fn beside_a_conflict(place: Arc<dyn Place>) -> Outcome {
+    let store = place.open().await?;
+    append(&*store, &run(1), Version::START, &[b"one"]).await?;
+    let late = Beside { blob: None, entry: Some(entry(1)), lease: Some(Some(at(5))) };
+    let again = following(Version::START, &[b"another"]);
+    let appended = store.append_beside(&run(1), Version::START, &again, Durability::Lazy, &late).await;
+    same("late append", appended, Err(AppendError::Conflict))?;
+    same("entry", store.get(&run(1)).await?, None)?;
+    same("lease", store.lease(&run(1)).await?, None)
 }
 
 async fn unknown_run(place: Arc<dyn Place>) -> Outcome {

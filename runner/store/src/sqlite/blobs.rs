@@ -1,7 +1,7 @@
 //! Content by hash in SQLite. Lazy: the event that names a blob is written after it, and cannot be durable without it.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use sluice_engine::ids::Sha256;
 use sluice_engine::journal::store::{Blobs, Durability, StoreError};
 
@@ -14,10 +14,7 @@ const GET: &str = "SELECT bytes FROM blobs WHERE hash = ?1";
 #[async_trait]
 impl Blobs for SqliteStore {
     async fn put_blob(&self, bytes: &[u8]) -> Result<Sha256, StoreError> {
-        let hash = Sha256::of(bytes);
-        self.writing(Durability::Lazy, |connection| {
-            connection.prepare_cached(PUT)?.execute(params![hash.as_bytes(), bytes]).map(|_| hash)
-        })
+        self.writing(Durability::Lazy, |connection| put(connection, bytes))
     }
 
     async fn get_blob(&self, hash: &Sha256) -> Result<Option<Vec<u8>>, StoreError> {
@@ -31,4 +28,9 @@ impl Blobs for SqliteStore {
             found => Ok(found),
         }
     }
+}
+
+pub(super) fn put(connection: &Connection, bytes: &[u8]) -> rusqlite::Result<Sha256> {
+    let hash = Sha256::of(bytes);
+    connection.prepare_cached(PUT)?.execute(params![hash.as_bytes(), bytes]).map(|_| hash)
 }

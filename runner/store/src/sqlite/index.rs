@@ -1,7 +1,7 @@
 //! The list of runs in SQLite. It holds what it is told; the journals know better and can rebuild it.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sluice_engine::ids::RunId;
 use sluice_engine::journal::store::{Durability, Filter, Index, IndexEntry, Page, StoreError, Timestamp};
 
@@ -31,19 +31,7 @@ const LEASE: &str = "SELECT until FROM leases WHERE run = ?1";
 #[async_trait]
 impl Index for SqliteStore {
     async fn put(&self, entry: &IndexEntry) -> Result<(), StoreError> {
-        self.writing(Durability::Lazy, |connection| {
-            let values = params![
-                entry.run.as_str(),
-                entry.runbook,
-                entry.started.0,
-                entry.ended.map(|at| at.0),
-                entry.status,
-                entry.exit,
-                entry.waiting_until.map(|at| at.0),
-                signed(entry.ordinal),
-            ];
-            connection.prepare_cached(PUT)?.execute(values).map(|_| ())
-        })
+        self.writing(Durability::Lazy, |connection| put(connection, entry))
     }
 
     async fn get(&self, run: &RunId) -> Result<Option<IndexEntry>, StoreError> {
@@ -70,10 +58,7 @@ impl Index for SqliteStore {
     }
 
     async fn beat(&self, run: &RunId, until: Option<Timestamp>) -> Result<(), StoreError> {
-        self.writing(Durability::Lazy, |connection| match until {
-            Some(until) => connection.prepare_cached(BEAT)?.execute(params![run.as_str(), until.0]).map(drop),
-            None => connection.prepare_cached(LEFT)?.execute(params![run.as_str()]).map(drop),
-        })
+        self.writing(Durability::Lazy, |connection| beat(connection, run, until))
     }
 
     async fn lease(&self, run: &RunId) -> Result<Option<Timestamp>, StoreError> {
@@ -81,6 +66,27 @@ impl Index for SqliteStore {
             let mut statement = connection.prepare_cached(LEASE)?;
             statement.query_row(params![run.as_str()], |row| row.get(0).map(Timestamp)).optional()
         })
+    }
+}
+
+pub(super) fn put(connection: &Connection, entry: &IndexEntry) -> rusqlite::Result<()> {
+    let values = params![
+        entry.run.as_str(),
+        entry.runbook,
+        entry.started.0,
+        entry.ended.map(|at| at.0),
+        entry.status,
+        entry.exit,
+        entry.waiting_until.map(|at| at.0),
+        signed(entry.ordinal),
+    ];
+    connection.prepare_cached(PUT)?.execute(values).map(drop)
+}
+
+pub(super) fn beat(connection: &Connection, run: &RunId, until: Option<Timestamp>) -> rusqlite::Result<()> {
+    match until {
+        Some(until) => connection.prepare_cached(BEAT)?.execute(params![run.as_str(), until.0]).map(drop),
+        None => connection.prepare_cached(LEFT)?.execute(params![run.as_str()]).map(drop),
     }
 }
 

@@ -1,16 +1,17 @@
-//! The journal in SQLite: append on a condition, read, wait. It does not look into the bytes.
+//! The journal in SQLite: append on a condition, with what stands beside it in the same transaction; read; wait. It does
+//! not look into the bytes.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 use sluice_engine::ids::{RunId, Sha256};
-use sluice_engine::journal::store::{AppendError, Durability, Journal, Record, StoreError, Version};
+use sluice_engine::journal::store::{AppendError, Beside, Durability, Journal, Record, Store, StoreError, Version};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::row::unsigned;
-use super::{Link, SqliteStore, errors};
+use super::{Link, SqliteStore, blobs, errors, index};
 use crate::records;
 
 /// Pauses between two looks for what other processes wrote: they grow, so that waiting for hours costs next to nothing,
@@ -53,15 +54,7 @@ impl Journal for SqliteStore {
         records: &[Record],
         durability: Durability,
     ) -> Result<Version, AppendError> {
-        records::numbered(run, expected, records)?;
-        let follows = self
-            .try_writing(durability, |link| write(link, run, expected, records))?
-            .map_err(|error| errors::append_error(&self.file, &error))?;
-        if !follows {
-            return Err(AppendError::Conflict);
-        }
-        self.appended.send_replace(());
-        Ok(records::end(expected, records))
+        self.append_beside(run, expected, records, durability, &Beside::default()).await
     }
 
     async fn read(&self, run: &RunId, after: u64) -> Result<Vec<Record>, StoreError> {
@@ -80,6 +73,28 @@ impl Journal for SqliteStore {
             // What came during the last pause counts too.
             Err(_) => self.above(run, after),
         }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn append_beside(
+        &self,
+        run: &RunId,
+        expected: Version,
+        records: &[Record],
+        durability: Durability,
+        beside: &Beside<'_>,
+    ) -> Result<Version, AppendError> {
+        records::numbered(run, expected, records)?;
+        let follows = self
+            .try_writing(durability, |link| write(link, run, expected, records, beside))?
+            .map_err(|error| errors::append_error(&self.file, &error))?;
+        if !follows {
+            return Err(AppendError::Conflict);
+        }
+        self.appended.send_replace(());
+        Ok(records::end(expected, records))
     }
 }
 
@@ -123,40 +138,62 @@ impl SqliteStore {
 }
 
 /// False, and nothing written, when the journal does not end with `expected`.
-fn write(link: &mut Link, run: &RunId, expected: Version, records: &[Record]) -> rusqlite::Result<bool> {
-    if records.is_empty() {
-        return Ok(end(&link.connection, run)? == expected);
-    }
+fn write(
+    link: &mut Link,
+    run: &RunId,
+    expected: Version,
+    records: &[Record],
+    beside: &Beside<'_>,
+) -> rusqlite::Result<bool> {
     match (number(link, run)?, records) {
+        (_, []) if beside.is_empty() => Ok(end(&link.connection, run)? == expected),
         // One statement is a transaction by itself, and the cheapest there is.
-        (Some(number), [record]) => insert(&link.connection, number, expected, record),
-        (number, _) => write_all(&mut link.connection, run, number, expected, records),
+        (Some(number), [record]) if beside.is_empty() => insert(&link.connection, number, expected, record),
+        (number, _) => {
+            let transaction = link.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if !write_all(&transaction, run, number, expected, records)? {
+                return Ok(false);
+            }
+            write_beside(&transaction, run, beside)?;
+            transaction.commit().map(|()| true)
+        }
     }
 }
 
 fn write_all(
-    connection: &mut Connection,
+    transaction: &Transaction<'_>,
     run: &RunId,
     number: Option<i64>,
     expected: Version,
     records: &[Record],
 ) -> rusqlite::Result<bool> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if records.is_empty() {
+        return Ok(end(transaction, run)? == expected);
+    }
     let Some(number) = (match number {
         Some(number) => Some(number),
-        None => begin(&transaction, run)?,
+        None => begin(transaction, run)?,
     }) else {
         return Ok(false);
     };
     let mut before = expected;
     for record in records {
-        if !insert(&transaction, number, before, record)? {
+        if !insert(transaction, number, before, record)? {
             return Ok(false);
         }
         before = Version { ordinal: record.ordinal, hash: record.hash };
     }
-    transaction.commit()?;
     Ok(true)
+}
+
+fn write_beside(transaction: &Transaction<'_>, run: &RunId, beside: &Beside<'_>) -> rusqlite::Result<()> {
+    if let Some(blob) = beside.blob {
+        blobs::put(transaction, blob)?;
+    }
+    if let Some(entry) = &beside.entry {
+        index::put(transaction, entry)?;
+    }
+    beside.lease.map_or(Ok(()), |until| index::beat(transaction, run, until))
 }
 
 /// The number of a new journal. `None` when another process has begun it meanwhile, and so has written its first record.

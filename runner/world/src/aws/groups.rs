@@ -38,7 +38,7 @@ async fn look(world: &World, aws: &Aws, node: &Node, group: &Group) -> Result<Va
     let name = group.name.clone();
     let refreshes = super::ask(world, aws, "autoscaling:DescribeInstanceRefreshes", |state| {
         let group = state.groups.iter().find(|group| group.name == name);
-        group.into_iter().flat_map(|group| &group.refreshes).filter(|one| !ended(one)).map(refresh).collect()
+        group.into_iter().flat_map(|group| &group.refreshes).filter(|one| one.goes_on()).map(refresh).collect()
     });
     let refreshes = known_or_why("refreshes", refreshes.await.map(Value::Array), &mut unknown)?;
     let activity = super::ask(world, aws, "autoscaling:DescribeScalingActivities", |state| {
@@ -66,10 +66,6 @@ fn known_or_why(
         }
         other => other,
     }
-}
-
-pub(super) fn ended(refresh: &Refresh) -> bool {
-    matches!(refresh.status, "Successful" | "Failed" | "Cancelled")
 }
 
 pub(super) fn refresh(refresh: &Refresh) -> Value {

@@ -44,7 +44,7 @@ async fn moving(world: &World, aws: &Aws, node: &Node) -> Result<Group, Problem>
 }
 
 fn reasons(node: &Node, group: &Group, excepted: bool) -> Vec<String> {
-    let refreshes = group.refreshes.iter().filter(|one| !groups::ended(one));
+    let refreshes = group.refreshes.iter().filter(|one| one.goes_on());
     let mut reasons: Vec<String> =
         refreshes.map(|one| format!("instance refresh {} is {}", one.id, one.status)).collect();
     let open = group.activities.iter().filter(|one| one.ended.is_none());
@@ -63,7 +63,7 @@ fn reasons(node: &Node, group: &Group, excepted: bool) -> Vec<String> {
 }
 
 fn row(node: &Node, group: &Group, excepted: bool, busy: &[String]) -> Value {
-    let refreshes: Vec<Value> = group.refreshes.iter().filter(|one| !groups::ended(one)).map(groups::refresh).collect();
+    let refreshes: Vec<Value> = group.refreshes.iter().filter(|one| one.goes_on()).map(groups::refresh).collect();
     let open = group.activities.iter().rev().filter(|one| one.ended.is_none());
     let activities: Vec<Value> = open.map(groups::activity).collect();
     let instances: Vec<Value> = group.instances.iter().map(instance::member).collect();

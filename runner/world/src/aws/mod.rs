@@ -13,6 +13,7 @@ mod idle;
 mod instance;
 mod new_instance;
 mod parameters;
+mod refreshes;
 mod terminate;
 mod trouble;
 
@@ -63,6 +64,9 @@ impl Plugin for SimAws {
             "cluster_idle" => idle::run(&self.world, call).await,
             "groups" => groups::run(&self.world, call).await,
             "new_instance" => new_instance::run(&self.world, call).await,
+            "newest_refresh" => refreshes::newest(&self.world, call).await,
+            "start_refresh" => refreshes::start(&self.world, call).await,
+            "cancel_refresh" => refreshes::cancel(&self.world, call).await,
             "node_instance" => instance::run(&self.world, call).await,
             "parameters" => parameters::run(&self.world, host, call).await,
             "terminate_instance" => terminate::run(&self.world, call).await,
@@ -73,6 +77,8 @@ impl Plugin for SimAws {
     async fn preview(&self, action: &str, _: &dyn Host, call: &Call) -> Result<Preview, Problem> {
         match action {
             "terminate_instance" => terminate::preview(&self.world, call).await,
+            "start_refresh" => refreshes::preview_start(&self.world, call).await,
+            "cancel_refresh" => refreshes::preview_cancel(&self.world, call).await,
             other => Err(unknown(other)),
         }
     }
@@ -80,6 +86,8 @@ impl Plugin for SimAws {
     async fn reconcile(&self, action: &str, _: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {
         match action {
             "terminate_instance" => terminate::reconcile(&self.world, call).await,
+            "start_refresh" => refreshes::reconcile_start(&self.world, call).await,
+            "cancel_refresh" => refreshes::reconcile_cancel(&self.world, call).await,
             other => Err(unknown(other)),
         }
     }

@@ -66,7 +66,7 @@ pub(super) async fn preview(world: &World, call: &Call) -> Result<Preview, Probl
     Ok(Preview::Ready { binding, facts: facts(&aws.region, &group) })
 }
 
-fn facts(region: &str, group: &Group) -> Value {
+pub(super) fn facts(region: &str, group: &Group) -> Value {
     let one = group.instances.first();
     json!({
         "region": region, "instance_type": instance::TYPE, "zone": instance::ZONE,
@@ -77,11 +77,11 @@ fn facts(region: &str, group: &Group) -> Value {
     })
 }
 
-fn refused(node: &Node, group: &Group, instance: &str) -> Option<String> {
+pub(super) fn refused(node: &Node, group: &Group, instance: &str) -> Option<String> {
     if let Some(process) = ["Launch", "Terminate"].into_iter().find(|process| !group.may(process)) {
         return Some(format!("{process} is suspended in group {}: the instance would not be replaced", group.name));
     }
-    if let Some(refresh) = group.refreshes.iter().find(|refresh| !groups::ended(refresh)) {
+    if let Some(refresh) = group.refreshes.iter().find(|refresh| refresh.goes_on()) {
         return Some(format!("instance refresh {} is {} in group {}", refresh.id, refresh.status, group.name));
     }
     match group.instances.as_slice() {

@@ -230,6 +230,8 @@ impl Schedules for MortalStore {
     }
 }
 
+impl Store for MortalStore {}
+
 #[async_trait]
 impl Blobs for MortalStore {
     async fn put_blob(&self, bytes: &[u8]) -> Result<Sha256, StoreError> {

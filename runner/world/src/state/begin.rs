@@ -49,6 +49,7 @@ impl State {
             log,
             terminations: Vec::new(),
             things: BTreeSet::new(),
+            rollout: None,
             timers: BTreeMap::new(),
             next_timer: 0,
         }

@@ -8,7 +8,7 @@ use crate::fault::{BootLine, Fault};
 
 use super::begin::ip;
 use super::node::{Power, Server};
-use super::scaling::{Activity, Group, Instance, LogLine, Refresh};
+use super::scaling::{Activity, Group, Instance, LogLine};
 use super::{State, Timer};
 
 /// A group whose launch failed tries again after so long.
@@ -39,7 +39,8 @@ impl State {
             Fault::SlowConsumers { node, count } => self.change_server(&node, |server| server.slow_consumers += count),
             Fault::SuspendProcess { node, process } => self.suspend_process(&node, process),
             Fault::ResumeProcess { node, process } => self.resume_process(&node, &process),
-            Fault::InstanceRefresh { node } => self.refresh(&node),
+            Fault::InstanceRefresh { node } => self.refresh_at_once(&node),
+            Fault::Rollout { pause } => self.roll_out(pause),
             Fault::NoCapacity { node, times } => self.change_group(&node, |group| group.refuses = times),
             Fault::NeverBoots { node } => self.change(&node, |slot| slot.boots = false),
             Fault::BootTakes(time) => self.setup.times.boot = time,
@@ -94,7 +95,7 @@ impl State {
         self.look_at_groups();
     }
 
-    fn terminate_instance_of(&mut self, node: &str) {
+    pub(super) fn terminate_instance_of(&mut self, node: &str) {
         let group = self.groups.iter().find(|group| group.node == node);
         let found = group.and_then(|group| Some((group.name.clone(), group.instances.first()?.id.clone())));
         if let Some((group, instance)) = found {
@@ -152,13 +153,13 @@ impl State {
         self.set_timer(boot, Timer::Boot { node, instance: id });
     }
 
-    pub(super) fn in_service(&mut self, group: &str, instance: &str) {
+    pub(super) fn in_service(&mut self, group_name: &str, instance: &str) {
         let now = self.signed();
-        let Some(group) = self.groups.iter_mut().find(|known| known.name == group) else { return };
+        let Some(group) = self.groups.iter_mut().find(|known| known.name == group_name) else { return };
         if let Some(launched) = group.instance(instance).filter(|instance| instance.lifecycle == "Pending") {
             (launched.lifecycle, launched.state) = ("InService", "running");
             group.succeed(instance, now);
-            group.refreshes.iter_mut().for_each(|refresh| refresh.status = "Successful");
+            self.refreshed(group_name);
         }
     }
 
@@ -305,14 +306,6 @@ impl State {
         if let Some(group) = self.groups.iter_mut().find(|group| group.node == node) {
             change(group);
         }
-    }
-
-    fn refresh(&mut self, node: &str) {
-        let (id, now) = (self.random.hex(32), self.signed());
-        if let Some(group) = self.groups.iter_mut().find(|group| group.node == node) {
-            group.refreshes.push(Refresh { id, status: "InProgress", started: now });
-        }
-        self.terminate_instance_of(node);
     }
 
     fn change(&mut self, node: &str, change: impl FnOnce(&mut super::node::Slot)) {

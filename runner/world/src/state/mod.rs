@@ -7,6 +7,7 @@ pub(crate) mod events;
 mod happen;
 pub(crate) mod node;
 pub(crate) mod raft;
+mod refresh;
 pub(crate) mod scaling;
 pub(crate) mod step_down;
 pub(crate) mod stream;
@@ -23,6 +24,7 @@ use crate::truth::Termination;
 use self::events::Shipper;
 use self::node::{Server, Slot};
 use self::raft::Raft;
+use self::refresh::Rollout;
 use self::scaling::{Group, LogLine};
 use self::stream::{Pace, Stream};
 
@@ -57,6 +59,8 @@ pub(crate) struct State {
     /// Instances that `aws.terminate_instance` ended, in order.
     pub(crate) terminations: Vec<Termination>,
     pub(crate) things: BTreeSet<String>,
+    /// Somebody refreshes all groups, one after another.
+    rollout: Option<Rollout>,
     timers: BTreeMap<(u64, u64), Timer>,
     next_timer: u64,
 }
@@ -98,6 +102,13 @@ enum Timer {
     },
     /// The node's name leads to its new address.
     NameFollows(String),
+    /// A refresh that was not cancelled meanwhile ends its instance.
+    RefreshActs {
+        group: String,
+        refresh: String,
+    },
+    /// It is the turn of the next group of a rollout.
+    NextRefresh,
 }
 
 impl State {
@@ -227,6 +238,8 @@ impl State {
             Timer::InService { group, instance } => self.in_service(&group, &instance),
             Timer::Boot { node, instance } => self.boot(&node, &instance),
             Timer::NameFollows(node) => self.name_follows(&node),
+            Timer::RefreshActs { group, refresh } => self.refresh_acts(&group, &refresh),
+            Timer::NextRefresh => self.next_refresh(),
         }
     }
 }

@@ -86,7 +86,7 @@ impl Group {
     /// Something goes on in it, or it has not exactly one instance in service.
     pub(crate) fn moves(&self) -> bool {
         let open = self.activities.iter().any(|one| one.ended.is_none());
-        let refreshed = self.refreshes.iter().any(|one| one.status == "InProgress");
+        let refreshed = self.refreshes.iter().any(Refresh::goes_on);
         open || refreshed || !matches!(self.instances.as_slice(), [one] if one.lifecycle == "InService")
     }
 

@@ -141,6 +141,8 @@ impl Schedules for FullStore {
     }
 }
 
+impl Store for FullStore {}
+
 #[async_trait]
 impl Blobs for FullStore {
     async fn put_blob(&self, bytes: &[u8]) -> Result<Sha256, StoreError> {

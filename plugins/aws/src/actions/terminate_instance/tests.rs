@@ -1,5 +1,8 @@
 //! `aws.terminate_instance` against the stand-in: one request whatever comes back, as whom, and what is refused.
 
+use std::time::Duration;
+
+use serde_json::Value;
 use sluice_plugin::{Applied, Attempt, Plugin, Purpose};
 
 use super::*;

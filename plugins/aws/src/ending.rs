@@ -20,7 +20,7 @@ const LAUNCHES: i32 = 20;
 /// Only worth a line: an act is not refused for it, and no last look grows old over it.
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(1);
 
-pub(super) struct Seen {
+pub(crate) struct Seen {
     region: String,
     desired: Option<i32>,
     min: Option<i32>,
@@ -40,7 +40,7 @@ pub(super) struct Seen {
 
 /// What is shown and not bound: it may change while a person thinks.
 #[derive(Debug, Serialize)]
-pub(super) struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     region: &'a str,
     instance_type: Option<&'a str>,
     zone: Option<&'a str>,
@@ -61,7 +61,7 @@ pub(super) struct Facts<'a> {
     suspended: &'a [String],
 }
 
-pub(super) async fn look(aws: &ClientSet, node: &Node, instance: &str) -> Result<Seen, Problem> {
+pub(crate) async fn look(aws: &ClientSet, node: &Node, instance: &str) -> Result<Seen, Problem> {
     let names = std::slice::from_ref(&node.group);
     let needed = async {
         tokio::try_join!(group::describe(aws, names), moving::refreshes(aws, &node.group), ec2::describe(aws, instance))
@@ -90,7 +90,7 @@ pub(super) async fn look(aws: &ClientSet, node: &Node, instance: &str) -> Result
 
 impl Seen {
     /// The words of the refusal, if there is one.
-    pub(super) fn may_end(&self, node: &Node, instance: &str) -> Result<(), String> {
+    pub(crate) fn may_end(&self, node: &Node, instance: &str) -> Result<(), String> {
         self.would_replace(node)?;
         let group = &node.group;
         let target = match self.members.as_slice() {
@@ -153,7 +153,7 @@ impl Seen {
     }
 
     /// What the group launches from.
-    pub(super) fn next_template(&self) -> Option<&Template> {
+    pub(crate) fn next_template(&self) -> Option<&Template> {
         self.template.as_ref()
     }
 
@@ -166,7 +166,7 @@ impl Seen {
         }
     }
 
-    pub(super) fn facts(&self, instance: &str) -> Facts<'_> {
+    pub(crate) fn facts(&self, instance: &str) -> Facts<'_> {
         let target = self.members.iter().find(|member| member.id == instance);
         Facts {
             region: &self.region,
