@@ -14,10 +14,11 @@ use clap::Parser;
 use futures::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
 
+use driver::book::{self, Book};
 use driver::desk::Programs;
 use driver::point::{self, Appends, Point};
 use driver::stage::Stage;
-use driver::{Because, Outcome, book};
+use driver::{Because, Outcome};
 use table::Row;
 
 /// Kill a replacement of a node around every event of its journal, and take it up again
@@ -32,7 +33,7 @@ struct Args {
     #[arg(long, value_name = "PATH", hide = true)]
     dying: PathBuf,
 
-    /// A shipped runbook that takes `cluster` and `node` and replaces the node
+    /// A shipped runbook that replaces a node: `replace-node`, or `rolling-replace` of this node alone
     #[arg(value_name = "RUNBOOK", default_value = "replace-node")]
     runbook: String,
 
@@ -134,7 +135,7 @@ async fn told_to_end() -> Outcome {
 /// What all labs share.
 struct Work<'a> {
     args: &'a Args,
-    book: String,
+    book: Book,
     began: Instant,
     of: usize,
     left: Mutex<VecDeque<(usize, Point)>>,
@@ -142,8 +143,8 @@ struct Work<'a> {
 }
 
 async fn crash(args: &Args) -> Outcome<ExitCode> {
-    let text = book::shipped(&args.runbook)?;
-    let book = if args.as_shipped { text } else { book::shorter(text)? };
+    let book = book::shipped(&args.runbook)?;
+    let book = if args.as_shipped { book } else { book::shorter(book)? };
     let began = Instant::now();
     let first = up(args, &book).await?;
     eprintln!("[{:>6.1} s] a run that nobody kills tells which points there are", began.elapsed().as_secs_f64());
@@ -167,9 +168,9 @@ async fn crash(args: &Args) -> Outcome<ExitCode> {
     Ok(if rows.iter().all(|row| row.told.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn up(args: &Args, book: &str) -> Outcome<Stage> {
+async fn up(args: &Args, book: &Book) -> Outcome<Stage> {
     let programs = Programs { shipped: args.sluice.clone(), dying: args.dying.clone() };
-    Stage::up(programs, book, args.rate).await
+    Stage::up(programs, book.clone(), args.rate).await
 }
 
 /// One lab: a point after the other, on its three nodes in turns. After a bad end it is another lab.

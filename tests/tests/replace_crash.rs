@@ -7,10 +7,11 @@ use std::path::Path;
 use std::thread;
 
 use crate::common::sluice::SHIPPED;
+use crate::driver::Outcome;
+use crate::driver::book::{self, Book};
 use crate::driver::desk::Programs;
 use crate::driver::point::{Point, Side};
 use crate::driver::stage::{Stage, Told};
-use crate::driver::{Outcome, book};
 
 /// Messages a second: four labs fit on a small machine. `cargo lab crash` has more.
 const RATE: u32 = 60;
@@ -48,9 +49,9 @@ fn points() -> [Vec<Point>; 4] {
 }
 
 /// One lab's points, on its nodes in turns.
-async fn played(points: &[Point], text: &str) -> Outcome {
+async fn played(points: &[Point], book: &Book) -> Outcome {
     let programs = Programs { shipped: SHIPPED.into(), dying: Path::new(env!("CARGO_BIN_EXE_sluice-dying")).into() };
-    let stage = Stage::up(programs, text, RATE).await?;
+    let stage = Stage::up(programs, book.clone(), RATE).await?;
     for (point, node) in points.iter().zip([1, 2, 3].into_iter().cycle()) {
         let on = format!("{point}, node {node} of lab {}", stage.name());
         let told = stage.play(point, node).await.map_err(|error| format!("{on}: {error}"))?;
@@ -83,13 +84,13 @@ fn expected(point: &Point) -> usize {
 
 #[test]
 fn a_replacement_killed_around_its_act_ends_one_instance_once() {
-    let text = book::shipped("replace-node").and_then(book::shorter).unwrap();
+    let book = book::shipped(book::REPLACE).and_then(book::shorter).unwrap();
     let ends: Vec<Outcome> = thread::scope(|scope| {
         let played = |points: Vec<Point>| {
-            let text = &text;
+            let book = &book;
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-                runtime.unwrap().block_on(played(&points, text))
+                runtime.unwrap().block_on(played(&points, book))
             })
         };
         let labs = points().map(played);

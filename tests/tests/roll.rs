@@ -4,6 +4,7 @@
 mod chaos;
 mod naive;
 mod operators;
+mod refresh;
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! A replacement whose process is killed, taken up again, and judged by what the lab recorded: what the acceptance tests
-//! and `cargo lab crash` share. It knows the product's command line and that a runbook takes `cluster` and `node`.
+//! and `cargo lab crash` share. It knows the product's command line and that a runbook takes `cluster` and `node`, or `nodes`.
 
 pub(crate) mod book;
 pub(crate) mod desk;

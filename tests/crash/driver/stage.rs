@@ -8,6 +8,7 @@ use serde_json::Value;
 use sluice_lab::{Audit, Fault, Lab, Load, Options, Termination};
 use tokio::process::Command;
 
+use super::book::{Book, REPLACE};
 use super::desk::{Desk, Programs};
 use super::point::{Appends, Point, Side, read};
 use super::terminal::{Ended, Terminal};
@@ -23,8 +24,9 @@ const CALL: &str = "TerminateInstanceInAutoScalingGroup";
 pub(crate) struct Stage {
     lab: Lab,
     desk: Desk,
+    book: Book,
     /// The runbook's path.
-    book: String,
+    path: String,
 }
 
 /// A story with a good end.
@@ -54,14 +56,16 @@ struct Before {
 
 impl Stage {
     /// A lab with `rate` messages a second, and this runbook beside it.
-    pub(crate) async fn up(programs: Programs, book: &str, rate: u32) -> Outcome<Self> {
+    pub(crate) async fn up(programs: Programs, book: Book, rate: u32) -> Outcome<Self> {
         let options = Options { with_system_creds: true, ..Options::default() };
         let lab = Lab::up(options).await.because("lab")?;
         lab.wait_healthy(HEALTHY_WITHIN).await.because("lab")?;
         lab.load(Load { rate, ..Load::steady() }).await.because("load")?;
         let desk = Desk::beside(&lab, programs).await?;
-        let book = desk.file("killed.yaml", book)?.display().to_string();
-        Ok(Self { lab, desk, book })
+        let path = desk.file("killed.yaml", &book.text)?.display().to_string();
+        // Where it is looked for before the shipped one.
+        book.called.as_ref().map(|text| desk.file(&format!("{REPLACE}.yaml"), text)).transpose()?;
+        Ok(Self { lab, desk, book, path })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -129,6 +133,11 @@ impl Stage {
         })
     }
 
+    /// The name of an append of node 1, with this node instead: items of loops are named after nodes.
+    fn of_node(&self, append: &str, node: u8) -> String {
+        append.replace(&format!("[{}]", self.typed(1)), &format!("[{}]", self.typed(node)))
+    }
+
     fn typed(&self, node: u8) -> String {
         self.lab.plan().node_name(node)
     }
@@ -161,8 +170,8 @@ impl Stage {
 
     fn run_of(&self, node: u8) -> [String; 6] {
         let cluster = format!("cluster={}", self.lab.plan().options.cluster);
-        let node = format!("node={}", self.typed(node));
-        ["run".to_owned(), self.book.clone(), "-i".to_owned(), cluster, "-i".to_owned(), node]
+        let node = self.book.input(&self.typed(node));
+        ["run".to_owned(), self.path.clone(), "-i".to_owned(), cluster, "-i".to_owned(), node]
     }
 
     /// The process that dies, to its end.
@@ -176,7 +185,7 @@ impl Stage {
             Point::Append { .. } | Point::Called => self.started(dying, node),
         };
         if let Some((name, value)) = point.variable() {
-            command.env(name, value);
+            command.env(name, self.of_node(value, node));
         }
         if *point == Point::Called {
             let fault = Fault::AwsTimeoutAfter { operation: CALL.to_owned(), times: 1, cut: false };
@@ -207,7 +216,7 @@ impl Stage {
             let (run, _) = self.newest().await?.ok_or("no run is left")?;
             command = self.desk.command(program, &["resume", &run]);
             if let Some((name, value)) = point.and_then(Point::variable) {
-                command.env(name, value);
+                command.env(name, self.of_node(value, node));
             }
         }
     }

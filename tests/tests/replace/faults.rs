@@ -255,7 +255,7 @@ fn suspended(site: &Site, n: u8) -> Fault {
 
 /// What gates wait for is shorter, so that a table takes minutes; what decides before the act is as it ships.
 fn shorter() -> String {
-    let text = book::shipped("replace-node").and_then(book::shorter).unwrap();
+    let text = book::shipped(book::REPLACE).and_then(book::shorter).unwrap().text;
     let text = text.replace("within: 30m }", "within: 90s }").replace("within: 5m }", "within: 1m }");
     assert!(text.contains("within: 90s }") && text.contains("within: 1m }"));
     text

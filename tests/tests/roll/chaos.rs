@@ -3,6 +3,9 @@
 //! the same faults in the same order: `SLUICE_CHAOS=20 cargo test -p acceptance --test main roll::chaos -- --nocapture` plays
 //! twenty of them, `SLUICE_CHAOS_SEED=7` begins with that one.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +16,12 @@ use sluice_lab::{Fault, Options};
 use super::arguments;
 use crate::common::person::Person;
 use crate::replace::site::{Site, words};
+
+/// What is said of a story that went wrong; its own words stand above.
+const WRONG: &str = "WRONG";
+
+/// Stories that may be played beside each other.
+const AT_ONCE: u64 = 8;
 
 /// Longer than any story: whoever is not done by then hangs.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
@@ -69,11 +78,26 @@ fn whatever_goes_wrong_nothing_unsafe_is_done_and_nothing_is_lost() {
     let number =
         |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     let (stories, first) = (number("SLUICE_CHAOS", 1), number("SLUICE_CHAOS_SEED", 1));
-    let mut ends = Vec::new();
-    for seed in first..first + stories {
-        ends.push(format!("{seed} {}", play(seed)));
-    }
+    // As many at a time as there are seats for labs; one that goes wrong does not keep the others from being played.
+    let (next, ends) = (AtomicU64::new(first), Mutex::new(BTreeMap::new()));
+    thread::scope(|scope| {
+        for _ in 0..stories.min(AT_ONCE) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    if seed >= first + stories {
+                        break;
+                    }
+                    let end = std::panic::catch_unwind(|| play(seed)).unwrap_or_else(|_| WRONG.to_owned());
+                    eprintln!("seed {seed}: {end}");
+                    ends.lock().unwrap().insert(seed, end);
+                }
+            });
+        }
+    });
+    let ends = ends.into_inner().unwrap();
     eprintln!("{stories} stories: {ends:#?}");
+    assert!(ends.values().all(|end| end != WRONG), "{ends:#?}");
 }
 
 fn play(seed: u64) -> String {
