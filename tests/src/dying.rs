@@ -16,8 +16,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::store::{
-    AppendError, Blobs, Breach, Durability, Filter, Holder, Index, IndexEntry, Journal, Keep, Lock, Locks, Page,
-    Record, Schedules, Store, StoreError, Timestamp, Version,
+    AppendError, Beside, Blobs, Breach, Durability, Filter, Holder, Index, IndexEntry, Journal, Keep, Lock, Locks,
+    Page, Record, Schedules, Store, StoreError, Timestamp, Version,
 };
 
 fn main() -> ExitCode {
@@ -97,17 +97,7 @@ impl Journal for Dying {
         records: &[Record],
         durability: Durability,
     ) -> Result<Version, AppendError> {
-        let names = self.seen.lock().unwrap_or_else(PoisonError::into_inner).next(records);
-        let is = |at: &Option<String>| at.as_ref().is_some_and(|at| names.contains(at));
-        note(&names);
-        if is(&self.at.before) {
-            die();
-        }
-        let appended = self.inner.append(run, expected, records, durability).await;
-        if is(&self.at.after) {
-            die();
-        }
-        appended
+        self.append_beside(run, expected, records, durability, &Beside::default()).await
     }
 
     async fn read(&self, run: &RunId, after: u64) -> Result<Vec<Record>, StoreError> {
@@ -119,7 +109,29 @@ impl Journal for Dying {
     }
 }
 
-impl Store for Dying {}
+#[async_trait]
+impl Store for Dying {
+    async fn append_beside(
+        &self,
+        run: &RunId,
+        expected: Version,
+        records: &[Record],
+        durability: Durability,
+        beside: &Beside<'_>,
+    ) -> Result<Version, AppendError> {
+        let names = self.seen.lock().unwrap_or_else(PoisonError::into_inner).next(records);
+        let is = |at: &Option<String>| at.as_ref().is_some_and(|at| names.contains(at));
+        note(&names);
+        if is(&self.at.before) {
+            die();
+        }
+        let appended = self.inner.append_beside(run, expected, records, durability, beside).await;
+        if is(&self.at.after) {
+            die();
+        }
+        appended
+    }
+}
 
 #[async_trait]
 impl Locks for Dying {

@@ -29,7 +29,8 @@ pub(crate) struct Seen {
     suspended: Vec<String>,
     template: Option<Template>,
     members: Vec<Member>,
-    refreshes: Vec<Refresh>,
+    /// Ended or not.
+    pub(crate) refreshes: Vec<Refresh>,
     /// EC2's state of the given instance, whether or not it is in the group.
     state: Option<String>,
     launched_at: Option<i64>,
@@ -64,7 +65,11 @@ pub(crate) struct Facts<'a> {
 pub(crate) async fn look(aws: &ClientSet, node: &Node, instance: &str) -> Result<Seen, Problem> {
     let names = std::slice::from_ref(&node.group);
     let needed = async {
-        tokio::try_join!(group::describe(aws, names), moving::refreshes(aws, &node.group), ec2::describe(aws, instance))
+        tokio::try_join!(
+            group::describe(aws, names),
+            moving::all_refreshes(aws, &node.group),
+            ec2::describe(aws, instance)
+        )
     };
     let launches = tokio::time::timeout(LAUNCHES_WITHIN, moving::activities(aws, &node.group, LAUNCHES));
     let (needed, activities) = tokio::join!(needed, launches);
@@ -146,7 +151,7 @@ impl Seen {
         if let Some(status) = &self.status {
             return Err(format!("group {group} is not in its usual state: {status}"));
         }
-        if let Some(refresh) = self.refreshes.first() {
+        if let Some(refresh) = self.refreshes.iter().find(|refresh| refresh.goes_on()) {
             return Err(format!("{} in group {group}: it replaces instances by itself", refresh.said()));
         }
         Ok(())

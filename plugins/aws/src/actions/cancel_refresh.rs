@@ -90,7 +90,7 @@ impl Action for CancelRefresh {
         let facts = json!({
             "region": aws.region(), "status": found.status, "percentage": found.percentage,
             "started_at": found.started_at, "cannot_undo": cannot_undo(&found, &members),
-            "then": "whoever started it (Terraform waits for it) is told that it was cancelled, and begins no other",
+            "then": "whoever waits for it, as Terraform does, is told that it was cancelled; whoever does not wait goes on",
         });
         Ok(Preview::Ready { binding: place.binding(json!({ "refresh": refresh })), facts })
     }

@@ -58,7 +58,8 @@ impl Action for NewestRefresh {
         let Input { node } = input(call)?;
         let aws = required(node.aws.as_ref(), "/node/aws", &node.cluster)?;
         let aws = self.0.open(aws, call.purpose).await?;
-        let newest = moving::newest(moving::all_refreshes(&aws, &node.group).await?);
+        let refreshes = moving::all_refreshes(&aws, &node.group).await?;
+        let newest = moving::newest(&refreshes).cloned();
         let goes_on = newest.as_ref().is_some_and(moving::Refresh::goes_on);
         let summary = match &newest {
             Some(one) => format!("{} in group {}", one.said(), node.group),

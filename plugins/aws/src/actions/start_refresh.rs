@@ -93,12 +93,11 @@ impl Action for StartRefresh {
         let aws = self.0.open(place.aws, call.purpose).await?;
         // As for a termination: the login is made with the preview.
         let _ = self.0.open(place.aws, Purpose::Act).await;
-        let (seen, refreshes) =
-            tokio::try_join!(ending::look(&aws, &node, &instance), moving::all_refreshes(&aws, &node.group))?;
+        let seen = ending::look(&aws, &node, &instance).await?;
         if let Err(why) = seen.may_end(&node, &instance) {
             return Ok(Preview::Refused { why });
         }
-        if let Some(other) = newer(refreshes, before.as_deref()) {
+        if let Some(other) = newer(&seen.refreshes, before.as_deref()) {
             let why = format!("{} in group {}: somebody started it since this run began", other.said(), node.group);
             return Ok(Preview::Refused { why });
         }
@@ -120,8 +119,8 @@ impl Action for StartRefresh {
         let members = Member::all(group);
         let evidence = json!({ "instances": members, "refreshes": refreshes });
         // It asks whether the group was refreshed, and not by whom.
-        if let Some(Refresh { id: refresh, .. }) = newer(refreshes, before.as_deref()) {
-            let output = value(Output { refresh, group: node.group, instance })?;
+        if let Some(Refresh { id, .. }) = newer(&refreshes, before.as_deref()) {
+            let output = value(Output { refresh: id.clone(), group: node.group, instance })?;
             return Ok(Reconciled::Done { output, evidence });
         }
         let untouched = matches!(members.as_slice(), [one] if one.id == instance && one.lifecycle == "InService");
@@ -146,7 +145,7 @@ impl Action for StartRefresh {
 }
 
 /// The newest refresh, if it is another one than `before`.
-fn newer(refreshes: Vec<Refresh>, before: Option<&str>) -> Option<Refresh> {
+fn newer<'a>(refreshes: &'a [Refresh], before: Option<&str>) -> Option<&'a Refresh> {
     moving::newest(refreshes).filter(|newest| Some(newest.id.as_str()) != before)
 }
 

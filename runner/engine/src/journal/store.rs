@@ -16,7 +16,8 @@ use crate::ids::{RunId, Sha256};
 #[async_trait]
 pub trait Store: Journal + Locks + Index + Schedules + Blobs {
     /// Appends as [`Journal::append`], and writes what stands beside the journal: all at once where the store can. Where it
-    /// cannot, a blob is there before the record that names it, and the list, which can be rebuilt, comes last.
+    /// cannot, a blob is there before the record that names it, and the list, which can be rebuilt, comes last: what was
+    /// appended stands without it.
     async fn append_beside(
         &self,
         run: &RunId,
@@ -29,11 +30,15 @@ pub trait Store: Journal + Locks + Index + Schedules + Blobs {
             self.put_blob(blob).await?;
         }
         let version = self.append(run, expected, records, durability).await?;
-        if let Some(entry) = &beside.entry {
-            self.put(entry).await?;
+        if let Some(entry) = &beside.entry
+            && let Err(error) = self.put(entry).await
+        {
+            tracing::debug!(%error, "the list of runs is behind its journals");
         }
-        if let Some(until) = beside.lease {
-            self.beat(run, until).await?;
+        if let Some(until) = beside.lease
+            && let Err(error) = self.beat(run, until).await
+        {
+            tracing::debug!(%error, "the lease of the run is not what it should be");
         }
         Ok(version)
     }

@@ -25,7 +25,9 @@ pub(super) fn judge(
     let own = outcome.judgement.filter(|_| gate.judges);
     if let Some(holds) = must_fail(runbook, state, path, gate, &seen) {
         // What the action says of it tells a person more than an expression.
-        let told = own.filter(|own| own.verdict != Verdict::Pass).map_or(String::new(), |own| format!("; {}", own.why));
+        let judged = own.filter(|own| own.verdict != Verdict::Pass).map(|own| own.why);
+        let told = judged.or_else(|| summary(&seen).filter(|_| !gate.judges));
+        let told = told.map_or(String::new(), |told| format!("; {told}"));
         return (Judgement { why: format!("{}{told}", holds.why), ..holds }, seen);
     }
     if let Some(judgement) = own.as_ref().filter(|judgement| judgement.verdict != Verdict::Pass) {
@@ -46,11 +48,17 @@ pub(super) fn judge(
             Judgement { verdict: Verdict::Inconclusive, why: "the action gave no verdict".to_owned() }
         } else {
             // What was seen tells a person more than that it was expected.
-            let summary = seen.get("summary").and_then(Value::as_str).filter(|summary| !summary.is_empty());
-            Judgement { verdict: Verdict::Pass, why: summary.unwrap_or("everything expected holds").to_owned() }
+            let why = summary(&seen).unwrap_or_else(|| "everything expected holds".to_owned());
+            Judgement { verdict: Verdict::Pass, why }
         }
     });
     (judgement, seen)
+}
+
+/// What an action says of what it saw, in a sentence.
+fn summary(seen: &Value) -> Option<String> {
+    let summary = seen.get("summary").and_then(Value::as_str).filter(|summary| !summary.is_empty());
+    summary.map(str::to_owned)
 }
 
 /// When the gate has passed, as the inputs of its runbook have it.

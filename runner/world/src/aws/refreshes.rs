@@ -114,17 +114,17 @@ pub(super) async fn preview_cancel(world: &World, call: &Call) -> Result<Preview
     let facts = json!({
         "region": aws.region, "status": found.status, "percentage": 0, "started_at": at(found.started),
         "cannot_undo": cannot_undo(&group),
-        "then": "whoever started it (Terraform waits for it) is told that it was cancelled, and begins no other",
+        "then": "whoever waits for it, as Terraform does, is told that it was cancelled; whoever does not wait goes on",
     });
     Ok(Preview::Ready { binding: binding(aws, account, &node, json!({ "refresh": refresh })), facts })
 }
 
 fn cannot_undo(group: &Group) -> String {
+    if let Some(going) = group.instances.iter().find(|one| one.lifecycle == "Terminating") {
+        return format!("{} is Terminating: it goes all the same, and the group launches another", going.id);
+    }
     match group.instances.as_slice() {
         [] => "its instance is gone already, and the group launches another".to_owned(),
-        [one] if one.lifecycle == "Terminating" => {
-            format!("{} is Terminating: it goes all the same, and the group launches another", one.id)
-        }
         [one, ..] => format!("nothing yet: {} is {}; if AWS ends it in this moment, it goes", one.id, one.lifecycle),
     }
 }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 use sluice_engine::ids::{RunId, Sha256};
 use sluice_engine::journal::store::{
-    AppendError, Blobs, Breach, Durability, Filter, Holder, Index, IndexEntry, Journal, Keep, Lock, Locks, Page,
-    Record, Schedules, Store, StoreError, Timestamp, Version,
+    AppendError, Beside, Blobs, Breach, Durability, Filter, Holder, Index, IndexEntry, Journal, Keep, Lock, Locks,
+    Page, Record, Schedules, Store, StoreError, Timestamp, Version,
 };
 use sluice_plugin::{
     ActionSpec, ByHand, Call, Host, Outcome, Plugin, PluginSpec, Preview, Problem, Purpose, Reconciled,
@@ -140,10 +140,7 @@ impl Journal for MortalStore {
         records: &[Record],
         durability: Durability,
     ) -> Result<Version, AppendError> {
-        self.life.point(|| format!("before append {}", expected.ordinal + 1)).await;
-        let answer = self.inner.append(run, expected, records, durability).await;
-        self.life.point(|| format!("after append {}", expected.ordinal + 1)).await;
-        answer
+        self.append_beside(run, expected, records, durability, &Beside::default()).await
     }
 
     async fn read(&self, run: &RunId, after: u64) -> Result<Vec<Record>, StoreError> {
@@ -230,7 +227,22 @@ impl Schedules for MortalStore {
     }
 }
 
-impl Store for MortalStore {}
+#[async_trait]
+impl Store for MortalStore {
+    async fn append_beside(
+        &self,
+        run: &RunId,
+        expected: Version,
+        records: &[Record],
+        durability: Durability,
+        beside: &Beside<'_>,
+    ) -> Result<Version, AppendError> {
+        self.life.point(|| format!("before append {}", expected.ordinal + 1)).await;
+        let answer = self.inner.append_beside(run, expected, records, durability, beside).await;
+        self.life.point(|| format!("after append {}", expected.ordinal + 1)).await;
+        answer
+    }
+}
 
 #[async_trait]
 impl Blobs for MortalStore {

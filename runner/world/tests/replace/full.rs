@@ -187,14 +187,16 @@ async fn full_at_any_event_nothing_is_done_unwritten_and_with_room_again_it_come
     let call =
         events.iter().position(|event| matches!(event, Event::Intended { key, .. } if key.0.ends_with("terminate")));
     let call = call.unwrap() as u64 + 1;
+    let end = events.iter().position(|event| matches!(event, Event::Ended { .. })).unwrap() as u64 + 1;
     for from in 1..=events.len() as u64 {
         let store = FullStore::from_event(from);
         let scene = Scene::over(&bench, store.clone());
         let old = instance(&bench.world);
         let story = scene.told().await;
         let said = story.words.join("\n");
-        assert_eq!(story.exit, 1, "event {from}: {said}");
-        assert!(said.contains("the store is full"), "event {from}: {said}");
+        // Once the end is written, only the lock is left to be given back, and whoever looks at the run next does that.
+        assert_eq!(story.exit, u8::from(from <= end), "event {from}: {said}");
+        assert!(from > end || said.contains("the store is full"), "event {from}: {said}");
         assert_eq!(story.requests, usize::from(from > call), "event {from}: {said}");
         store.make_room();
         let store: Arc<dyn Store> = store;

@@ -24,7 +24,8 @@ async fn rolled(scene: &Scene<'_>, inputs: Value, later: impl FnOnce()) -> Rolle
     assert_eq!(plan.bindings().len(), 3, "{:#?}", plan.steps);
     // Whoever is asked before the run is asked for what is known, and for nothing else.
     let asking = plan.steps.iter().filter(|step| step.confirm.is_some());
-    let open: Vec<_> = asking.filter(|step| !matches!(step.what, What::Would { .. })).map(|step| &step.key).collect();
+    let open: Vec<_> =
+        asking.filter(|step| !matches!(step.what, What::Would { .. } | What::Skipped)).map(|step| &step.key).collect();
     assert!(open.is_empty(), "{open:?}");
     let now = process.engine.clock.now();
     let receipt = Receipt {
