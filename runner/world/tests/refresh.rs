@@ -284,7 +284,8 @@ async fn crashed_everywhere(bench: &Bench, begin: &(dyn Fn() -> Begun + Sync), g
     while let Some(crashed) = trial.crashed_at(points + 1).await {
         let point = &crashed.point;
         let end = crashed.end.clone().unwrap_or_else(|why| panic!("{point}: {why}"));
-        assert_eq!(end.summary(), expect.summary(), "{point}");
+        // Whoever takes a watch up late sees less of a node that goes.
+        assert_eq!(end.outcome, expect.outcome, "{point}: {}", end.summary());
         assert_eq!(ended(&bench.world), safely(gone), "{point}");
         points += 1;
     }

@@ -11,6 +11,7 @@ use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem};
 
 use super::common;
 use super::gate_input::{self, Without};
+use crate::data::baseline::NodeBefore;
 use crate::data::current;
 use crate::link::creds::CredsInput;
 use crate::link::wire::Wire;
@@ -28,9 +29,9 @@ struct Input {
     /// With these the cluster is asked over NATS too, and must agree with its nodes' endpoints.
     #[serde(default)]
     creds: Option<CredsInput>,
-    /// The id of the server that is to go, as an earlier look found it: with another one in its place it is gone.
+    /// The servers as a baseline found them: a node with another one than then is gone.
     #[serde(default)]
-    server: Option<String>,
+    servers: Option<Vec<NodeBefore>>,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -66,7 +67,7 @@ impl Action for AtRisk {
     }
 
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
-        let Input { cluster, without, creds, server: asked } = common::input(call)?;
+        let Input { cluster, without, creds, servers } = common::input(call)?;
         let input = Without { cluster, without, creds };
         let looking = gate_input::looking(host, &*self.0, &input).await?;
         let (quorum, current) = looking
@@ -85,7 +86,9 @@ impl Action for AtRisk {
         let node = input.without.name;
         // A sick one answers, and is there.
         let server = quorum.nodes.iter().find(|seen| seen.name == node).and_then(|seen| seen.server_id.clone());
-        let gone = server.is_none() || (asked.is_some() && asked != server);
+        let before = servers.iter().flatten().find(|before| before.server_name == node);
+        let before = before.and_then(|before| before.server_id.as_ref());
+        let gone = server.is_none() || (before.is_some() && before != server.as_ref());
         let summary = match (gone, risks.as_slice()) {
             (false, []) => format!("no alarm: {}", quorum.summary),
             (true, []) => format!("no alarm: {node} is gone, and the others hold everything"),
