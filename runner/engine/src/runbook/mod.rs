@@ -9,6 +9,7 @@ pub mod model;
 mod names;
 mod parse;
 mod passed;
+mod reach;
 mod schema;
 mod uses;
 
@@ -20,6 +21,7 @@ pub use model::Model;
 pub(crate) use names::is_word;
 pub use names::{BadName, RunbookName, StepId};
 pub use parse::parse;
+pub use reach::Known;
 pub use schema::runbook_schema;
 pub use uses::SecretUse;
 pub(crate) use uses::step_of;

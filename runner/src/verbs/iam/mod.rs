@@ -7,10 +7,11 @@ mod policy;
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use sluice_engine::diagnostic::visible;
 use sluice_engine::inventory::{Entry, LocksAt};
-use sluice_engine::runbook::Checked;
 use sluice_engine::runbook::checked::InputKind;
+use sluice_engine::runbook::{Checked, Known};
 use sluice_plugin::inventory::Node;
 
 use self::policy::{OF_THE_ACT, Place, Policy, Right};
@@ -37,7 +38,7 @@ pub(crate) struct Args {
     #[arg(value_name = "RUNBOOK")]
     runbook: String,
 
-    /// The cluster it is for, and the node if it is for one; other inputs need no value here
+    /// The cluster it is for, and the node if it is for one; what another input, or its default, leaves out needs no rights
     #[arg(short, long = "input", value_name = "NAME=VALUE")]
     input: Vec<Pair>,
 
@@ -62,7 +63,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let entry = cluster(context, &runbook, &args.input)?;
     let nodes = nodes(&runbook, entry, &args.input)?;
     let place = Place::new(entry.map(|entry| &entry.cluster), &nodes);
-    let rights = rights(&runbook, entry);
+    let rights = rights(&runbook, &known(&runbook, &args.input), entry);
     let role = place.act_role();
     let document = match (args.of, role) {
         (Whose::Caller, role) => Policy::of_caller(&rights, &place, role).document(),
@@ -134,9 +135,24 @@ fn nodes(runbook: &Checked, entry: Option<&Entry>, pairs: &[Pair]) -> Result<Vec
     named.iter().map(find).collect()
 }
 
-/// What the actions of the runbook and of those it calls need, and its lock.
-fn rights(runbook: &Checked, entry: Option<&Entry>) -> Vec<Right> {
-    let of_actions = runbook.actions.iter().flat_map(|(name, spec)| {
+/// The inputs that are text, or yes and no, as they are given. Of the others nothing is said that a `when` could ask for.
+fn known(runbook: &Checked, pairs: &[Pair]) -> Known {
+    let value = |pair: &Pair| match runbook.inputs.get(pair.name()).map(|input| &input.kind) {
+        Some(InputKind::Plain(schema)) => match schema.get("type").and_then(Value::as_str) {
+            Some("string") => Some(Value::String(pair.value().to_owned())),
+            Some("boolean") => pair.value().parse().ok().map(Value::Bool),
+            _ => None,
+        },
+        _ => None,
+    };
+    pairs.iter().map(|pair| (pair.name().to_owned(), value(pair))).collect()
+}
+
+/// What the actions that a run with these inputs comes to need, in called runbooks too, and its lock.
+fn rights(runbook: &Checked, inputs: &Known, entry: Option<&Entry>) -> Vec<Right> {
+    let reached = runbook.reaches(inputs);
+    let called = runbook.actions.iter().filter(|(name, _)| reached.contains(*name));
+    let of_actions = called.flat_map(|(name, spec)| {
         spec.permissions.iter().map(move |permission| Right { needed_by: name.to_string(), is: permission.clone() })
     });
     let mut rights: Vec<Right> = of_actions.collect();
