@@ -130,7 +130,7 @@ fn in_time() {
     let mut person = watch(&site, "nodes=node-1,node-2");
     hasty(&site, 1.0);
     refresh(&site, 1);
-    person.sees_within("node-1]/data_back", PATIENCE);
+    person.sees_within("✓ watch[nats-staging-node-1]/data_back", PATIENCE);
     refresh(&site, 2);
     let done = person.end_within(PATIENCE).expect_code(0);
     assert!(!done.stdout.contains("Type "), "nobody is asked: {}", done.stdout);
