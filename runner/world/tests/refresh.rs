@@ -292,3 +292,20 @@ async fn crashed_everywhere(bench: &Bench, begin: &(dyn Fn() -> Begun + Sync), g
     eprintln!("{points} points");
     points
 }
+
+#[tokio::test]
+async fn a_node_that_may_not_go_any_more_keeps_its_instance_when_somebody_cancels_in_time() {
+    let bench = Bench::new(&text("replace-node"));
+    let mut hesitant = setup(&bench);
+    hesitant.times.refresh_pending = Duration::from_secs(600);
+    bench.world.begin_again(hesitant);
+    // Everything was looked at, the refresh was started, and AWS has not ended anything yet.
+    let later = When::At(bench.world.clock().elapsed() + Duration::from_secs(150));
+    bench.world.plan(later, Fault::Kill { node: NODES[2].to_owned() });
+    let person = Person::thinking(&bench.world, Some(Duration::from_secs(20)));
+    let told = run(&bench, json!({ "via": "refresh" }), &person).await;
+    assert!(told.done("replace/refresh") && told.done("too_early/cancel"), "{}", told.words());
+    assert_eq!(ended(&bench.world), []);
+    assert!(told.words().contains("nothing was replaced"), "{}", told.words());
+    assert_eq!(*person.typed.lock().unwrap(), [NODES[1], NODES[1]]);
+}

@@ -28,6 +28,12 @@ impl Checked {
 }
 
 impl Step {
+    /// Its `when` does not hold, whatever happens in the run: it was not asked for.
+    pub fn is_ruled_out(&self, inputs: &Value) -> bool {
+        let scope = Map::from_iter([("inputs".to_owned(), inputs.clone())]);
+        self.when.as_ref().is_some_and(|when| is_surely_false(when, &scope))
+    }
+
     fn reaches(&self, scope: &Map<String, Value>, found: &mut BTreeSet<ActionName>) {
         if self.when.as_ref().is_some_and(|when| is_surely_false(when, scope)) {
             return;

@@ -12,6 +12,7 @@ use sluice_engine::journal::{
 };
 use sluice_engine::machine::Status;
 use sluice_engine::machine::path::locate;
+use sluice_engine::machine::scope::StepScope;
 use sluice_engine::machine::state::Inside;
 use sluice_engine::run::{Sample, Watched};
 use sluice_engine::runbook::Checked;
@@ -207,6 +208,8 @@ fn said(watched: &Watched<'_>, envelope: &Envelope) -> Option<(Sign, String)> {
     Some(match &envelope.event {
         Event::Done { output, .. } => (Sign::Done, important::line(output)),
         Event::Renewed { .. } => (Sign::Done, "fetched again".to_owned()),
+        // What nobody asked for is not worth a line.
+        Event::Skipped { key } if is_ruled_out(watched, key) => return None,
         Event::Skipped { .. } => (Sign::Skipped, "skipped: its condition does not hold".to_owned()),
         Event::Failed { key, problem, .. } if is_unknown(watched, key) => {
             (Sign::Unknown, format!("it is not known whether it happened: {}", visible(&problem.message)))
@@ -347,6 +350,16 @@ fn lost(by: &str, how: &Loss) -> String {
 
 fn failure(problem: &Problem) -> String {
     visible(&problem.message).into_owned()
+}
+
+/// The inputs alone say that it is not done.
+fn is_ruled_out(watched: &Watched<'_>, key: &Key) -> bool {
+    let path = locate(key, watched.runbook, watched.state);
+    let step = path.and_then(|path| {
+        let (step, _) = path.find(watched.runbook, watched.state)?;
+        Some(step.is_ruled_out(StepScope::new(watched.runbook, watched.state, &path).inputs()))
+    });
+    step.unwrap_or(false)
 }
 
 fn is_unknown(watched: &Watched<'_>, key: &Key) -> bool {
