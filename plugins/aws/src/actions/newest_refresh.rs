@@ -106,7 +106,7 @@ mod tests {
     async fn the_newest_is_told_or_that_there_is_none() {
         let check = async |refreshes: &[(&'static str, &'static str)], expect: (Value, Value, bool)| {
             let group = Group::well(1).but(|group| group.refreshes.extend(refreshes));
-            let stand_in = StandIn::start(move |request, _| cloud::answer(&[group.clone()], request)).await;
+            let stand_in = StandIn::start(move |request, _| cloud::answer(std::slice::from_ref(&group), request)).await;
             let call = call(Purpose::Read, json!({ "node": cloud::node(1) }));
             let seen = stand_in.plugin().run("newest_refresh", &FakeHost::default(), &call).await.unwrap().output;
             assert_eq!((seen["id"].clone(), seen["status"].clone(), seen["goes_on"] == true), expect, "{seen}");
