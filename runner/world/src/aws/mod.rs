@@ -20,8 +20,8 @@ mod trouble;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use sluice_plugin::inventory::Aws;
+use serde_json::{Value, json};
+use sluice_plugin::inventory::{Aws, Node};
 use sluice_plugin::{Call, Host, Outcome, Plugin, PluginSpec, Preview, Problem, Reconciled, Verdict};
 
 use crate::state::State;
@@ -142,6 +142,23 @@ fn output(output: impl Serialize) -> Result<Outcome, Problem> {
 
 fn judged(output: Value, verdict: Verdict, why: impl Into<String>) -> Result<Outcome, Problem> {
     Ok(Outcome::judged(output, verdict, why))
+}
+
+/// What ends something is bound to an account.
+fn account(aws: &Aws) -> Result<&str, Problem> {
+    let missing = || Problem::bad_input("/node/aws/account", "the inventory names no AWS account");
+    aws.account.as_deref().ok_or_else(missing)
+}
+
+/// What a person confirms: where, as whom, and `what`.
+fn binding(aws: &Aws, account: &str, node: &Node, what: Value) -> Value {
+    let mut binding = what;
+    if let Some(fields) = binding.as_object_mut() {
+        let place = json!({ "account": account, "region": aws.region, "group": node.group, "node": node.name });
+        fields.extend(place.as_object().cloned().unwrap_or_default());
+        fields.extend(aws.act_role.iter().map(|role| ("act_role".to_owned(), json!(role))));
+    }
+    binding
 }
 
 fn required<'a>(aws: Option<&'a Aws>, pointer: &str, cluster: &str) -> Result<&'a Aws, Problem> {

@@ -81,7 +81,7 @@ pub(super) async fn cancel(world: &World, call: &Call) -> Result<Outcome, Proble
 pub(super) async fn preview_start(world: &World, call: &Call) -> Result<Preview, Problem> {
     let ToStart { node, instance, before } = super::input(call)?;
     let aws = of(&node)?;
-    let account = account(aws)?;
+    let account = super::account(aws)?;
     let group = refreshing(world, aws, &node.group).await?;
     super::ask(world, aws, "ec2:DescribeInstances", |_| ()).await?;
     if let Some(why) = refused(&node, &group, &instance) {
@@ -96,13 +96,13 @@ pub(super) async fn preview_start(world: &World, call: &Call) -> Result<Preview,
         "instance": instance, "next_launch_template": template(&group.template),
         "refresh": { "min_healthy_percentage": 0, "max_healthy_percentage": 100, "skip_matching": false },
     });
-    Ok(Preview::Ready { binding: binding(aws, account, &node, what), facts: facts(&aws.region, &group) })
+    Ok(Preview::Ready { binding: super::binding(aws, account, &node, what), facts: facts(&aws.region, &group) })
 }
 
 pub(super) async fn preview_cancel(world: &World, call: &Call) -> Result<Preview, Problem> {
     let ToCancel { node, refresh } = super::input(call)?;
     let aws = of(&node)?;
-    let account = account(aws)?;
+    let account = super::account(aws)?;
     let group = refreshing(world, aws, &node.group).await?;
     let Some(found) = group.refreshes.iter().find(|one| one.id == refresh) else {
         return Ok(Preview::Refused { why: format!("group {} has no instance refresh {refresh}", node.group) });
@@ -116,7 +116,7 @@ pub(super) async fn preview_cancel(world: &World, call: &Call) -> Result<Preview
         "cannot_undo": cannot_undo(&group),
         "then": "whoever waits for it, as Terraform does, is told that it was cancelled; whoever does not wait goes on",
     });
-    Ok(Preview::Ready { binding: binding(aws, account, &node, json!({ "refresh": refresh })), facts })
+    Ok(Preview::Ready { binding: super::binding(aws, account, &node, json!({ "refresh": refresh })), facts })
 }
 
 fn cannot_undo(group: &Group) -> String {
@@ -170,21 +170,6 @@ async fn refreshing(world: &World, aws: &Aws, name: &str) -> Result<Group, Probl
 
 fn of(node: &Node) -> Result<&Aws, Problem> {
     super::required(node.aws.as_ref(), "/node/aws", &node.cluster)
-}
-
-fn account(aws: &Aws) -> Result<&str, Problem> {
-    let missing = || Problem::bad_input("/node/aws/account", "the inventory names no AWS account");
-    aws.account.as_deref().ok_or_else(missing)
-}
-
-fn binding(aws: &Aws, account: &str, node: &Node, what: Value) -> Value {
-    let mut binding = what;
-    if let Some(fields) = binding.as_object_mut() {
-        let place = json!({ "account": account, "region": aws.region, "group": node.group, "node": node.name });
-        fields.extend(place.as_object().cloned().unwrap_or_default());
-        fields.extend(aws.act_role.iter().map(|role| ("act_role".to_owned(), json!(role))));
-    }
-    binding
 }
 
 fn no(operation: &str, node: &Node, code: &str) -> Problem {

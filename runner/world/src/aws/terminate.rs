@@ -47,22 +47,17 @@ pub(super) async fn run(world: &World, call: &Call) -> Result<Outcome, Problem> 
 pub(super) async fn preview(world: &World, call: &Call) -> Result<Preview, Problem> {
     let Input { node, instance } = super::input(call)?;
     let aws = super::required(node.aws.as_ref(), "/node/aws", &node.cluster)?;
-    let Some(account) = &aws.account else {
-        return Err(Problem::bad_input("/node/aws/account", "the inventory names no AWS account"));
-    };
+    let account = super::account(aws)?;
     let group = super::group(world, aws, &node.group).await?;
     super::ask(world, aws, "autoscaling:DescribeInstanceRefreshes", |_| ()).await?;
     super::ask(world, aws, "ec2:DescribeInstances", |_| ()).await?;
     if let Some(why) = refused(&node, &group, &instance) {
         return Ok(Preview::Refused { why });
     }
-    let mut binding = json!({
-        "account": account, "region": aws.region, "group": node.group, "node": node.name, "instance": instance,
-        "decrement": false, "next_launch_template": template(&group.template),
+    let what = json!({
+        "instance": instance, "decrement": false, "next_launch_template": template(&group.template),
     });
-    if let (Some(role), Some(fields)) = (&aws.act_role, binding.as_object_mut()) {
-        fields.insert("act_role".to_owned(), json!(role));
-    }
+    let binding = super::binding(aws, account, &node, what);
     Ok(Preview::Ready { binding, facts: facts(&aws.region, &group) })
 }
 
