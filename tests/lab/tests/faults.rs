@@ -73,7 +73,7 @@ async fn a_slowed_node_is_healthy_before_its_data_is_there() {
     lab.fault(Fault::Slow { node: "2".into(), duty: 0.03 }).await.unwrap();
     // The moment can fall between two looks on a busy machine: then the node is replaced once more.
     let mut seen = false;
-    for _ in 0..5 {
+    for _ in 0..15 {
         let before = node(&lab.status().await.unwrap(), 2)["instance"].clone();
         lab.fault(Fault::Replace { node: "2".into(), new_name: false, boot_delay: None }).await.unwrap();
         let stored = |status: &Value| node(status, 2)["stream"]["last_seq"].as_u64();
