@@ -276,6 +276,7 @@ async fn wherever_a_watch_dies_it_is_taken_up_and_comes_to_the_same_end() {
 /// The number of points, each of which comes to the same end with these nodes' instances ended, safely.
 async fn crashed_everywhere(bench: &Bench, begin: &(dyn Fn() -> Begun + Sync), gone: &[&str]) -> usize {
     let recheck = |snapshot: &Snapshot| bench.recheck(snapshot);
+    let watch = bench.runbook.name.as_str() == "rollout-watch";
     let asker: Arc<dyn Asker> = Person::thinking(&bench.world, Some(Duration::from_secs(2)));
     let trial = Trial { asker: Some(asker), ..crate::crash::trial(bench, begin, &recheck) };
     let (expect, _) = trial.uninterrupted().await.unwrap();
@@ -285,7 +286,8 @@ async fn crashed_everywhere(bench: &Bench, begin: &(dyn Fn() -> Begun + Sync), g
         let point = &crashed.point;
         let end = crashed.end.clone().unwrap_or_else(|why| panic!("{point}: {why}"));
         // Whoever takes a watch up late sees less of a node that goes.
-        assert_eq!(end.outcome, expect.outcome, "{point}: {}", end.summary());
+        let same = if watch { end.outcome == expect.outcome } else { end.summary() == expect.summary() };
+        assert!(same, "{point}: {} and not {}", end.summary(), expect.summary());
         assert_eq!(ended(&bench.world), safely(gone), "{point}");
         points += 1;
     }
