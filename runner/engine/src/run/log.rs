@@ -121,6 +121,8 @@ impl Log {
         match self.store.append_beside(&self.run, self.version, &records, durability, &beside).await {
             Ok(version) => {
                 self.listed = beside.entry.map(|_| version);
+                // It is kept in the store now.
+                self.snapshot = None;
                 self.is_at(version);
             }
             Err(AppendError::Conflict) => {
