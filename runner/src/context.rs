@@ -45,6 +45,12 @@ impl Context {
         }
     }
 
+    /// The same with nothing looked at yet. What is known to be secret stays known.
+    pub(crate) fn anew(&self) -> Self {
+        let fresh = Self::new(self.global.clone(), self.screen.clone(), self.around_store);
+        Self { redactor: self.redactor.clone(), ..fresh }
+    }
+
     /// The inventory that counts from here, trusted or not. Good for looking only.
     pub(crate) fn inventory(&self) -> Result<Option<&Found>> {
         if self.found.get().is_none() {

@@ -75,25 +75,34 @@ impl<'a> Launch<'a> {
         json: Option<Json>,
         command: Vec<String>,
     ) -> Result<Self> {
-        Self::with(context, store, run, json, command, RunHosts::new)
+        let view = live::view(&context.screen, json);
+        Self::with(context, store, run, (json, view), command, RunHosts::new)
+    }
+
+    /// What is done again and again is not shown step by step, and asks nobody anything.
+    pub(crate) fn of_ticks(context: &'a Context, run: &RunId) -> Result<Self> {
+        let store = Arc::new(MemoryStore::default());
+        let view = live::silent(&context.screen);
+        let launch = Self::with(context, store, run, (None, view), Vec::new(), RunHosts::new)?;
+        Ok(Self { attended: false, ..launch })
     }
 
     /// A plan writes nothing: no store is opened for it, and no private file is made.
     pub(crate) fn for_plan(context: &'a Context, run: &RunId) -> Result<Self> {
         context.sweep_private();
         let store = Arc::new(MemoryStore::default());
-        Self::with(context, store, run, None, Vec::new(), RunHosts::of_plan)
+        let view = live::view(&context.screen, None);
+        Self::with(context, store, run, (None, view), Vec::new(), RunHosts::of_plan)
     }
 
     fn with(
         context: &'a Context,
         store: Arc<dyn Store>,
         run: &RunId,
-        json: Option<Json>,
+        (json, view): (Option<Json>, Arc<dyn RunView>),
         command: Vec<String>,
         hosts: MakeHosts,
     ) -> Result<Self> {
-        let view = live::view(&context.screen, json);
         let watcher = Arc::new(Watcher(view.clone()));
         let inventory = context.trusted_inventory()?.map(|found| &found.inventory);
         let actor = context.actor();
@@ -156,6 +165,24 @@ impl<'a> Launch<'a> {
         let confirming = confirming(self.context, (runbook, inputs, origin), asker, receipt)?;
         self.engine.confirming = Confirming { asks_beside, ..confirming };
         Ok(())
+    }
+
+    /// Binds it and fetches the secrets, for any number of [`Launch::once`].
+    pub(crate) async fn ready(&mut self, run: &RunId, prepared: &Prepared) -> Result<()> {
+        self.bind(&prepared.runbook, &prepared.inputs, &prepared.origin)?;
+        self.secrets(run, &prepared.runbook, &prepared.inputs).await
+    }
+
+    /// Drives a run whose journal nobody keeps.
+    pub(crate) async fn once(
+        &self,
+        order: Order,
+        signals: &mut Signals,
+    ) -> std::result::Result<(Ending, State), RunError> {
+        let engine = Engine { store: Arc::new(MemoryStore::default()), ..self.engine.clone() };
+        let driven = engine.start(order, signals).await;
+        self.tidy();
+        driven
     }
 
     /// Begins the run and shows it to its end.

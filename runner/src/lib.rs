@@ -13,6 +13,7 @@ mod confirming;
 mod context;
 mod doctor;
 mod error;
+mod every;
 mod find;
 mod floor;
 mod hosts;

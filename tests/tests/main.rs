@@ -3,6 +3,7 @@
 // The workspace allows these in tests; clippy does not see that helpers of tests are tests too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod collect;
 mod common;
 mod connect;
 mod crash;

@@ -16,6 +16,8 @@ mod plugin;
 mod problem;
 pub mod schema;
 mod secret;
+pub mod thresholds;
+pub mod time;
 
 pub use action::{Abilities, ActionName, ActionSpec, BadName, Effect, Example, GateClass, Permission, PluginName};
 pub use by_hand::ByHand;

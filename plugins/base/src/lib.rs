@@ -9,6 +9,7 @@ mod files;
 mod http;
 mod http_get;
 mod http_send;
+mod join;
 mod read_file;
 mod toy;
 mod wait;
@@ -34,6 +35,7 @@ pub fn plugin() -> NativePlugin {
             ("file", Box::new(file::WriteFile)),
             ("http_get", Box::new(http_get::HttpGet)),
             ("http_send", Box::new(http_send::HttpSend)),
+            ("join", Box::new(join::Join)),
             ("read_file", Box::new(read_file::ReadFile)),
             ("toy", Box::new(toy::read::Toy)),
             ("toy_change", Box::new(toy::change::ToyChange::PUT)),

@@ -4,6 +4,7 @@
 //! It knows no runbook, no store and no other plugin; everything it is told comes in `with`.
 
 mod actions;
+mod alerts;
 mod by_hand;
 mod data;
 mod health;

@@ -55,7 +55,7 @@ pub(crate) struct Command {
 }
 
 /// What every verb understands.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
     /// The inventory to use [default: the nearest sluice.yaml from here upwards]

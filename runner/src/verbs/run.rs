@@ -7,6 +7,7 @@ use sluice_engine::journal::Store;
 
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
+use crate::every;
 use crate::launch::{Launch, new_run};
 use crate::plan_document::PlanDocument;
 use crate::prepare::{Pair, Prepared, Time, prepare};
@@ -32,6 +33,7 @@ Examples:
   sluice run connect -i cluster=nats-staging -i service=messenger
   sluice run connect -i cluster=nats-staging -- nats stream ls
   sluice run ./maintenance/drain.yaml -i node=node-2
+  sluice run health-check -i cluster=nats-staging --every 15m
   sluice run --plan tonight.plan --receipt tonight.receipt";
 
 /// Run a runbook
@@ -67,12 +69,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", requires = "plan")]
     receipt: Option<PathBuf>,
 
+    /// Do it again at every interval until the process is told to end: `30s`. What a runbook gives is printed as one line of
+    /// JSON each time; one that can destroy is refused
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["plan", "receipt", "repair", "lock_wait", "json", "command"])]
+    every: Option<Time>,
+
     /// For a runbook with a session: run this in it instead of handing over the terminal
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
+    if let Some(every) = args.every {
+        let order = every::Order { runbook: args.runbook.unwrap_or_default(), inputs: args.input, every: every.duration() };
+        return every::run(context, &order);
+    }
     let receipt = args.receipt.as_deref().map(receipts::open).transpose()?;
     let prepared = match &args.plan {
         Some(path) => planned(context, path)?,

@@ -7,6 +7,7 @@ pub(crate) mod diff;
 pub(crate) mod findings;
 pub(crate) mod important;
 pub(crate) mod live;
+mod log_lines;
 pub(crate) mod outcome;
 pub(crate) mod plan;
 pub(crate) mod question;

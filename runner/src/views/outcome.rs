@@ -6,7 +6,7 @@ use sluice_engine::diagnostic::visible;
 use super::important::plain;
 use super::sign::Sign;
 use super::text;
-use super::{findings, important, unknown};
+use super::{findings, important, log_lines, unknown};
 use crate::report::{OverrideReport, Report, RunStatus, StepKind, StepReport};
 use crate::screen::{Stream, Tone};
 use crate::trust::quoted;
@@ -26,7 +26,7 @@ pub(crate) fn results(report: &Report, stream: &Stream) -> String {
 /// A line for each output, and a table for each that is a list of objects.
 pub(crate) fn outputs_of(outputs: &Map<String, Value>, stream: &Stream) -> String {
     let table = |value: &Value| match value {
-        Value::Array(rows) => findings::rows_table(rows, stream),
+        Value::Array(rows) => log_lines::show(rows, stream).or_else(|| findings::rows_table(rows, stream)),
         _ => None,
     };
     let width = outputs.iter().filter(|(_, value)| table(value).is_none()).map(|(key, _)| text::width(key));

@@ -43,9 +43,11 @@ fn text(plan: &Plan) -> String {
          \x20   services: {{ {services} }}\n\
          {creds}{logs}\
          plugins:\n\
-         \x20 axiom: {{ grants: {{ http: [{{ origin: \"{axiom}\", private: true, read: [\"POST /v1/datasets/_apl\"] }}], secrets: [axiom_token] }} }}\n\
+         \x20 axiom: {{ grants: {{ http: [{{ origin: \"{axiom}\", private: true, read: [\"POST /v1/datasets/_apl\"] }}], secrets: [axiom_token, axiom_ingest_token] }} }}\n\
          secrets:\n\
          \x20 axiom_token: {{ env: AXIOM_TOKEN, to: [\"{axiom}\"] }}\n\
+         \x20 # What nodes have: it may write and not ask.\n\
+         \x20 axiom_ingest_token: {{ env: AXIOM_INGEST_TOKEN, to: [\"{axiom}\"] }}\n\
          axiom: {{ url: \"{axiom}\" }}\n\
          # Journals of runs in this lab; they go with it.\n\
          store: {{ path: \"{folder}/state\" }}\n",
@@ -79,6 +81,7 @@ pub fn environment(plan: &Plan) -> Vec<(&'static str, String)> {
         ("AWS_SHARED_CREDENTIALS_FILE", plan.folder.join("aws-config").display().to_string()),
         ("AWS_EC2_METADATA_DISABLED", "true".into()),
         ("AXIOM_TOKEN", plan.axiom_token()),
+        ("AXIOM_INGEST_TOKEN", plan.axiom_ingest_token()),
         ("SLUICE_INVENTORY", plan.folder.join("sluice.yaml").display().to_string()),
         ("SLUICE_LAB", plan.name.clone()),
         ("SLUICE_LAB_CONTROL", format!("http://{}", plan.control())),

@@ -12,6 +12,9 @@ use crate::plan::{NODES, Plan};
 /// A store that follows its leader is a moment behind it, on a busy machine. What asked for the node waits meanwhile; a
 /// store that is being copied does not get there in this time.
 const FOLLOWS_WITHIN: Duration = Duration::from_millis(300);
+/// A group whose peers are all there has a leader again by then. EC2 takes longer than that to end an instance, which serves
+/// meanwhile; a group that lost its majority gets none in any time.
+const ELECTED_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What the referee found before a node was lost.
@@ -50,7 +53,19 @@ pub struct Request {
 /// One group's part of a verdict.
 struct Finding {
     safe: bool,
+    /// Nobody says what it holds.
+    headless: bool,
     text: String,
+}
+
+impl Finding {
+    fn new(safe: bool, text: String) -> Self {
+        Self { safe, headless: false, text }
+    }
+
+    fn headless(what: &str) -> Self {
+        Self { safe: false, headless: true, text: format!("{what}: no leader") }
+    }
 }
 
 /// Judges losing node `target` now. Leaders are read first, then every store on its own, so traffic in between can
@@ -64,15 +79,20 @@ pub(crate) async fn judge(
     instance: &str,
     cause: &str,
 ) -> Verdict {
-    let first = jsz::of_all(at).await;
+    let mut first = jsz::of_all(at).await;
     let asked = Instant::now();
     let findings = loop {
         let second = jsz::of_all(at).await;
         let findings = found(&first, &second, streams, target);
-        if findings.iter().all(|finding| finding.safe) || asked.elapsed() > FOLLOWS_WITHIN {
+        let headless = findings.iter().any(|finding| finding.headless);
+        let patience = if headless { ELECTED_WITHIN } else { FOLLOWS_WITHIN };
+        if findings.iter().all(|finding| finding.safe) || asked.elapsed() > patience {
             break findings;
         }
         tokio::time::sleep(LOOK_EVERY).await;
+        if headless {
+            first = jsz::of_all(at).await;
+        }
     };
     Verdict {
         at: jiff::Timestamp::now().to_string(),
@@ -97,7 +117,7 @@ fn found(first: &Answers, second: &Answers, streams: &[String], target: u8) -> V
     let mut findings = vec![meta(first, second, target)];
     findings.extend(groups(first, second, streams, target));
     if findings.len() == 1 {
-        findings.push(Finding { safe: true, text: "no stream anywhere: the lab has deleted it".into() });
+        findings.push(Finding::new(true, "no stream anywhere: the lab has deleted it".into()));
     }
     findings.sort_by_key(|finding| finding.safe);
     findings
@@ -114,7 +134,7 @@ fn left(answers: &Answers, target: u8) -> Vec<&Jsz> {
 fn meta(first: &Answers, second: &Answers, target: u8) -> Finding {
     let sizes = first.iter().flatten().filter_map(|answer| answer.meta_cluster.as_ref());
     let Some(size) = sizes.filter(|meta| !meta.leader.is_empty()).map(|meta| meta.cluster_size).max() else {
-        return Finding { safe: false, text: "meta group: no leader".into() };
+        return Finding::headless("meta group");
     };
     count("meta group", size, left(second, target).iter().filter(|answer| answer.meta_leader().is_some()).count())
 }
@@ -127,11 +147,11 @@ fn groups(first: &Answers, second: &Answers, known: &[String], target: u8) -> Ve
     for stream in streams {
         let views = || first.iter().flatten().filter_map(|answer| answer.stream(&stream));
         if views().next().is_none() {
-            findings.push(Finding { safe: false, text: format!("stream {stream}: no node that answers has it") });
+            findings.push(Finding::new(false, format!("stream {stream}: no node that answers has it")));
             continue;
         }
         let Some(leader) = views().find(|view| led(view.cluster.as_ref())) else {
-            findings.push(Finding { safe: false, text: format!("stream {stream}: no leader") });
+            findings.push(Finding::headless(&format!("stream {stream}")));
             continue;
         };
         let need = leader.state.last_seq;
@@ -148,7 +168,7 @@ fn groups(first: &Answers, second: &Answers, known: &[String], target: u8) -> Ve
             let consumers = || views().flat_map(|view| &view.consumer_detail).filter(|consumer| consumer.name == name);
             let title = format!("consumer {stream} > {name}");
             let Some(leader) = consumers().find(|consumer| led(consumer.cluster.as_ref())) else {
-                findings.push(Finding { safe: false, text: format!("{title}: no leader") });
+                findings.push(Finding::headless(&title));
                 continue;
             };
             let has = |store: &&&jsz::Stream| store.consumer_detail.iter().any(|consumer| consumer.name == name);
@@ -175,7 +195,7 @@ fn peers(group: Option<&Group>) -> usize {
 
 fn count(title: &str, peers: usize, held: usize) -> Finding {
     let majority = peers / 2 + 1;
-    Finding { safe: held >= majority, text: format!("{title}: {held} of {peers} left, {majority} needed") }
+    Finding::new(held >= majority, format!("{title}: {held} of {peers} left, {majority} needed"))
 }
 
 #[cfg(test)]

@@ -131,3 +131,16 @@ async fn logs_come_in_pages_that_may_be_empty() {
         assert!(log_page(&lab, bad).await.unwrap_err().contains("InvalidParameterException"));
     }
 }
+
+/// All three are there, so a leader is as well, a moment later; EC2 takes longer than that to end an instance.
+#[tokio::test]
+async fn a_leader_that_moves_at_that_moment_is_no_danger() {
+    let lab = lab().await;
+    lab.wait_healthy(Duration::from_secs(60)).await.unwrap();
+    let instance = lab.instances().await.unwrap()["nats-staging-node-2"].clone();
+    let ending = termination(&instance);
+    let (moved, ended) = tokio::join!(lab.fault(Fault::MoveLeaders), call(&lab, "autoscaling", None, &ending));
+    assert_eq!((moved.is_ok(), ended.unwrap().0), (true, 200));
+    let verdicts = lab.verdicts().await.unwrap();
+    assert!(verdicts.iter().all(|verdict| verdict.safe), "{verdicts:#?}");
+}

@@ -11,13 +11,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sluice_plugin::inventory::Cluster;
+use sluice_plugin::thresholds::Threshold;
 use sluice_plugin::{Action, ActionSpec, ByHand, Call, Host, Outcome, Problem, Timestamp};
 
 use super::common;
 use super::second_source::SecondSource;
 use crate::by_hand;
 use crate::health::sample::{Configured, Own, Sample};
-use crate::health::threshold::Threshold;
+use crate::health::threshold;
 use crate::health::{Report, judge};
 use crate::link::creds::CredsInput;
 use crate::link::wire::Wire;
@@ -68,17 +69,17 @@ impl Action for ClusterHealth {
     }
 
     fn check(&self, with: &Value) -> Vec<Problem> {
-        let rows = with.get("thresholds").and_then(Value::as_array).into_iter().flatten().enumerate();
-        let parsed = rows.filter_map(|(at, row)| Some((at, serde_json::from_value::<Threshold>(row.clone()).ok()?)));
-        parsed.filter_map(|(at, row)| row.check(&format!("/thresholds/{at}"))).collect()
+        threshold::check_all(with)
     }
 
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         if let Some(problem) = self.check(&call.with).into_iter().next() {
             return Err(problem);
         }
-        let input: Input = common::input(call)?;
+        let mut input: Input = common::input(call)?;
         common::some_nodes(&input.cluster)?;
+        let labels = &input.cluster.labels;
+        input.thresholds = input.thresholds.iter().filter_map(|row| row.for_labels(labels)).collect();
         let creds = input.creds.as_ref().map(|creds| creds.reveal(host, "/creds")).transpose()?;
         let mut second = match &creds {
             Some(creds) => Some(SecondSource::open(&*self.0, &input.cluster, creds).await),

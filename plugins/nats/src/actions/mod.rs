@@ -1,5 +1,6 @@
 //! The actions of this plugin: one file each and one line in the list.
 
+mod alerts;
 mod at_risk;
 mod baseline;
 mod caught_up;
@@ -13,6 +14,7 @@ mod hosts;
 mod jetstream;
 mod jetstream_input;
 mod meta;
+mod metrics;
 mod quorum;
 mod replicas_current;
 mod second_source;
@@ -54,6 +56,8 @@ fn actions(wire: &Arc<dyn Wire>) -> Vec<Listed> {
         ("meta", Box::new(meta::Meta(wire.clone()))),
         ("jetstream", Box::new(jetstream::JetStream(wire.clone()))),
         ("connections", Box::new(connections::Connections)),
+        ("alerts", Box::new(alerts::Alerts)),
+        ("metrics", Box::<metrics::Metrics>::default()),
         ("hosts", Box::new(hosts::Hosts)),
         ("whoami", Box::new(whoami::WhoAmI(wire.clone()))),
         ("stream_list", Box::new(stream_list::StreamList(wire.clone()))),

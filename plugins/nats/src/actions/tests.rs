@@ -111,7 +111,7 @@ fn cluster() -> Value {
 fn every_action_but_one_reads_and_its_examples_fit_its_schemas() {
     let plugin = plugin();
     let actions = &plugin.describe().actions;
-    assert_eq!(actions.len(), 17);
+    assert_eq!(actions.len(), 19);
     for action in actions {
         let acts = action.name.as_str() == "nats.step_down";
         assert_eq!(action.effect, if acts { Effect::Change } else { Effect::Read }, "{}", action.name);

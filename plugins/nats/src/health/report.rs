@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluice_plugin::Verdict;
+use sluice_plugin::thresholds::Threshold;
 
 use super::asset;
 use super::finding::{Finding, Severity, Subject, SubjectKind};
 use super::quorum::{self, Voters};
 use super::sample::Sample;
 use super::stream::Row;
-use super::threshold::{self, Threshold};
+use super::threshold;
 use super::view::{ConsumerView, MetaView, ServerView, StreamView};
 use super::{meta, node, second, stream};
 
@@ -96,7 +97,7 @@ pub(crate) fn judge(sample: &Sample, thresholds: &[Threshold]) -> Report {
         meta: meta.view,
         totals,
         voters,
-        not_judged: thresholds.iter().filter(|row| row.elsewhere()).map(|row| row.id.clone()).collect(),
+        not_judged: thresholds.iter().filter(|row| threshold::is_elsewhere(row)).map(|row| row.id.clone()).collect(),
     }
 }
 

@@ -3,79 +3,14 @@
 //! Counters are judged by their growth between the first round and the last, our own calls taken off: since a server's
 //! start they only ever grow, and an alarm on their value would never clear.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use sluice_plugin::Problem;
+use serde_json::Value;
+use sluice_plugin::thresholds::{Level, Op, Scope, Threshold};
+use sluice_plugin::{Problem, parse_duration};
 
 use super::finding::{Finding, Severity, Subject, SubjectKind};
 use super::sample::Sample;
 use crate::monitor::model::Jsz;
 use crate::monitor::read::NodeRead;
-
-/// One row of the table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Threshold {
-    /// Becomes the code of its findings.
-    pub(crate) id: String,
-    /// `jsz.storage`, `varz.slow_consumers`, `system.cpu_percent`, ...
-    pub(crate) field: String,
-    pub(crate) op: Op,
-    /// A whole number. For `approaching`: percent of the field named in `of`. Not given for `reference`.
-    #[serde(default)]
-    pub(crate) value: Option<u64>,
-    /// For `approaching`: the field that is the whole.
-    #[serde(default)]
-    pub(crate) of: Option<String>,
-    /// `cluster` judges the sum over all nodes. Growth is always judged over the cluster.
-    #[serde(default)]
-    pub(crate) scope: Scope,
-    #[serde(default)]
-    pub(crate) severity: Level,
-    /// The team's own words.
-    #[serde(default)]
-    pub(crate) wording: Option<String>,
-    /// What it means.
-    #[serde(default)]
-    pub(crate) say: Option<String>,
-    /// What to do about it.
-    #[serde(default)]
-    pub(crate) todo: Option<String>,
-}
-
-/// What makes a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Op {
-    AtLeast,
-    Above,
-    AtMost,
-    Below,
-    Equal,
-    NotEqual,
-    /// At least `value` percent of the field named in `of`.
-    Approaching,
-    /// A counter grew by more than `value` while we looked.
-    Grows,
-    /// Shown and never judged.
-    Reference,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Scope {
-    #[default]
-    Node,
-    Cluster,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Level {
-    #[default]
-    Warning,
-    Critical,
-}
 
 /// Fields of another action's sample (`nats.cluster_health` sees no CPU, memory or disk).
 const ELSEWHERE: &str = "system.";
@@ -97,34 +32,46 @@ const FIELDS: [&str; 11] = [
 /// Always judged, row or no row; a row adds the team's words to it.
 const HEALTH: &str = "health_status";
 
-impl Threshold {
-    /// True when its field is not to be seen here and the row is only carried.
-    pub(crate) fn elsewhere(&self) -> bool {
-        self.field.starts_with(ELSEWHERE)
-    }
+/// True when its field is not to be seen here and the row is only carried.
+pub(super) fn is_elsewhere(row: &Threshold) -> bool {
+    row.field.starts_with(ELSEWHERE)
+}
 
-    /// What is wrong with the row itself.
-    pub(crate) fn check(&self, pointer: &str) -> Option<Problem> {
-        let bad = |field: &str, message: String| Some(Problem::bad_input(&format!("{pointer}/{field}"), message));
-        let known = |field: &str| field.starts_with(ELSEWHERE) || FIELDS.contains(&field);
-        if !known(&self.field) {
-            return bad("field", unknown_field(&self.field));
-        }
-        if self.field == HEALTH && (self.op, self.value, self.severity) != (Op::NotEqual, Some(200), Level::Critical) {
-            let message =
-                "a node that does not say 200 of itself is always critical: op not_equal, value 200, severity critical";
-            return bad("field", message.to_owned());
-        }
-        if self.op == Op::Approaching && self.scope == Scope::Cluster {
-            return bad("scope", format!("threshold `{}` is `approaching`, which is judged node by node", self.id));
-        }
-        match (self.op, &self.of, self.value) {
-            (Op::Reference, _, _) => None,
-            (_, _, None) => bad("value", format!("threshold `{}` needs a value", self.id)),
-            (Op::Approaching, None, _) => bad("of", format!("threshold `{}` is `approaching`: say of what", self.id)),
-            (Op::Approaching, Some(of), _) if !known(of) => bad("of", unknown_field(of)),
-            (_, _, Some(_)) => None,
-        }
+/// What is wrong with the rows of `thresholds`.
+pub(crate) fn check_all(with: &Value) -> Vec<Problem> {
+    let rows = with.get("thresholds").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let parsed = rows.filter_map(|(at, row)| Some((at, serde_json::from_value::<Threshold>(row.clone()).ok()?)));
+    parsed.filter_map(|(at, row)| check(&row, &format!("/thresholds/{at}"))).collect()
+}
+
+/// What is wrong with the row itself.
+fn check(row: &Threshold, pointer: &str) -> Option<Problem> {
+    let bad = |field: &str, message: String| Some(Problem::bad_input(&format!("{pointer}/{field}"), message));
+    let known = |field: &str| field.starts_with(ELSEWHERE) || FIELDS.contains(&field);
+    let id = &row.id;
+    if !known(&row.field) {
+        return bad("field", unknown_field(&row.field));
+    }
+    let softened = || row.overrides.iter().any(|one| one.value.is_some() || one.severity.is_some() || one.off);
+    if row.field == HEALTH
+        && ((row.op, row.value, row.severity) != (Op::NotEqual, Some(200), Level::Critical) || softened())
+    {
+        let message =
+            "a node that does not say 200 of itself is always critical: op not_equal, value 200, severity critical";
+        return bad("field", message.to_owned());
+    }
+    if row.op == Op::Approaching && row.scope == Scope::Cluster {
+        return bad("scope", format!("threshold `{id}` is `approaching`, which is judged node by node"));
+    }
+    if let Some(why) = row.durations().find_map(|time| parse_duration(time).err()) {
+        return bad("sustained", format!("threshold `{id}`: {why}"));
+    }
+    match (row.op, &row.of, row.value) {
+        (Op::Reference, _, _) => None,
+        (_, _, None) => bad("value", format!("threshold `{id}` needs a value")),
+        (Op::Approaching, None, _) => bad("of", format!("threshold `{id}` is `approaching`: say of what")),
+        (Op::Approaching, Some(of), _) if !known(of) => bad("of", unknown_field(of)),
+        (_, _, Some(_)) => None,
     }
 }
 
@@ -134,7 +81,7 @@ fn unknown_field(field: &str) -> String {
 
 /// The findings of all rows that can be judged here.
 pub(super) fn findings(sample: &Sample, thresholds: &[Threshold]) -> Vec<Finding> {
-    thresholds.iter().filter(|row| !row.elsewhere() && row.field != HEALTH).flat_map(|row| judge(sample, row)).collect()
+    thresholds.iter().filter(|row| !is_elsewhere(row) && row.field != HEALTH).flat_map(|row| judge(sample, row)).collect()
 }
 
 /// The team's wording for findings that are made without a row.

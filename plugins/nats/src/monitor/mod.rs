@@ -2,6 +2,7 @@
 //!
 //! Nothing here judges: a node that does not answer is a value like any other.
 
+pub(crate) mod figures;
 pub(crate) mod model;
 mod number;
 pub(crate) mod reach;

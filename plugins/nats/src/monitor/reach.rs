@@ -58,6 +58,21 @@ impl Unreached {
     }
 }
 
+impl Kind {
+    /// For programs, and where there is room for a word only.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::NameNotResolved => "name not resolved",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::NoWay => "no way",
+            Self::NotGranted => "not granted",
+            Self::BadAnswer => "bad answer",
+            Self::Other => "not reached",
+        }
+    }
+}
+
 impl fmt::Display for Unreached {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.why)

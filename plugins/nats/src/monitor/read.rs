@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use sluice_plugin::inventory::Node;
 use sluice_plugin::{Host, HttpRequest, HttpResponse};
 
+use super::figures::{ConnzFigures, JszFigures, VarzFigures};
 use super::model::{Connz, Health, HealthBody, Jsz, Routez, Varz};
 use super::reach::{Kind, Reach, Unreached};
 
@@ -24,6 +25,15 @@ pub(crate) struct NodeRead {
     pub(crate) varz: Reach<Varz>,
     pub(crate) jsz: Reach<Jsz>,
     pub(crate) connz: Reach<Connz>,
+}
+
+/// The figures of one server that are kept every few seconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Figures {
+    pub(crate) health: Reach<Health>,
+    pub(crate) varz: Reach<VarzFigures>,
+    pub(crate) connz: Reach<ConnzFigures>,
+    pub(crate) jsz: Reach<JszFigures>,
 }
 
 /// What all nodes said, in the order of the configured nodes.
@@ -50,6 +60,18 @@ impl NodeRead {
 /// Reads every node. `patience` gives the time allowed per node, by its place in the list.
 pub(crate) async fn round(host: &dyn Host, nodes: &[Node], patience: impl Fn(usize) -> Duration) -> Vec<NodeRead> {
     join_all(nodes.iter().enumerate().map(|(at, node)| read_node(host, node, patience(at)))).await
+}
+
+/// Its four endpoints at one time, so that one which hangs takes no time from the others.
+pub(crate) async fn figures(host: &dyn Host, node: &Node) -> Figures {
+    let (health, varz, connz, jsz) = join4(
+        health(host, node, PATIENCE),
+        get(host, node, "/varz", PATIENCE),
+        get::<Connz>(host, node, "/connz?limit=1", PATIENCE),
+        get(host, node, "/jsz", PATIENCE),
+    )
+    .await;
+    Figures { health, varz, connz: connz.map(ConnzFigures::from), jsz: jsz.map(JszFigures::named) }
 }
 
 /// `/healthz` and `/varz` of every node.

@@ -44,6 +44,13 @@ pub fn outputs(runbook: &Checked, state: &State) -> Map<String, Value> {
     runbook.outputs.iter().map(|(name, tree)| (name.clone(), value(tree))).collect()
 }
 
+/// Those that can be told of a run that did not come to its end.
+pub fn outputs_known(runbook: &Checked, state: &State) -> Map<String, Value> {
+    let scope = StepScope::at_end(runbook, state);
+    let known = |(name, tree): (&String, _)| Some((name.clone(), self::tree(tree, &scope).ok()?));
+    runbook.outputs.iter().filter_map(known).collect()
+}
+
 /// What a called runbook gives.
 pub fn outputs_of(call: &Call, called: &Called) -> Result<Value, Problem> {
     let scope = StepScope::at_end_of(call, called);

@@ -188,5 +188,5 @@ fn of_slot<'a>(step: &'a Step, slot: &'a Slot, path: &[Part], used: usize) -> Re
 }
 
 fn bookkeeping(slot: &Slot) -> Value {
-    json!({ "status": slot.status.name(), "attempts": slot.attempts, "ended": slot.ended })
+    json!({ "status": slot.status.name(), "attempts": slot.attempts, "ended": slot.ended, "why": slot.status.why() })
 }

@@ -452,6 +452,23 @@ impl Status {
         }
     }
 
+    /// Why it is not done, where something went wrong.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Failed(problem) | Self::Backoff { problem, .. } => Some(&problem.message),
+            Self::Unknown { problem } | Self::Stuck { problem, .. } => problem.as_ref().map(|problem| &*problem.message),
+            Self::Stopped { why, .. } | Self::Unconfirmed { why } => Some(why),
+            Self::Pending
+            | Self::Waiting { .. }
+            | Self::Intended
+            | Self::Open
+            | Self::Done(_)
+            | Self::Complete
+            | Self::Skipped
+            | Self::Broken => None,
+        }
+    }
+
     /// The word for it on screens and in `--json`.
     pub fn name(&self) -> &'static str {
         match self {

@@ -251,6 +251,8 @@ pub struct Input {
     pub description: Option<String>,
     /// Fits the kind. An input without one must be given.
     pub default: Option<Value>,
+    /// The output that it is the next time, where the run is done again and again.
+    pub from_last: Option<String>,
     pub span: Span,
 }
 

@@ -108,11 +108,12 @@ pub(super) const OUTPUT: &[&str] = &["value", "type", "description"];
 
 pub(super) const SESSION: &[&str] = &["summary", "command", "env", "banner"];
 
-/// Of an input, and of the schemas inside it (those without `of` and `default`).
+/// Of an input, and of the schemas inside it (those without `of`, `default` and `from_last`).
 pub(super) const INPUT: &[&str] = &[
     "type",
     "of",
     "default",
+    "from_last",
     "description",
     "enum",
     "const",

@@ -37,6 +37,7 @@ pub struct InputModel {
     pub kind: Option<InputType>,
     pub description: Option<String>,
     pub default: Option<Node>,
+    pub from_last: Option<Spanned<String>>,
 }
 
 #[derive(Clone, Debug)]

@@ -195,6 +195,7 @@ fn input() -> Value {
         "type" => words(&own, "what is wanted"),
         "of" => text("the input of type `cluster` that a node belongs to"),
         "default" => json!({ "description": "taken when nothing is given" }),
+        "from_last" => text("with `--every`: the output that this input is the next time"),
         other => schema_key(other),
     })
 }

@@ -63,6 +63,10 @@ pub(crate) fn view(screen: &Screen, json: Option<Json>) -> Arc<dyn RunView> {
 }
 
 /// Says only what a person must know.
+pub(crate) fn silent(screen: &Screen) -> Arc<dyn RunView> {
+    Arc::new(Silent(screen.err))
+}
+
 struct Silent(Stream);
 
 impl RunView for Silent {

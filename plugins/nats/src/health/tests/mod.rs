@@ -7,11 +7,11 @@ mod thresholds;
 
 use serde_json::{Value, json};
 use sluice_plugin::Verdict;
+use sluice_plugin::thresholds::Threshold;
 
 use super::judge;
 use super::report::Report;
 use super::sample::{ApiSaid, ApiStream, Configured, Own, Sample};
-use super::threshold::Threshold;
 use crate::monitor::model::Health;
 use crate::monitor::reach::{Kind, Unreached};
 use crate::monitor::read::{NodeRead, Round};

@@ -50,7 +50,30 @@ fn one(check: &mut Check<'_>, name: &str, model: &InputModel) -> Option<Input> {
         Some(node) => Some(default(check, name, node, &kind)?),
         None => None,
     };
-    Some(Input { kind, description: model.description.clone(), default, span: model.name })
+    let from_last = match &model.from_last {
+        Some(output) => Some(carried(check, name, model, output)?),
+        None => None,
+    };
+    Some(Input { kind, description: model.description.clone(), default, from_last, span: model.name })
+}
+
+/// The output that `from_last` names. The first time there is none, so the input has a default.
+fn carried(check: &mut Check<'_>, name: &str, input: &InputModel, output: &Spanned<String>) -> Option<String> {
+    let outputs = || check.model.outputs.iter().map(|output| output.key.name.as_str());
+    if !outputs().any(|known| known == output.value) {
+        let found = Diagnostic::error(Code::UndefinedName, format!("`{}` is no output of this runbook", output.value));
+        let label = did_you_mean(&output.value, outputs()).unwrap_or_default();
+        let help = format!("the outputs: {}", list(outputs(), "and"));
+        let found = found.at(check.findings.source(), output.span, label);
+        check.findings.push(found.help(help));
+        return None;
+    }
+    if input.default.is_none() {
+        let message = format!("`{name}` is an output of the time before, and has no default for the first time");
+        check.findings.helped(Code::MissingKey, output.span, message, "give it a `default`");
+        return None;
+    }
+    Some(output.value.clone())
 }
 
 /// The input that `of` names, which must be a cluster.

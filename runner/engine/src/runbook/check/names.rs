@@ -226,8 +226,9 @@ fn secret<'a>(path: &[Part]) -> Resolved<'a, Ty> {
     }
 }
 
-/// `ended` is in milliseconds since 1970 in UTC; none while the step has not ended.
+/// `ended` is in milliseconds since 1970 in UTC; none while the step has not ended. `why` is none where nothing went wrong.
 fn bookkeeping() -> Ty {
-    let fields = [("status", Ty::Str), ("attempts", Ty::Int), ("ended", Ty::Int.or_null())];
+    let ended = ("ended", Ty::Int.or_null());
+    let fields = [("status", Ty::Str), ("attempts", Ty::Int), ended, ("why", Ty::Str.or_null())];
     Ty::record(fields.map(|(name, ty)| (name.to_owned(), ty)))
 }

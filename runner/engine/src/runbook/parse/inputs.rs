@@ -25,7 +25,7 @@ pub(super) fn parse(node: &Node, findings: &mut Findings) -> IndexMap<String, In
 
 /// A declaration that is wrong still declares: uses of the input are not reported as well.
 fn input(key: &Key, node: &Node, findings: &mut Findings) -> InputModel {
-    let unknown = InputModel { name: key.span, kind: None, description: None, default: None };
+    let unknown = InputModel { name: key.span, kind: None, description: None, default: None, from_last: None };
     if is_secret(node, findings) {
         return unknown;
     }
@@ -35,7 +35,11 @@ fn input(key: &Key, node: &Node, findings: &mut Findings) -> InputModel {
         None => None,
     };
     let description = optional_text(&fields, "description", findings);
-    InputModel { name: key.span, kind, description, default: fields.get("default").cloned() }
+    let from_last = fields.get("from_last").and_then(|node| {
+        let value = fields::text(node, "`from_last`", findings)?.to_owned();
+        Some(Spanned { value, span: node.span })
+    });
+    InputModel { name: key.span, kind, description, default: fields.get("default").cloned(), from_last }
 }
 
 /// Inputs are journaled and shown, so a secret must not come in through one.
@@ -69,7 +73,7 @@ fn kind(node: &Node, declared: &Node, fields: &Fields<'_>, findings: &mut Findin
         return None;
     }
     let keywords: Vec<&str> =
-        keys::SCHEMA.iter().copied().filter(|key| !["type", "description"].contains(key)).collect();
+        keys::SCHEMA.iter().copied().filter(|key| !["type", "description", "from_last"].contains(key)).collect();
     refuse(fields, &keywords, name, findings);
     own_type(name, fields, findings)
 }

@@ -1,0 +1,119 @@
+//! `collect-metrics` beside real servers, one collector for each node, as systemd runs it: what an event says is so, nothing is
+//! lost, nothing grows.
+
+mod place;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use sluice_lab::Fault;
+
+use crate::replace::site::is_long;
+use place::{Collectors, between, figure, moment};
+
+/// For how long collectors run where everything is asked for, and every day.
+fn span() -> Duration {
+    Duration::from_secs(if is_long() { 600 } else { 120 })
+}
+
+/// Every figure of every event lies between what the node said right before and right after the collectors looked.
+#[test]
+fn one_collector_for_each_node_tells_what_the_servers_tell() {
+    let site = Collectors::new();
+    let mut running = site.start_all(&["axiom=true"]);
+    let said = site.listen(&mut running, span());
+    let resident: Vec<(u64, u64)> = running.iter().map(place::Collector::resident).collect();
+    for (collector, (first, last)) in running.iter().zip(&resident) {
+        // What is freed is not given back at once; growth goes on and on.
+        assert!(*last < first + first / 5 + 1_024, "{}: {first} kB, then {last} kB", collector.node);
+    }
+    let ended = site.end_all(running, Signal::SIGTERM);
+    let seconds = usize::try_from(span().as_secs()).unwrap();
+    for (node, events) in &ended {
+        // No drift: each on its second, and hardly one left out.
+        let times: BTreeSet<i64> = events.iter().map(|event| moment(event) / 1000).collect();
+        assert_eq!(times.len(), events.len(), "{node}");
+        assert!(events.len() + seconds / 20 + 2 >= seconds && events.len() <= seconds + 3, "{node}: {}", events.len());
+        for event in events {
+            assert_eq!((&event["health_status"], &event["health_code"]), (&"200".into(), &200.into()), "{event}");
+            assert_eq!((&event["errors"], &event["node"]), (&Value::Array(vec![]), &node.as_str().into()), "{event}");
+            assert_eq!(event["jsz"]["config"]["max_storage"], event["jsz"]["config"]["max_file_store"], "{event}");
+            assert!(!event.to_string().contains("eyJ"), "{event}");
+        }
+        between(node, events, &said);
+        let growth: f64 = events.iter().filter_map(|event| event["growth"]["in_msgs"].as_f64()).sum();
+        let (first, last) = (events.first().unwrap(), events.last().unwrap());
+        let whole = figure(last, "varz.in_msgs") - figure(first, "varz.in_msgs");
+        assert!((growth - whole).abs() < 1.0, "{node}: {growth} and {whole}");
+    }
+    // All of it is in Axiom, each once.
+    site.all_in_axiom(&ended);
+    eprintln!("resident, kB, first and last: {resident:?}");
+}
+
+/// A server that is killed, frozen or started anew is a field that says so, and the machine's figures go on.
+#[test]
+fn a_server_that_does_not_answer_is_a_field_and_no_gap() {
+    let site = Collectors::new();
+    let mut collector = site.start(1, &["axiom=true"]);
+    let node = site.name(1);
+    let well = |event: &Value| event["health_code"] == 200 && event["jsz"]["storage"].is_u64();
+    collector.until("it is well", well);
+    site.fault(Fault::Kill { node: node.clone() });
+    collector.until("it is dead", |event| {
+        event["health_status"] == "error: refused" && event["health_code"] == 0 && event.get("jsz").is_none()
+    });
+    site.fault(Fault::Start { node: node.clone() });
+    collector.until("it is well again, with counters from 0", |event| well(event) && event.get("growth").is_some());
+    site.fault(Fault::Freeze { node: node.clone() });
+    collector.until("it hangs", |event| {
+        event["health_status"] == "error: timeout" && event["errors"].to_string().contains("jsz: timeout")
+    });
+    site.fault(Fault::Thaw { node });
+    collector.until("it is well again", well);
+    let (name, events) = collector.end(Signal::SIGTERM);
+    for event in &events {
+        assert!(event["system"]["mem_used_bytes"].is_u64() && event["system"]["load_1"].is_f64(), "{event}");
+        assert_eq!(event["health_status"].to_string().contains("200"), event["health_code"] == 200, "{event}");
+    }
+    site.all_in_axiom(&[(name, events)]);
+}
+
+/// What Axiom does not take waits, and comes later, in order.
+#[test]
+fn what_axiom_does_not_take_waits() {
+    let site = Collectors::new();
+    let mut collector = site.start(1, &["axiom=true"]);
+    collector.until("the first one", |_| true);
+    for (fault, why) in [
+        (Fault::AxiomAway, "waits"),
+        (Fault::Axiom429, "HTTP 429"),
+        (Fault::Axiom503, "HTTP 503"),
+    ] {
+        site.fault(fault);
+        site.until_status("it says why", |status| status["why"].as_str().is_some_and(|said| said.contains(why)));
+        collector.more(3);
+        site.fault(Fault::Clear);
+        site.until_status("it is well again", |status| status["why"].is_null());
+    }
+    let (name, events) = collector.end(Signal::SIGTERM);
+    site.all_in_axiom(&[(name, events)]);
+}
+
+/// Killed at once and started again: what waited is sent, and nothing is there twice but what was on its way.
+#[test]
+fn what_waits_outlives_the_process() {
+    let site = Collectors::new();
+    let mut collector = site.start(1, &["axiom=true"]);
+    collector.until("the first one", |_| true);
+    site.fault(Fault::AxiomAway);
+    collector.more(5);
+    let (name, mut events) = collector.end(Signal::SIGKILL);
+    site.fault(Fault::Clear);
+    let mut collector = site.start(1, &["axiom=true"]);
+    collector.more(2);
+    events.extend(collector.end(Signal::SIGTERM).1);
+    site.all_in_axiom(&[(name, events)]);
+}
