@@ -50,6 +50,7 @@ mod tests {
         check(None, Some(b"  i-0123456789abcdef0 \n"), id);
         check(Some(b"i-1234abcd"), None, Some("i-1234abcd"));
         check(Some(b""), Some(b"nocloud\n"), None);
+        check(Some(b"0123456789abcdef0\n"), None, None);
         check(Some(b"i-\n"), Some(b"i-0123 4567\n"), None);
         check(Some(b"i-0old\n"), Some(b"xi-0123\n"), None);
         check(Some(&[0xff, 0xfe, b'i', b'-', b'0']), Some(&[b'i'; 5000]), None);

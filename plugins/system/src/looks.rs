@@ -119,12 +119,12 @@ impl<T> Clone for Place<T> {
 
 impl std::fmt::Display for Unseen {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(match self {
-            Self::NoAnswer => "no answer within 2 s: it hangs",
-            Self::StillHangs => "an earlier look still hangs, and no other is begun",
-            Self::TooMany => "too many looks at other places hang, and no other is begun",
-            Self::BrokeOff => "the look broke off",
-        })
+        match self {
+            Self::NoAnswer => write!(out, "no answer within {} s: it hangs", WITHIN.as_secs()),
+            Self::StillHangs => out.write_str("an earlier look still hangs, and no other is begun"),
+            Self::TooMany => out.write_str("too many looks at other places hang, and no other is begun"),
+            Self::BrokeOff => out.write_str("the look broke off"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The action through the contract, as the engine calls it, over nodes made of files.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::stat::Mode;
@@ -245,22 +246,29 @@ async fn only_what_makes_no_sense_is_an_error() {
     assert_eq!(names(&seen.unwrap()), Vec::<&str>::new());
 }
 
-/// A file that answers nobody until somebody writes to it.
-fn silent(node: &Node, name: &str) {
-    node.remove(name);
-    nix::unistd::mkfifo(&node.path(name), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+/// A file that answers nobody until this is dropped, also by a test that fails.
+struct Silent(PathBuf);
+
+impl Silent {
+    fn at(node: &Node, name: &str) -> Self {
+        node.remove(name);
+        nix::unistd::mkfifo(&node.path(name), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        Self(node.path(name))
+    }
 }
 
-/// Lets go whoever waits there.
-fn answers(node: &Node, name: &str) -> File {
-    OpenOptions::new().write(true).open(node.path(name)).unwrap()
+impl Drop for Silent {
+    fn drop(&mut self) {
+        // Whoever waits there sees somebody come, who has nothing to say and leaves.
+        OpenOptions::new().read(true).write(true).open(&self.0).unwrap();
+    }
 }
 
 #[tokio::test]
 async fn a_disk_that_hangs_hides_nothing_else() {
     let node = Node::new();
     let (plugin, host) = (plugin(), FakeHost::new());
-    silent(&node, "proc/self/mountinfo");
+    let silent = Silent::at(&node, "proc/self/mountinfo");
     let mut said = Vec::new();
     for stat in [STAT, STAT_LATER] {
         node.write("proc/stat", stat);
@@ -273,7 +281,7 @@ async fn a_disk_that_hangs_hides_nothing_else() {
     let hangs = [": no answer within 2 s: it hangs", ": an earlier look still hangs, and no other is begun"];
     assert_eq!(said, hangs.map(|why| format!("{disk}{why}")));
     // Once it answers, what it says holds again, and nobody else had been waiting.
-    drop(answers(&node, "proc/self/mountinfo"));
+    drop(silent);
     node.remove("proc/self/mountinfo");
     node.write("proc/self/mountinfo", "27 1 259:1 / / rw - ext4 x rw\n");
     let seen = run(&plugin, &host, node.with(json!({}))).await.unwrap();
@@ -284,12 +292,11 @@ async fn a_disk_that_hangs_hides_nothing_else() {
 async fn a_machine_that_hangs_hides_no_disk() {
     let node = Node::new();
     let (plugin, host) = (plugin(), FakeHost::new());
-    silent(&node, "proc/stat");
+    let _silent = Silent::at(&node, "proc/stat");
     let seen = run(&plugin, &host, node.with(json!({}))).await.unwrap();
     assert!(DISK.iter().all(|name| names(&seen).contains(name)), "{seen}");
     let said = format!("machine: {}: an earlier look still hangs, and no other is begun", node.path("proc").display());
     assert_eq!(errors(&seen), [said]);
-    drop(answers(&node, "proc/stat"));
 }
 
 #[tokio::test]
