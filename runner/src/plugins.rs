@@ -33,6 +33,7 @@ const SHIPPED: &[(&str, Make)] = &[
     ("axiom", || Arc::new(sluice_axiom::plugin())),
     ("base", || Arc::new(sluice_base::plugin())),
     ("nats", || Arc::new(sluice_nats::plugin())),
+    ("system", || Arc::new(sluice_system::plugin())),
 ];
 
 /// All plugins of this program.

@@ -19,7 +19,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
         "sluice-plugin" | "sluice-lab" => &[],
         "sluice-engine" | "sluice-host" => &["sluice-plugin"],
         "sluice-store" | "sluice-world" => &["sluice-engine", "sluice-plugin"],
-        "sluice-aws" | "sluice-axiom" | "sluice-base" | "sluice-nats" => &["sluice-plugin"],
+        "sluice-aws" | "sluice-axiom" | "sluice-base" | "sluice-nats" | "sluice-system" => &["sluice-plugin"],
         "sluice" => &[
             "sluice-aws",
             "sluice-axiom",
@@ -29,6 +29,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
             "sluice-nats",
             "sluice-plugin",
             "sluice-store",
+            "sluice-system",
             "sluice-world",
         ],
         // Its programs are the product with a store around the store.
