@@ -63,6 +63,8 @@ impl<'a, D: Disk> Scan<'a, D> {
         scan.index = segments.partition_point(|segment| segment.first <= scan.next).saturating_sub(1);
         if let Some(segment) = segments.get(scan.index)
             && scan.next == cursor.next
+            // In a segment that begins with this item it is the first: the cursor was of one that is lost.
+            && segment.first < cursor.next
             && line_begin(disk, segment, cursor.offset)? == cursor.offset
         {
             scan.at = cursor.offset;
