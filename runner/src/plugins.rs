@@ -85,7 +85,7 @@ mod tests {
                 actions.filter(|spec| spec.idempotent && spec.effect != Effect::Read).map(|spec| spec.name.to_string()),
             );
         }
-        assert_eq!(found, ["base.file", "base.toy_change", "nats.step_down"]);
+        assert_eq!(found, ["base.file", "base.spool_drop", "base.toy_change", "nats.step_down"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use sluice_plugin::by_hand::{ByHand, Word};
 use sluice_plugin::{Abilities, Action, ActionSpec, Call, Effect, Host, Outcome, Preview, Problem, Reconciled};
 
 use crate::describe::{example, input, input_of, output, spec};
-use crate::files::{Target, blocking};
+use crate::files::{self, Target, blocking};
 
 pub(crate) struct WriteFile;
 
@@ -126,11 +126,7 @@ fn look(input: &Input) -> Result<Look, Problem> {
 }
 
 fn mode(input: &Input) -> Result<Option<u32>, Problem> {
-    let Some(text) = &input.mode else { return Ok(None) };
-    let wrong =
-        || Problem::bad_input("/mode", format!("`{text}` is not a mode; write it in octal, in quotes: \"0644\""));
-    let mode = u32::from_str_radix(text, 8).map_err(|_| wrong())?;
-    if mode <= 0o777 { Ok(Some(mode)) } else { Err(wrong()) }
+    input.mode.as_deref().map(files::mode).transpose()
 }
 
 fn answer(input: &Input, look: &Look, changed: bool) -> Result<Value, Problem> {

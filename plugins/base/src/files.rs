@@ -21,25 +21,7 @@ pub(crate) struct Target {
 impl Target {
     /// Refuses a path that leads through a link at its end, to something that is not a file, or into a private folder.
     pub(crate) fn at(path: &str) -> Result<Self, Problem> {
-        let given = Path::new(path);
-        let name = given.file_name().filter(|_| !path.ends_with('/'));
-        let name = name.ok_or_else(|| bad_path(format!("`{path}` does not name a file")))?;
-        let folder = given.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = folder.canonicalize().map_err(|error| failed("find the folder of", given, &error))?;
-        keep_out(&folder)?;
-        let path = folder.join(name);
-        let found = match path.symlink_metadata() {
-            Ok(found) => Some(found),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed("look at", &path, &error)),
-        };
-        match &found {
-            Some(found) if found.is_symlink() => {
-                Err(bad_path(format!("{} is a link; name the file it leads to", path.display())))
-            }
-            Some(found) if !found.is_file() => Err(bad_path(format!("{} is not a file", path.display()))),
-            Some(_) | None => Ok(Self { path, found }),
-        }
+        find(path, Kind::File).map(|(path, found)| Self { path, found })
     }
 
     /// The permission bits of what is there now.
@@ -67,6 +49,52 @@ impl Target {
             let _ = std::fs::remove_file(&temporary);
             failed("write", &self.path, &error)
         })
+    }
+}
+
+/// What a path has to lead to, if anything is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Folder,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Folder => "folder",
+        }
+    }
+
+    fn is(self, found: &Metadata) -> bool {
+        match self {
+            Self::File => found.is_file(),
+            Self::Folder => found.is_dir(),
+        }
+    }
+}
+
+/// Where a path leads: with the folder it is in as that really is, and what stands there under its name.
+pub(crate) fn find(path: &str, kind: Kind) -> Result<(PathBuf, Option<Metadata>), Problem> {
+    let (given, word) = (Path::new(path), kind.word());
+    let name = given.file_name().filter(|_| kind == Kind::Folder || !path.ends_with('/'));
+    let name = name.ok_or_else(|| bad_path(format!("`{path}` does not name a {word}")))?;
+    let folder = given.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().map_err(|error| failed("find the folder of", given, &error))?;
+    let path = folder.join(name);
+    keep_out(if kind == Kind::Folder { &path } else { &folder })?;
+    let found = match path.symlink_metadata() {
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed("look at", &path, &error)),
+    };
+    match &found {
+        Some(found) if found.is_symlink() => {
+            Err(bad_path(format!("{} is a link; name the {word} it leads to", path.display())))
+        }
+        Some(found) if !kind.is(found) => Err(bad_path(format!("{} is not a {word}", path.display()))),
+        Some(_) | None => Ok((path, found)),
     }
 }
 
@@ -109,14 +137,38 @@ fn keep_out(real: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-fn bad_path(message: String) -> Problem {
+/// Permission bits as a step writes them, `"0644"`.
+pub(crate) fn mode(text: &str) -> Result<u32, Problem> {
+    let wrong =
+        || Problem::bad_input("/mode", format!("`{text}` is not a mode; write it in octal, in quotes: \"0644\""));
+    let mode = u32::from_str_radix(text, 8).map_err(|_| wrong())?;
+    if mode <= 0o777 { Ok(mode) } else { Err(wrong()) }
+}
+
+pub(crate) fn bad_path(message: String) -> Problem {
     Problem::bad_input("/path", message)
 }
 
-fn failed(verb: &str, path: &Path, error: &io::Error) -> Problem {
-    let code = if error.kind() == io::ErrorKind::NotFound { "not_found" } else { "file" };
-    let problem = Problem::not_applied(code, format!("cannot {verb} {}: {error}", path.display()));
-    Problem { path: Some("/path".to_owned()), ..problem }
+/// A call on files that did nothing.
+pub(crate) fn failed(verb: &str, path: &Path, error: &io::Error) -> Problem {
+    let said = format!("cannot {verb} {}: {error}", path.display());
+    Problem { path: Some("/path".to_owned()), ..of_error(&said, error) }
+}
+
+/// With room again the same call works; nothing else here mends itself.
+pub(crate) fn of_error(said: &str, error: &io::Error) -> Problem {
+    match error.kind() {
+        kind if is_full(kind) => {
+            Problem::not_applied("disk_full", format!("{said}; make room and try again")).retryable()
+        }
+        io::ErrorKind::NotFound => Problem::not_applied("not_found", said),
+        _ => Problem::not_applied("file", said),
+    }
+}
+
+/// No room on the disk, or none for this user.
+pub(crate) fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// For work on files that may take longer than a worker thread should be kept from others.

@@ -1,4 +1,4 @@
-//! A host for tests: answers HTTP from a list, sleeps at once, remembers what it was told.
+//! A host for tests: answers HTTP from a list, sleeps at once, remembers what it was told. And calls of actions on it.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -7,8 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use sluice_plugin::{
-    Attempt, Call, Host, HttpRequest, HttpResponse, Level, Problem, Progress, Purpose, Secret, Timestamp,
+    Attempt, Call, Host, HttpRequest, HttpResponse, Level, NativePlugin, Outcome, Plugin as _, Problem, Progress,
+    Purpose, Secret, Timestamp,
 };
+
+use crate::plugin;
 
 #[derive(Default)]
 pub(crate) struct FakeHost {
@@ -56,4 +59,28 @@ impl Host for FakeHost {
 pub(crate) fn call(purpose: Purpose, with: Value) -> Call {
     let step = "try".to_owned();
     Call { run: "run-1".to_owned(), step, attempt: Attempt(1), purpose, deadline: None, with }
+}
+
+pub(crate) fn output_schema(action: &str) -> Value {
+    let plugin = plugin();
+    let found = plugin.describe().actions.iter().find(|spec| spec.name.operation() == action);
+    found.unwrap().output.clone()
+}
+
+pub(crate) async fn run(action: &str, with: Value) -> Result<Outcome, Problem> {
+    run_on(&FakeHost::default(), action, with).await
+}
+
+pub(crate) async fn run_on(host: &FakeHost, action: &str, with: Value) -> Result<Outcome, Problem> {
+    let plugin: NativePlugin = plugin();
+    let outcome = plugin.run(action, host, &call(Purpose::Act, with)).await?;
+    Ok(outcome)
+}
+
+pub(crate) fn at(dir: &tempfile::TempDir, name: &str) -> String {
+    dir.path().canonicalize().unwrap().join(name).to_str().unwrap().to_owned()
+}
+
+pub(crate) fn valid(schema: &Value, instance: &Value) -> bool {
+    jsonschema::draft202012::new(schema).unwrap().is_valid(instance)
 }

@@ -1,19 +1,14 @@
 //! Every action through the contract, as the engine calls it: examples against schemas, then what each one does.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sluice_plugin::{
-    Applied, Effect, HttpResponse, NativePlugin, Outcome, Plugin, Preview, Problem, Purpose, Reconciled, SecretRef,
-};
+use sluice_plugin::{Applied, Effect, HttpResponse, Outcome, Plugin, Preview, Problem, Purpose, Reconciled, SecretRef};
 
 use super::plugin;
-use crate::testing::{FakeHost, call};
-
-fn valid(schema: &Value, instance: &Value) -> bool {
-    jsonschema::draft202012::new(schema).unwrap().is_valid(instance)
-}
+use crate::testing::{FakeHost, at, call, output_schema, run, run_on, valid};
 
 /// A schema says what a secret is once it is revealed: text.
 fn revealed(with: &Value) -> Value {
@@ -25,31 +20,11 @@ fn revealed(with: &Value) -> Value {
     }
 }
 
-fn output_schema(action: &str) -> Value {
-    let plugin = plugin();
-    let found = plugin.describe().actions.iter().find(|spec| spec.name.operation() == action);
-    found.unwrap().output.clone()
-}
-
-async fn run(action: &str, with: Value) -> Result<Outcome, Problem> {
-    run_on(&FakeHost::default(), action, with).await
-}
-
-async fn run_on(host: &FakeHost, action: &str, with: Value) -> Result<Outcome, Problem> {
-    let plugin: NativePlugin = plugin();
-    let outcome = plugin.run(action, host, &call(Purpose::Act, with)).await?;
-    Ok(outcome)
-}
-
-fn at(dir: &tempfile::TempDir, name: &str) -> String {
-    dir.path().canonicalize().unwrap().join(name).to_str().unwrap().to_owned()
-}
-
 #[test]
 fn every_description_holds() {
     let plugin = plugin();
     let spec = plugin.describe();
-    assert_eq!(spec.actions.len(), 10);
+    assert_eq!(spec.actions.len(), 14);
     for action in &spec.actions {
         let name = action.name.as_str();
         assert_eq!(action.name.plugin(), spec.name.as_str());
@@ -74,20 +49,52 @@ async fn every_repeatable_change_done_twice_leaves_what_it_left_once() {
     for spec in repeatable {
         let dir = tempfile::tempdir().unwrap();
         let operation = spec.name.operation();
-        let with = match operation {
-            "file" => json!({ "path": at(&dir, "it"), "content": "over\n" }),
-            "toy_change" => json!({ "file": at(&dir, "it"), "line": "hello" }),
+        let changes = Some((json!(true), json!(false)));
+        let (with, changes) = match operation {
+            "file" => (json!({ "path": at(&dir, "it"), "content": "over\n" }), changes),
+            "spool_drop" => (delivered(&dir).await, None),
+            "toy_change" => (json!({ "file": at(&dir, "it"), "line": "hello" }), changes),
             other => panic!("base.{other} may be repeated, and nobody tries it"),
         };
+        let before = left(dir.path());
         let first = run(operation, with.clone()).await.unwrap().output;
-        let left = std::fs::read_to_string(dir.path().join("it")).unwrap();
+        let once = left(dir.path());
         let second = run(operation, with).await.unwrap().output;
-        assert_eq!((&first["changed"], &second["changed"]), (&json!(true), &json!(false)), "{operation}");
-        assert_eq!(std::fs::read_to_string(dir.path().join("it")).unwrap(), left, "{operation}");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{operation}");
+        assert_eq!(left(dir.path()), once, "{operation}");
+        assert_ne!(before, once, "{operation}");
+        match changes {
+            Some(changes) => {
+                assert_eq!((first["changed"].clone(), second["changed"].clone()), changes, "{operation}");
+                assert_eq!(once.len(), 1, "{operation}");
+            }
+            None => assert_eq!(first, second, "{operation}"),
+        }
         tried.push(operation);
     }
-    assert_eq!(tried, ["file", "toy_change"]);
+    assert_eq!(tried, ["file", "spool_drop", "toy_change"]);
+}
+
+/// Two of three items are delivered, and one of them was not wanted.
+async fn delivered(dir: &tempfile::TempDir) -> Value {
+    let folder = at(dir, "spool");
+    let items: Vec<Value> = ["a", "b", "c"].iter().map(|id| json!({ "id": id })).collect();
+    run("spool_add", json!({ "folder": folder, "items": items })).await.unwrap();
+    let peeked = run("spool_peek", json!({ "folder": folder, "most": 2 })).await.unwrap().output;
+    json!({ "folder": folder, "upto": peeked["upto"], "rejected": [{ "item": items[1], "error": "too large" }] })
+}
+
+/// All that is there, by name, one folder deep.
+fn left(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(left(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    found
 }
 
 #[tokio::test]
