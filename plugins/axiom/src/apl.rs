@@ -3,8 +3,9 @@
 //! It knows how a query is written, not what is asked or answered.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use sluice_plugin::Timestamp;
+use sluice_plugin::{Timestamp, format_duration};
 
 use crate::time;
 
@@ -24,9 +25,54 @@ impl Query {
         self.and(&format!("where {} >= datetime({at})", name(field)))
     }
 
+    /// The same so far back from whenever it is asked: `15m`. That has to be a duration as runbooks write it.
+    #[must_use]
+    pub(crate) fn since_ago(self, field: &str, back: Duration) -> Self {
+        self.and(&format!("where {} >= ago({})", name(field), format_duration(back)))
+    }
+
+    #[must_use]
+    pub(crate) fn before(self, field: &str, at: Timestamp) -> Self {
+        let at = text(&time::written(at));
+        self.and(&format!("where {} < datetime({at})", name(field)))
+    }
+
+    #[must_use]
+    pub(crate) fn before_ago(self, field: &str, back: Duration) -> Self {
+        self.and(&format!("where {} < ago({})", name(field), format_duration(back)))
+    }
+
     #[must_use]
     pub(crate) fn is(self, field: &str, value: &str) -> Self {
         self.and(&format!("where {} == {}", name(field), text(value)))
+    }
+
+    #[must_use]
+    pub(crate) fn among(self, field: &str, values: &[&str]) -> Self {
+        let values: Vec<String> = values.iter().map(|value| text(value)).collect();
+        self.and(&format!("where {} in ({})", name(field), values.join(", ")))
+    }
+
+    /// In any writing.
+    #[must_use]
+    pub(crate) fn contains(self, field: &str, part: &str) -> Self {
+        self.and(&format!("where {} contains {}", name(field), text(part)))
+    }
+
+    #[must_use]
+    pub(crate) fn sorted(self, field: &str, descends: bool) -> Self {
+        self.and(&format!("sort by {} {}", name(field), if descends { "desc" } else { "asc" }))
+    }
+
+    #[must_use]
+    pub(crate) fn take(self, rows: usize) -> Self {
+        self.and(&format!("take {rows}"))
+    }
+
+    #[must_use]
+    pub(crate) fn only(self, fields: &[&str]) -> Self {
+        let fields: Vec<String> = fields.iter().map(|field| name(field)).collect();
+        self.and(&format!("project {}", fields.join(", ")))
     }
 
     /// How many there are and the last of them: columns `events` and `newest`.
@@ -89,6 +135,26 @@ mod tests {
             query.as_str(),
             "['nats-logs']\n| where ['_time'] >= datetime(\"2026-09-21T14:13:20.000Z\")\n| where ['node'] == \
              \"nats-staging-node-1\"\n| summarize events = count(), newest = max(['_time'])"
+        );
+    }
+
+    #[test]
+    fn events_are_asked_for_one_by_one() {
+        let query = Query::of("nats-logs")
+            .since_ago("_time", Duration::from_secs(900))
+            .before("_time", Timestamp(1_790_000_000_000))
+            .before_ago("_time", Duration::from_secs(3600))
+            .among("host", &["n-1", "n\"2"])
+            .contains("message", "a'b")
+            .sorted("_time", true)
+            .take(201)
+            .only(&["_time", "jsz.api.errors"])
+            .sorted("_time", false);
+        assert_eq!(
+            query.as_str(),
+            "['nats-logs']\n| where ['_time'] >= ago(15m)\n| where ['_time'] < datetime(\"2026-09-21T14:13:20.000Z\")\n\
+             | where ['_time'] < ago(1h)\n| where ['host'] in (\"n-1\", \"n\\\"2\")\n| where ['message'] contains \"a\\'b\"\n\
+             | sort by ['_time'] desc\n| take 201\n| project ['_time'], ['jsz.api.errors']\n| sort by ['_time'] asc"
         );
     }
 

@@ -1,40 +1,45 @@
 //! One query sent and its answer understood: a table, or a problem that says what mends it.
 //!
-//! It knows Axiom's ways over HTTP and not what is asked.
-
-use std::time::Duration;
+//! It knows Axiom's answers to queries and not what is asked.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
-use sluice_plugin::by_hand::Word;
-use sluice_plugin::{ByHand, Header, Host, HttpRequest, HttpResponse, Method, Problem, SecretRef, Timestamp};
+use serde_json::{Map, Value, json};
+use sluice_plugin::{ByHand, Header, Host, HttpResponse, Method, Problem, Timestamp};
 
 use crate::apl::Query;
+use crate::service::{Service, THROTTLED, limit_ends, said, until, what_came, with_said};
 use crate::time;
 
-/// For the whole exchange.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The answers here are one row.
-const LARGEST: usize = 1 << 20;
-
-/// Of what a service says of itself.
-const LONGEST: usize = 300;
+const PATH: &str = "/v1/datasets/_apl?format=tabular";
 
 /// Where it is asked, and as whom.
 pub(crate) struct Axiom<'a> {
-    pub(crate) url: &'a str,
-    pub(crate) token: &'a Value,
+    pub(crate) service: Service<'a>,
     /// For messages; the query has it quoted.
     pub(crate) dataset: &'a str,
+}
+
+/// A query and the events that are looked at for it.
+pub(crate) struct Asked<'a> {
+    pub(crate) query: &'a Query,
+    /// Events before this are not even looked at.
+    pub(crate) from: Timestamp,
+    pub(crate) until: Option<Timestamp>,
+    /// What it names, so that a complaint about one of them is understood.
+    pub(crate) fields: &'a [&'a str],
+    /// Bytes; a larger answer is none.
+    pub(crate) largest: usize,
 }
 
 /// What was answered.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Answer {
     Table(Table),
-    /// The query names a field that no event ever had, which Axiom calls an error.
-    NoSuchField(String),
+    /// The query names fields that no event ever had, which Axiom calls an error.
+    NoSuchField {
+        said: String,
+        fields: Vec<String>,
+    },
 }
 
 /// Columns by name, in the order of rows.
@@ -46,6 +51,9 @@ pub(crate) struct Table {
     fields: Vec<Field>,
     #[serde(default)]
     columns: Option<Vec<Option<Vec<Value>>>>,
+    /// Something is missing in it, and may be there all the same.
+    #[serde(skip)]
+    pub(crate) partial: bool,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -71,96 +79,78 @@ impl Table {
     /// The first row's value in this column; null where there is no row. `None`: there is no such column.
     pub(crate) fn first(&self, column: &str) -> Option<&Value> {
         let at = self.fields.iter().position(|field| field.name == column)?;
-        let values = self.columns.as_ref().and_then(|columns| columns.get(at)?.as_ref());
-        Some(values.and_then(|values| values.first()).unwrap_or(&Value::Null))
+        Some(self.column(at).first().unwrap_or(&Value::Null))
+    }
+
+    /// Each row with the fields it has; `first` stands first in it.
+    pub(crate) fn rows(&self, first: &str) -> Vec<Map<String, Value>> {
+        let mut columns: Vec<(&str, &[Value])> =
+            self.fields.iter().enumerate().map(|(at, field)| (field.name.as_str(), self.column(at))).collect();
+        columns.sort_by_key(|(name, _)| *name != first);
+        let rows = columns.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
+        let row = |row: usize| {
+            let fields = columns.iter().filter_map(|(name, values)| Some((*name, values.get(row)?)));
+            fields.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value.clone())).collect()
+        };
+        (0..rows).map(row).collect()
+    }
+
+    /// Whoever judges by it needs all of it.
+    pub(crate) fn whole(self, dataset: &str) -> Result<Self, Problem> {
+        if !self.partial {
+            return Ok(self);
+        }
+        let message = format!(
+            "Axiom gave only a part of the answer about dataset `{dataset}`: what is missing in it may be there all the same"
+        );
+        Err(Problem::not_applied("partial", message).retryable())
+    }
+
+    fn column(&self, at: usize) -> &[Value] {
+        let columns = self.columns.as_ref().and_then(|columns| columns.get(at)?.as_deref());
+        columns.unwrap_or_default()
     }
 }
 
 impl Axiom<'_> {
-    /// Events before `from` are not even looked at.
-    pub(crate) async fn ask(
-        &self,
-        host: &dyn Host,
-        query: &Query,
-        from: Timestamp,
-        fields: &[&str],
-    ) -> Result<Answer, Problem> {
-        let request = HttpRequest {
-            method: Method::Post,
-            url: self.endpoint(),
-            headers: vec![
-                self.bearer(host)?,
-                Header::plain("content-type", "application/json"),
-                Header::plain("accept", "application/json"),
-            ],
-            body: body(query, from).into_bytes(),
-            timeout: PATIENCE,
-            max_body: LARGEST,
-        };
+    pub(crate) async fn ask(&self, host: &dyn Host, asked: &Asked<'_>) -> Result<Answer, Problem> {
+        let mut request = self.service.request(host, Method::Post, PATH)?;
+        request.headers.push(Header::plain("content-type", "application/json"));
+        request.body = body(asked).into_bytes();
+        request.max_body = asked.largest;
         let response = host.http(request).await?;
         match response.status {
             200..300 => self.table(&response).map(Answer::Table),
-            400 if names_a_field(&said(&response), fields) => Ok(Answer::NoSuchField(said(&response))),
+            400 => Ok(match named(&said(&response), asked.fields) {
+                fields if fields.is_empty() => return Err(self.problem(&response, host.now())),
+                fields => Answer::NoSuchField { said: said(&response), fields },
+            }),
             _ => Err(self.problem(&response, host.now())),
         }
     }
 
-    pub(crate) fn by_hand(&self, query: &Query, from: Timestamp, look_for: &str) -> ByHand {
-        let body = body(query, from);
-        let (url, patience) = (self.endpoint(), PATIENCE.as_secs().to_string());
-        let json = "content-type: application/json";
-        let words = ["-sSg", "--max-time", &patience, "--header", "@-", "--header", json, "--data-binary", &body];
-        let words = words.into_iter().chain(["--write-out", "\\n%{http_code}\\n", "--", &url]).map(str::to_owned);
-        // A program's arguments can be read by everybody on the machine.
-        let header = vec!["authorization: Bearer ".into(), Word::secret(self.token), "\n".into()];
-        ByHand::run("curl", words, look_for).with_input(header)
-    }
-
-    fn endpoint(&self) -> String {
-        format!("{}/v1/datasets/_apl?format=tabular", self.url.trim_end_matches('/'))
-    }
-
-    /// A reference is filled in by the host; a plain text is given to it first.
-    fn bearer(&self, host: &dyn Host) -> Result<Header, Problem> {
-        let reference = match SecretRef::from_json(self.token) {
-            Some(reference) => reference,
-            None => {
-                let sealed = host.seal("/token", host.reveal(self.token)?);
-                SecretRef::from_json(&sealed)
-                    .ok_or_else(|| Problem::not_applied("internal", "the host gave no reference for the token"))?
-            }
-        };
-        Ok(Header::secret("authorization", "Bearer ", reference))
+    /// `since` as Axiom takes it: a moment, or `now-15m`.
+    pub(crate) fn by_hand(&self, query: &Query, since: &str, look_for: &str) -> ByHand {
+        let body = json!({ "apl": query.as_str(), "startTime": since }).to_string();
+        self.service.by_hand(None, PATH, Some(&body), look_for)
     }
 
     fn table(&self, response: &HttpResponse) -> Result<Table, Problem> {
         let answer: Tabular =
             serde_json::from_slice(&response.body).map_err(|error| self.no_answer(response, &error))?;
-        if answer.status.is_partial {
-            let message = format!(
-                "Axiom gave only a part of the answer about dataset `{}`: what is missing in it may be there all the same",
-                self.dataset
-            );
-            return Err(Problem::not_applied("partial", message).retryable());
-        }
-        let tables = answer.tables.unwrap_or_default();
-        Ok(tables.into_iter().find(|table| table.name != "_totals").unwrap_or_default())
+        let mut tables = answer.tables.unwrap_or_default().into_iter();
+        let table = tables.find(|table| table.name != "_totals").unwrap_or_default();
+        Ok(Table { partial: answer.status.is_partial, ..table })
     }
 
     fn no_answer(&self, response: &HttpResponse, error: &serde_json::Error) -> Problem {
-        let what = match is_page(response) {
-            true => "a web page: a proxy or a log-in stands between, or this is no Axiom".to_owned(),
-            false => format!("no table ({error})"),
-        };
-        let message = format!("{} answered the query with {what}", self.url);
+        let message = format!("{} answered the query with {}", self.service.url, what_came(response, error, "table"));
         Problem::not_applied("unexpected_answer", message)
     }
 
     fn problem(&self, response: &HttpResponse, now: Timestamp) -> Problem {
         let (status, dataset) = (response.status, self.dataset);
-        let said = said(response);
-        let with = |text: String| if said.is_empty() { text } else { format!("{text} (it says: {said})") };
-        let no = |code: &str, text: String| Problem::not_applied(code, with(text));
+        let no = |code: &str, text: String| Problem::not_applied(code, with_said(text, response));
         match status {
             400 => no("bad_query", "Axiom does not accept the query (HTTP 400)".to_owned()),
             401 => Problem {
@@ -187,42 +177,89 @@ impl Axiom<'_> {
                      `axiom.url` where it is"
                 ),
             ),
-            429 => no("throttled", format!("Axiom takes no more queries for now (HTTP 429){}", until(response, now)))
-                .retryable(),
+            _ if THROTTLED.contains(&status) => {
+                let until = until(limit_ends(response, &["querylimit", "ratelimit"], now), now);
+                no("throttled", format!("Axiom takes no more queries for now (HTTP {status}){until}")).retryable()
+            }
             500.. => no("server_error", format!("Axiom is in trouble (HTTP {status})")).retryable(),
-            _ => no("unexpected_answer", format!("{} answered the query with HTTP {status}", self.url)),
+            _ => no("unexpected_answer", format!("{} answered the query with HTTP {status}", self.service.url)),
         }
     }
 }
 
-fn body(query: &Query, from: Timestamp) -> String {
-    json!({ "apl": query.as_str(), "startTime": time::written(from) }).to_string()
+fn body(asked: &Asked<'_>) -> String {
+    let mut body = json!({ "apl": asked.query.as_str(), "startTime": time::written(asked.from) });
+    if let (Some(until), Some(fields)) = (asked.until, body.as_object_mut()) {
+        fields.insert("endTime".to_owned(), json!(time::written(until)));
+    }
+    body.to_string()
 }
 
-/// What the service says of its trouble, as far as anybody reads it; nothing of a page.
-fn said(response: &HttpResponse) -> String {
-    let parsed: Option<Value> = serde_json::from_slice(&response.body).ok();
-    let message = parsed.as_ref().and_then(|body| body.get("message").or_else(|| body.get("error"))?.as_str());
-    message.unwrap_or_default().chars().take(LONGEST).collect()
-}
-
-fn is_page(response: &HttpResponse) -> bool {
-    let html = |(name, value): &(String, String)| name == "content-type" && value.contains("html");
-    response.headers.iter().any(html) || response.body.trim_ascii_start().starts_with(b"<")
-}
-
-/// Does the complaint name one of the fields that were asked for?
-fn names_a_field(said: &str, fields: &[&str]) -> bool {
+/// Those of the fields that a complaint names as such that there are not. Axiom writes `invalid field: "name"`; what else
+/// it may write is not documented.
+fn named(said: &str, fields: &[&str]) -> Vec<String> {
     let small = said.to_lowercase();
-    let about = small.contains("field") || small.contains("column") || small.contains("entity");
-    about && fields.iter().any(|field| said.contains(field))
+    let says = |words: &[&str]| words.iter().any(|word| small.contains(word));
+    let about = says(&["field", "column", "entit"])
+        && says(&["invalid", "unknown", "not found", "no such", "not exist", "undefined", "missing"]);
+    fields.iter().filter(|field| about && is_word_of(said, field)).map(|field| (*field).to_owned()).collect()
 }
 
-/// When the limit ends, in seconds since 1970, as the service says.
-fn until(response: &HttpResponse, now: Timestamp) -> String {
-    let names = ["x-querylimit-reset", "x-ratelimit-reset"];
-    let resets = names.iter().filter_map(|name| response.headers.iter().find(|(header, _)| header == name));
-    let times = resets.filter_map(|(_, value)| value.trim().parse::<i64>().ok()?.checked_mul(1000));
-    let next = times.map(Timestamp).filter(|at| *at > now).max();
-    next.map_or_else(String::new, |at| format!(" before {}, in {} s", time::written(at), at.since(now).as_secs()))
+/// `node` is no word of `jsz.node`, and one of `no node.`
+fn is_word_of(text: &str, word: &str) -> bool {
+    let part = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.');
+    text.match_indices(word).any(|(at, _)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        let mut after = text.get(at + word.len()..).unwrap_or_default().chars();
+        let ends = match after.next() {
+            Some('.') => !after.next().is_some_and(part),
+            next => !next.is_some_and(part),
+        };
+        !word.is_empty() && ends && !before.is_some_and(part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_names_a_field() {
+        let check = |said: &str, expect: &[&str]| {
+            let fields = ["host", "jsz.api.errors", "api", "instance_id", "_time", ""];
+            assert_eq!(named(said, &fields), expect, "{said}");
+        };
+        check("invalid field: \"jsz.api.errors\"", &["jsz.api.errors"]);
+        check("invalid field: instance_id", &["instance_id"]);
+        check("no such column: host.", &["host"]);
+        check("entities `host` and `api` were not found as a field", &["host", "api"]);
+        check("invalid field: hosts", &[]);
+        check("invalid field: my_host", &[]);
+        check("invalid field: api.errors", &[]);
+        check("the field host is no text", &[]);
+        check("parse error near host", &[]);
+        check("invalid field", &[]);
+    }
+
+    #[test]
+    fn a_table_is_read_row_by_row() {
+        let table = |columns: Value| -> Table {
+            let fields = json!([{ "name": "host" }, { "name": "_time" }, { "name": "code" }]);
+            serde_json::from_value(json!({ "name": "0", "fields": fields, "columns": columns })).unwrap()
+        };
+        let rows = table(json!([["n-1", "n-2"], ["t1", "t2"], [null, 200]])).rows("_time");
+        assert_eq!(
+            json!(rows),
+            json!([{ "_time": "t1", "host": "n-1" }, { "_time": "t2", "host": "n-2", "code": 200 }])
+        );
+        assert_eq!(rows[1].keys().next().unwrap(), "_time");
+        // Whatever a service leaves out, no row is made up and none is lost.
+        assert_eq!(
+            json!(table(json!([["n-1", "n-2"], ["t1"]])).rows("_time")),
+            json!([{ "_time": "t1", "host": "n-1" }, { "host": "n-2" }])
+        );
+        for none in [json!(null), json!([]), json!([[], [], []]), json!([null, null, null])] {
+            assert!(table(none).rows("_time").is_empty());
+        }
+    }
 }

@@ -8,12 +8,17 @@ use sluice_plugin::{Abilities, ActionName, ActionSpec, Effect, GateClass, Plugin
 
 /// A read that is usable as a gate: what logs say is evidence, and never the thing itself.
 pub(crate) fn evidence<In: JsonSchema, Out: JsonSchema>(operation: &str, summary: &str) -> ActionSpec {
+    ActionSpec { gate: Some(GateClass::Evidence), ..read::<In, Out>(operation, summary) }
+}
+
+/// A read without a verdict.
+pub(crate) fn read<In: JsonSchema, Out: JsonSchema>(operation: &str, summary: &str) -> ActionSpec {
     ActionSpec {
         name: name(operation),
         summary: summary.to_owned(),
         effect: Effect::Read,
         idempotent: true,
-        gate: Some(GateClass::Evidence),
+        gate: None,
         ephemeral: false,
         input: schema::of::<In>(),
         output: schema::of::<Out>(),
@@ -24,13 +29,23 @@ pub(crate) fn evidence<In: JsonSchema, Out: JsonSchema>(operation: &str, summary
     }
 }
 
+/// A change that is looked at before and after, and never done twice by itself.
+pub(crate) fn change<In: JsonSchema, Out: JsonSchema>(operation: &str, summary: &str) -> ActionSpec {
+    ActionSpec {
+        effect: Effect::Change,
+        idempotent: false,
+        abilities: Abilities { check: true, preview: true, reconcile: true },
+        ..read::<In, Out>(operation, summary)
+    }
+}
+
 /// The engine has checked `with` against the schema; this says no only when schema and type disagree.
 pub(crate) fn input<T: DeserializeOwned>(with: &Value) -> Result<T, Problem> {
     T::deserialize(with).map_err(|error| Problem::bad_input("", error.to_string()))
 }
 
 pub(crate) fn output(value: &impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(value).map_err(|error| Problem::not_applied("bad_output", error.to_string()))
+    serde_json::to_value(value).map_err(|error| Problem::maybe_applied("bad_output", error.to_string()))
 }
 
 #[expect(clippy::expect_used, reason = "the names are constants, and a test describes every action")]

@@ -16,9 +16,13 @@ use sluice_plugin::{
 };
 
 use crate::apl::Query;
-use crate::ask::{Answer, Axiom, Table};
+use crate::ask::{Answer, Asked, Axiom, Table};
 use crate::describe::{evidence, input, output};
+use crate::service::Service;
 use crate::time;
+
+/// The answer is one row.
+const LARGEST: usize = 1 << 20;
 
 /// How far back is looked: what is older is no news, and a narrow query costs less.
 const FARTHEST: Duration = Duration::from_secs(24 * 3600);
@@ -98,10 +102,11 @@ impl Action for FreshEvents {
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         let input: Input = input(&call.with)?;
         let question = Question::new(&input, host.now())?;
-        let answer = question.axiom().ask(host, &question.query, question.since, &question.fields()).await?;
-        match answer {
-            Answer::Table(table) => question.judged(&table, host.now()),
-            Answer::NoSuchField(said) => question.without_field(&said),
+        let (query, from, fields) = (&question.query, question.since, question.fields());
+        let asked = Asked { query, from, until: None, fields: &fields, largest: LARGEST };
+        match question.axiom().ask(host, &asked).await? {
+            Answer::Table(table) => question.judged(&table.whole(&question.logs.dataset)?, host.now()),
+            Answer::NoSuchField { said, .. } => question.without_field(&said),
         }
     }
 
@@ -114,7 +119,7 @@ impl Action for FreshEvents {
             "200 at the end; `events` above 0, and `newest` not older than {}",
             format_duration(question.within)
         );
-        vec![question.axiom().by_hand(&question.query, since, &look_for)]
+        vec![question.axiom().by_hand(&question.query, &time::written(since), &look_for)]
     }
 }
 
@@ -129,8 +134,7 @@ fn since_of(text: &str) -> Result<Timestamp, Problem> {
 
 impl<'a> Question<'a> {
     fn new(input: &'a Input, now: Timestamp) -> Result<Self, Problem> {
-        let before =
-            |time: Duration| Timestamp(now.0.saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)));
+        let before = |back: Duration| time::before(now, back);
         let since = input.since.as_deref().map(since_of).transpose()?;
         // Nothing that the gate asks for may lie outside what is looked at.
         let usually = before(within_of(&input.within)?.max(USUALLY));
@@ -155,7 +159,8 @@ impl<'a> Question<'a> {
     }
 
     fn axiom(&self) -> Axiom<'_> {
-        Axiom { url: &self.logs.url, token: &self.input.token, dataset: &self.logs.dataset }
+        let service = Service { url: &self.logs.url, token: &self.input.token };
+        Axiom { service, dataset: &self.logs.dataset }
     }
 
     fn fields(&self) -> [&str; 3] {

@@ -1,29 +1,58 @@
-//! A host for tests: one answer, and what was asked.
+//! A host for tests: what it answers, and what was asked.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use futures::FutureExt as _;
+use serde_json::{Value, json};
 use sluice_plugin::{
-    Attempt, Call, Host, HttpRequest, HttpResponse, Level, Problem, Progress, Purpose, Secret, Timestamp,
+    Attempt, Call, Host, HttpRequest, HttpResponse, Level, Outcome, Plugin as _, Problem, Progress, Purpose, Secret,
+    Timestamp,
 };
 
 /// 2026-11-22T17:55:00Z
 pub(crate) const NOW: Timestamp = Timestamp(1_795_370_100_000);
 
+pub(crate) type Answer = Result<HttpResponse, Problem>;
+
+/// To a request, and how many there were before it.
+type Answering = dyn Fn(&HttpRequest, usize) -> Answer + Send + Sync;
+
 pub(crate) struct FakeHost {
     pub(crate) asked: Mutex<Vec<HttpRequest>>,
-    pub(crate) answer: Result<HttpResponse, Problem>,
+    answer: Box<Answering>,
 }
 
 impl FakeHost {
     pub(crate) fn answers(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let answer = Ok(HttpResponse { status, headers, body: body.as_bytes().to_vec() });
-        Self { asked: Mutex::default(), answer }
+        Self::one_by_one(vec![response(status, headers, body)])
     }
+
+    /// The last one again and again.
+    pub(crate) fn one_by_one(answers: Vec<Answer>) -> Self {
+        Self::does(move |_, before| answers[before.min(answers.len() - 1)].clone())
+    }
+
+    pub(crate) fn does(answer: impl Fn(&HttpRequest, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self { asked: Mutex::default(), answer: Box::new(answer) }
+    }
+
+    pub(crate) fn bodies(&self) -> Vec<Vec<u8>> {
+        self.asked.lock().unwrap().iter().map(|request| request.body.clone()).collect()
+    }
+
+    /// Method and URL of each request.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(|request| format!("{} {}", request.method.as_str(), request.url)).collect()
+    }
+}
+
+pub(crate) fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Ok(HttpResponse { status, headers, body: body.as_bytes().to_vec() })
 }
 
 #[async_trait]
@@ -38,9 +67,11 @@ impl Host for FakeHost {
 
     fn progress(&self, _: Progress) {}
 
-    async fn http(&self, request: HttpRequest) -> Result<HttpResponse, Problem> {
-        self.asked.lock().unwrap().push(request);
-        self.answer.clone()
+    async fn http(&self, request: HttpRequest) -> Answer {
+        let mut asked = self.asked.lock().unwrap();
+        let answer = (self.answer)(&request, asked.len());
+        asked.push(request);
+        answer
     }
 
     fn reveal(&self, leaf: &Value) -> Result<Secret, Problem> {
@@ -48,7 +79,7 @@ impl Host for FakeHost {
     }
 
     fn seal(&self, pointer: &str, _: Secret) -> Value {
-        serde_json::json!({ "$secret": format!("sealed{pointer}") })
+        json!({ "$secret": format!("sealed{pointer}") })
     }
 
     fn private_file(&self, _: &str, _: &Secret) -> Result<PathBuf, Problem> {
@@ -59,4 +90,21 @@ impl Host for FakeHost {
 pub(crate) fn call(with: Value) -> Call {
     let (run, step) = ("run-1".to_owned(), "logs".to_owned());
     Call { run, step, attempt: Attempt(1), purpose: Purpose::Read, deadline: None, with }
+}
+
+/// One action through the contract, as the engine calls it. This host never lets anybody wait.
+pub(crate) fn run(action: &str, host: &FakeHost, with: Value) -> Result<Outcome, Problem> {
+    crate::plugin().run(action, host, &call(with)).now_or_never().unwrap()
+}
+
+pub(crate) fn valid(schema: &Value, instance: &Value) -> bool {
+    jsonschema::draft202012::new(schema).unwrap().is_valid(instance)
+}
+
+/// What comes out holds what the action says of it.
+pub(crate) fn output_of(action: &str, host: &FakeHost, with: Value) -> Value {
+    let output = run(action, host, with).unwrap().output;
+    let plugin = crate::plugin();
+    assert!(valid(&plugin.action(action).unwrap().output, &output), "{output}");
+    output
 }

@@ -1,12 +1,12 @@
-//! The action through the contract, as the engine calls it: what is asked, and what each answer comes to.
+//! `axiom.fresh_events` through the contract, as the engine calls it: what is asked, and what each answer comes to; and
+//! what all actions have in common.
 
-use futures::FutureExt as _;
 use serde_json::{Value, json};
-use sluice_plugin::{Header, Method, NativePlugin, Outcome, Plugin, Problem, SecretRef, Verdict};
+use sluice_plugin::{Effect, Header, Method, Outcome, Plugin, Problem, SecretRef, Verdict};
 
 use crate::fresh_events::{cluster, node};
 use crate::plugin;
-use crate::testing::{FakeHost, call};
+use crate::testing::{FakeHost, call, valid};
 
 fn with(more: Value) -> Value {
     let mut with = json!({
@@ -18,9 +18,7 @@ fn with(more: Value) -> Value {
 }
 
 fn run(host: &FakeHost, with: Value) -> Result<Outcome, Problem> {
-    let plugin: NativePlugin = plugin();
-    // This host never lets anybody wait.
-    plugin.run("fresh_events", host, &call(with)).now_or_never().unwrap()
+    crate::testing::run("fresh_events", host, with)
 }
 
 fn table(events: &Value, newest: &Value) -> String {
@@ -37,10 +35,6 @@ fn table(events: &Value, newest: &Value) -> String {
     .to_string()
 }
 
-fn valid(schema: &Value, instance: &Value) -> bool {
-    jsonschema::draft202012::new(schema).unwrap().is_valid(instance)
-}
-
 #[test]
 fn every_description_holds() {
     let plugin = plugin();
@@ -52,7 +46,12 @@ fn every_description_holds() {
             assert!(valid(&action.input, &with), "{}: with", action.name);
             assert!(valid(&action.output, &example.output), "{}: output", action.name);
         }
+        assert!(!action.examples.is_empty(), "{}", action.name);
         assert_eq!(action.input["properties"]["token"]["x-secret"], true);
+        let (change, abilities) = (action.effect == Effect::Change, action.abilities);
+        assert!(abilities.check && abilities.preview == change && abilities.reconcile == change, "{}", action.name);
+        // What may not be done twice says so.
+        assert!(action.effect != Effect::Destroy && action.idempotent != change, "{}", action.name);
     }
 }
 
@@ -97,7 +96,7 @@ fn the_newest_event_decides() {
         assert_eq!(judgement.verdict, expect, "{events} {newest}: {}", judgement.why);
         assert!(judgement.why.contains(said), "{said}: {}", judgement.why);
         let plugin = plugin();
-        assert!(valid(&plugin.describe().actions[0].output, &outcome.output), "{}", outcome.output);
+        assert!(valid(&plugin.action("fresh_events").unwrap().output, &outcome.output), "{}", outcome.output);
     };
     let pass = "12 events of nats-staging-node-1 (i-0new) since 2026-11-22T17:49:00.000Z, the newest 14 s old";
     check(json!(12), json!("2026-11-22T17:54:46Z"), Verdict::Pass, pass);
@@ -161,6 +160,7 @@ fn every_other_answer_is_a_problem_that_says_what_to_do() {
     check(429, &[], r#"{"message":"rate limit exceeded"}"#, "throttled", true, &["429", "rate limit exceeded"]);
     let reset = ("x-ratelimit-reset", "1795370134");
     check(429, &[reset], "", "throttled", true, &["before 2026-11-22T17:55:34.000Z, in 34 s"]);
+    check(430, &[reset], "", "throttled", true, &["430", "in 34 s"]);
     check(429, &[("x-querylimit-reset", "17"), ("x-ratelimit-reset", "soon")], "", "throttled", true, &["429"]);
     check(500, &[], "", "server_error", true, &["500"]);
     check(503, &[("content-type", "text/html")], html, "server_error", true, &["503"]);
@@ -179,7 +179,7 @@ fn every_other_answer_is_a_problem_that_says_what_to_do() {
 #[test]
 fn what_the_host_says_is_passed_on() {
     let refused = Problem::not_applied("denied", "put this into sluice.yaml").with_details(json!({ "grant": "line" }));
-    let host = FakeHost { asked: std::sync::Mutex::default(), answer: Err(refused.clone()) };
+    let host = FakeHost::one_by_one(vec![Err(refused.clone())]);
     assert_eq!(run(&host, with(json!({}))).unwrap_err(), refused);
 }
 

@@ -1,5 +1,7 @@
 //! Moments as Axiom writes them: RFC 3339. Only what that says is read; no zone has a name here.
 
+use std::time::Duration;
+
 use sluice_plugin::Timestamp;
 
 const DAY: i64 = 86_400_000;
@@ -11,6 +13,10 @@ pub(crate) fn written(at: Timestamp) -> String {
     let (seconds, milliseconds) = (rest / 1000, rest % 1000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z")
+}
+
+pub(crate) fn before(at: Timestamp, back: Duration) -> Timestamp {
+    Timestamp(at.0.saturating_sub(i64::try_from(back.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// `None` of anything else. Below milliseconds is cut off.

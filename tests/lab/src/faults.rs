@@ -124,6 +124,22 @@ pub enum Fault {
     #[command(name = "axiom-429")]
     #[serde(rename = "axiom-429")]
     Axiom429,
+    /// From now on: Axiom answers everything with trouble (503)
+    #[command(name = "axiom-503")]
+    #[serde(rename = "axiom-503")]
+    Axiom503,
+    /// From now on: Axiom refuses connections
+    AxiomAway {
+        /// It accepts them, and cuts them when they have asked
+        #[arg(long)]
+        #[serde(default)]
+        cut: bool,
+    },
+    /// From now on: Axiom does not store events that have this field, or one inside it, and says so in an answer with 200
+    AxiomRejects { field: String },
+    /// Do what the next requests that change something in Axiom ask, and cut the connection before the answer; those of
+    /// the nodes' own shippers do not count
+    AxiomLosesAnswers { times: u32 },
     /// Make a stream with one replica, on this node, with ten messages
     #[command(name = "r1-stream")]
     #[serde(rename = "r1-stream")]

@@ -35,7 +35,7 @@ impl Answer {
 
 /// GET `path`; an error when nothing was answered within `time`.
 pub(crate) async fn get(address: SocketAddr, path: &str, time: Duration) -> Result<Answer> {
-    ask(address, format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"), time).await
+    ask(address, format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes(), time).await
 }
 
 /// POST JSON; the answer as JSON.
@@ -51,17 +51,29 @@ pub(crate) async fn post_with(
     body: &Value,
     time: Duration,
 ) -> Result<Answer> {
-    let body = body.to_string();
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!("POST {path} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
-    ask(address, head + &body, time).await
+    send(address, "POST", path, headers, body.to_string().as_bytes(), time).await
 }
 
-async fn ask(address: SocketAddr, request: String, time: Duration) -> Result<Answer> {
+/// Any request; whatever is answered.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+    time: Duration,
+) -> Result<Answer> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head =
+        format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+    ask(address, &[head.as_bytes(), body].concat(), time).await
+}
+
+async fn ask(address: SocketAddr, request: &[u8], time: Duration) -> Result<Answer> {
     // HTTP/1.0: the other side closes, so the answer is everything up to the end.
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(request.as_bytes()).await?;
+        stream.write_all(request).await?;
         let mut answer = Vec::new();
         stream.take(LARGEST as u64).read_to_end(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
@@ -102,11 +114,13 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: String,
+    /// Nothing of it is sent: the connection ends where it would begin.
+    pub(crate) cut: bool,
 }
 
 impl Reply {
     pub(crate) fn json(status: u16, body: &Value) -> Self {
-        Reply { status, headers: Vec::new(), body: body.to_string() }
+        Reply { status, headers: Vec::new(), body: body.to_string(), cut: false }
     }
 }
 
@@ -150,11 +164,14 @@ where
         Ok(request) => handle(request).await.into(),
         Err(error) => Reply::json(400, &json!({ "error": error.to_string() })),
     };
+    if reply.cut {
+        return stream.shutdown().await;
+    }
     let own: String = reply.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!(
         "HTTP/1.0 {} {}\r\nContent-Type: application/json\r\n{own}Content-Length: {}\r\nConnection: close\r\n\r\n",
         reply.status,
-        if reply.status == 200 { "OK" } else { "Failed" },
+        if reply.status < 300 { "OK" } else { "Failed" },
         reply.body.len()
     );
     stream.write_all((head + &reply.body).as_bytes()).await?;

@@ -34,7 +34,7 @@ async fn answer(living: &[SocketAddr], path: &str, name: Option<&str>) -> Reply 
                 Some(name) => renamed(*address, answer.body, name).await,
                 None => answer.body,
             };
-            return Reply { status: answer.status, headers: Vec::new(), body };
+            return Reply { status: answer.status, headers: Vec::new(), body, cut: false };
         }
     }
     Reply::json(200, &json!({ "status": "ok" }))

@@ -43,11 +43,11 @@ fn text(plan: &Plan) -> String {
          \x20   services: {{ {services} }}\n\
          {creds}{logs}\
          plugins:\n\
-         \x20 axiom: {{ grants: {{ http: [{{ origin: \"{axiom}\", private: true, read: [\"POST /v1/datasets/_apl\"] }}], secrets: [axiom_token, axiom_ingest_token] }} }}\n\
+         \x20 axiom: {{ grants: {{ http: [{{ origin: \"{axiom}\", private: true, read: [\"POST /v1/datasets/_apl\"] }}], secrets: [axiom_token, axiom_ingest_token, axiom_monitors_token] }} }}\n\
          secrets:\n\
          \x20 axiom_token: {{ env: AXIOM_TOKEN, to: [\"{axiom}\"] }}\n\
-         \x20 # What nodes have: it may write and not ask.\n\
          \x20 axiom_ingest_token: {{ env: AXIOM_INGEST_TOKEN, to: [\"{axiom}\"] }}\n\
+         \x20 axiom_monitors_token: {{ env: AXIOM_MONITORS_TOKEN, to: [\"{axiom}\"] }}\n\
          axiom: {{ url: \"{axiom}\" }}\n\
          # Journals of runs in this lab; they go with it.\n\
          store: {{ path: \"{folder}/state\" }}\n",
@@ -82,6 +82,7 @@ pub fn environment(plan: &Plan) -> Vec<(&'static str, String)> {
         ("AWS_EC2_METADATA_DISABLED", "true".into()),
         ("AXIOM_TOKEN", plan.axiom_token()),
         ("AXIOM_INGEST_TOKEN", plan.axiom_ingest_token()),
+        ("AXIOM_MONITORS_TOKEN", plan.axiom_monitors_token()),
         ("SLUICE_INVENTORY", plan.folder.join("sluice.yaml").display().to_string()),
         ("SLUICE_LAB", plan.name.clone()),
         ("SLUICE_LAB_CONTROL", format!("http://{}", plan.control())),
@@ -106,6 +107,8 @@ mod tests {
             "    services: { facebox: {}, messenger: {} }",
             "    logs: { axiom: { dataset: nats-logs, node_field: host, instance_field: instance_id } }",
             "  axiom_token: { env: AXIOM_TOKEN, to: [\"http://127.77.3.12:8080\"] }",
+            "  axiom_ingest_token: { env: AXIOM_INGEST_TOKEN, to: [\"http://127.77.3.12:8080\"] }",
+            "  axiom_monitors_token: { env: AXIOM_MONITORS_TOKEN, to: [\"http://127.77.3.12:8080\"] }",
             "axiom: { url: \"http://127.77.3.12:8080\" }",
             "store: { path: \"/x/state\" }",
         ] {

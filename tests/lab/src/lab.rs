@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::axiom::Query;
+use crate::axiom::{Ingest, Query};
 use crate::daemon::{Daemon, Ending};
 use crate::error::{Context, Error, Result};
 use crate::faults::Fault;
@@ -180,6 +180,11 @@ impl Lab {
     /// The queries that Axiom was asked, oldest first, refused ones too.
     pub async fn queries(&self) -> Result<Vec<Query>> {
         self.ask_for("/queries", json!({}), "queries").await
+    }
+
+    /// What was sent to Axiom by others than the nodes' own shippers, oldest first, refused ones too.
+    pub async fn ingests(&self) -> Result<Vec<Ingest>> {
+        self.ask_for("/ingests", json!({}), "ingests").await
     }
 
     /// Starts the publisher and the consumers, instead of what ran before; with a `count` waits for the last

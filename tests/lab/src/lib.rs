@@ -48,7 +48,7 @@ mod suite;
 mod upgrade;
 mod view;
 
-pub use axiom::Query;
+pub use axiom::{Ingest, Query};
 pub use error::{Error, Result};
 pub use faults::Fault;
 pub use inventory::{environment, foreign};

@@ -8,6 +8,7 @@ use async_nats::jetstream;
 use serde_json::{Value, json};
 use tokio::sync::MutexGuard;
 
+use crate::axiom::{Away, Trouble};
 use crate::cloud::{self, Replacement};
 use crate::daemon::World;
 use crate::error::{Context, Error, Result};
@@ -73,7 +74,11 @@ pub(crate) async fn apply(world: &Arc<World>, fault: Fault) -> Result<Value> {
         }
         Fault::BootstrapLine { node, line } => order(world, &node, |orders| orders.line = Some(line)).await?,
         Fault::AxiomSilent { node } => order(world, &node, |orders| orders.axiom_silent = true).await?,
-        Fault::Axiom429 => world.axiom.limit(true),
+        Fault::Axiom429 => world.axiom.trouble(|trouble| trouble.limited = true),
+        Fault::Axiom503 => world.axiom.trouble(|trouble| trouble.broken = true),
+        Fault::AxiomAway { cut } => world.axiom.trouble(|trouble| trouble.away = Some(Away::new(cut))),
+        Fault::AxiomRejects { field } => world.axiom.trouble(|trouble| trouble.rejects.extend([field])),
+        Fault::AxiomLosesAnswers { times } => world.axiom.trouble(|trouble| trouble.loses = times),
         Fault::R1Stream { name, node } => r1_stream(world, &name, plan.node_number(&node)?).await?,
         Fault::MoveLeaders => move_leaders(world).await?,
         Fault::MoveMeta { node } => move_meta(world, node).await?,
@@ -235,7 +240,7 @@ async fn delete_stream(world: &World, name: &str) -> Result<()> {
 /// Takes everything back: what AWS, Axiom and the nodes were told, and what came of it.
 async fn clear(world: &World) -> Result<()> {
     world.set_boot_delay(None);
-    world.axiom.limit(false);
+    world.axiom.trouble(|trouble| *trouble = Trouble::default());
     let mut ghosts = Vec::new();
     for n in NODES {
         ghosts.extend(mend(world, n).await?);

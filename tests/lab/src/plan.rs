@@ -70,6 +70,14 @@ pub struct Options {
     #[arg(long)]
     #[serde(default)]
     pub act_role: bool,
+    /// Fields that a dataset in Axiom may have, as on its smallest plan
+    #[arg(long, default_value_t = AXIOM_FIELDS)]
+    #[serde(default = "axiom_fields")]
+    pub axiom_fields: usize,
+}
+
+fn axiom_fields() -> usize {
+    AXIOM_FIELDS
 }
 
 impl Default for Options {
@@ -84,9 +92,13 @@ impl Default for Options {
             preload: 0,
             preload_size: 256,
             act_role: false,
+            axiom_fields: AXIOM_FIELDS,
         }
     }
 }
+
+/// On the plan that costs nothing.
+const AXIOM_FIELDS: usize = 256;
 
 /// One lab: where everything is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -160,8 +172,13 @@ impl Plan {
     }
 
     /// The nodes' token for Axiom, for ingest only.
-    pub(crate) fn axiom_ingest_token(&self) -> String {
+    pub fn axiom_ingest_token(&self) -> String {
         format!("xaat-ingest-{}", self.route_password)
+    }
+
+    /// The operator's token for Axiom's monitors, for nothing else.
+    pub fn axiom_monitors_token(&self) -> String {
+        format!("xaat-monitors-{}", self.route_password)
     }
 
     /// Every address the lab listens on, but the control API.

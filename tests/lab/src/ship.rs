@@ -19,6 +19,9 @@ pub(crate) const NODE_FIELD: &str = "host";
 /// The field that names the instance.
 pub(crate) const INSTANCE_FIELD: &str = "instance_id";
 
+/// What the nodes' shippers call themselves. Faults that count requests leave theirs alone: they are sent all the time.
+pub(crate) const SHIPPER: &str = "Fluent-Bit";
+
 /// Ships until dropped.
 pub(crate) async fn forever(world: Arc<World>) {
     let mut clock = tokio::time::interval(Duration::from_secs(1));
@@ -77,7 +80,7 @@ async fn post(world: &World, events: Vec<Value>) -> Result<()> {
         return Ok(());
     }
     let bearer = format!("Bearer {}", world.plan.axiom_ingest_token());
-    let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str())];
+    let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str()), ("User-Agent", SHIPPER)];
     let path = format!("/v1/datasets/{DATASET}/ingest");
     let answer =
         http::post_with(world.plan.axiom(), &path, &headers, &Value::Array(events), Duration::from_secs(5)).await?;

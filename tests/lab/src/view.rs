@@ -97,8 +97,8 @@ fn told(status: &Value) -> String {
     lines.extend(refreshes.map(|refresh| {
         format!("a refresh of {} is {}", text(refresh, "AutoScalingGroupName"), text(refresh, "Status"))
     }));
-    let limited = status.pointer("/axiom/limited") == Some(&Value::Bool(true));
-    lines.extend(limited.then(|| "Axiom refuses everything for its rate".to_owned()));
+    let axiom = status.get("axiom").cloned().unwrap_or_default();
+    lines.extend(list(&axiom, "troubles").map(|trouble| format!("Axiom {}", plain(trouble))));
     let streams: Vec<String> = list(status, "streams").map(plain).collect();
     lines.extend((streams.len() > 1).then(|| format!("streams: {}", streams.join(", "))));
     lines.iter().map(|line| format!("  {line}\n")).collect()

@@ -20,7 +20,7 @@ async fn ask(lab: &Lab, apl: &str) -> (u16, Value) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert_eq!(head.contains("X-RateLimit-Reset: "), head.contains(" 429 "), "{head}");
+    assert_eq!(head.contains("X-RateLimit-Remaining: 0\r\n"), head.contains(" 429 "), "{head}");
     (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::apl::Query;
-use super::events::{Row, Table, as_json, kind};
+use super::events::{ROW_ID, Row, Table, as_json, kind};
 
 /// Column by column; no rows are no columns (null).
 pub(super) fn tabular(query: &Query, table: &Table, (start, end): (Option<Timestamp>, Option<Timestamp>)) -> Value {
@@ -29,8 +29,7 @@ pub(super) fn tabular(query: &Query, table: &Table, (start, end): (Option<Timest
 
 /// Events as matches, aggregates as totals.
 pub(super) fn legacy(query: &Query, table: &Table) -> Value {
-    let matches: Vec<Value> =
-        table.rows.iter().enumerate().filter(|_| table.events).map(|(n, row)| one(n, row)).collect();
+    let matches: Vec<Value> = table.rows.iter().filter(|_| table.events).map(one).collect();
     let total = |row: &Row| {
         let values = row.iter().map(|(op, value)| json!({ "op": op, "value": as_json(value) }));
         json!({ "group": {}, "aggregations": values.collect::<Vec<_>>() })
@@ -42,14 +41,14 @@ pub(super) fn legacy(query: &Query, table: &Table) -> Value {
     })
 }
 
-fn one(n: usize, row: &Row) -> Value {
+fn one(row: &Row) -> Value {
     let at = |name: &str| row.get(name).map_or(Value::Null, as_json);
     let data: Map<String, Value> = row
         .iter()
         .filter(|(name, _)| !name.starts_with('_'))
         .map(|(name, value)| (name.clone(), as_json(value)))
         .collect();
-    json!({ "_time": at("_time"), "_sysTime": at("_sysTime"), "_rowId": format!("lab-{n}"), "data": data })
+    json!({ "_time": at("_time"), "_sysTime": at("_sysTime"), "_rowId": at(ROW_ID), "data": data })
 }
 
 fn status(table: &Table) -> Value {

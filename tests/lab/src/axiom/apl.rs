@@ -1,9 +1,9 @@
 //! APL, as much of it as an operator's tool sends: a dataset and stages behind it. Everything else is refused, so that
 //! a query that works here has no part that was skipped. It knows the language; events are elsewhere.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::words::{Word, split};
 use crate::error::{Context, Error, Result};
@@ -20,8 +20,10 @@ pub(super) enum Stage {
     Where(Expr),
     Summarize {
         columns: Vec<(String, Aggregate)>,
-        by: Vec<String>,
+        by: Vec<Group>,
     },
+    /// New fields, one after the other.
+    Extend(Vec<(String, Calc)>),
     Take(usize),
     /// Fields, each with whether it descends.
     Order(Vec<(String, bool)>),
@@ -34,9 +36,26 @@ pub(super) enum Stage {
 pub(super) enum Aggregate {
     Count,
     CountIf(Expr),
-    Max(String),
-    Min(String),
-    Distinct(String),
+    Max(Calc),
+    Min(Calc),
+    Avg(Calc),
+    Sum(Calc),
+    Distinct(Calc),
+}
+
+/// What rows are grouped by: a field, or the stretch of time in which it lies.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Group {
+    pub(super) field: String,
+    pub(super) bin: Option<SignedDuration>,
+}
+
+/// A field, a number, or what comes of two of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Calc {
+    Field(String),
+    Number(f64),
+    Of(Box<Calc>, char, Box<Calc>),
 }
 
 #[derive(Debug, PartialEq)]
@@ -47,6 +66,7 @@ pub(super) enum Expr {
     Compare(Operand, Comparison, Operand),
     In(String, Vec<Scalar>),
     Empty(String),
+    Null(String),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +113,17 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Result<Query> {
     Ok(Query { dataset, stages })
 }
 
+/// A word before a bracket: whether it is turned round, and what it says of a field; without that, of a condition.
+type Test = (&'static str, bool, Option<fn(String) -> Expr>);
+
+const TESTS: [Test; 5] = [
+    ("not", true, None),
+    ("isempty", false, Some(Expr::Empty)),
+    ("isnotempty", true, Some(Expr::Empty)),
+    ("isnull", false, Some(Expr::Null)),
+    ("isnotnull", true, Some(Expr::Null)),
+];
+
 struct Parser {
     words: std::iter::Peekable<std::vec::IntoIter<Word>>,
     now: Timestamp,
@@ -112,6 +143,7 @@ impl Parser {
             },
             "order" | "sort" => self.order(),
             "project" => self.list(Parser::column).map(Stage::Project),
+            "extend" => self.list(Parser::calculated).map(Stage::Extend),
             "getschema" => Ok(Stage::Schema),
             other => Err(Error::new(format!("unknown operator {other}"))),
         }
@@ -119,8 +151,58 @@ impl Parser {
 
     fn summarize(&mut self) -> Result<Stage> {
         let columns = self.list(Parser::aggregate)?;
-        let by = if self.takes("by") { self.list(|parser| parser.name("a field"))? } else { Vec::new() };
+        let by = if self.takes("by") { self.list(Parser::group)? } else { Vec::new() };
         Ok(Stage::Summarize { columns, by })
+    }
+
+    fn group(&mut self) -> Result<Group> {
+        let field = self.name("a field")?;
+        if field != "bin" || !self.takes_sign("(") {
+            return Ok(Group { field, bin: None });
+        }
+        let field = self.name("a field")?;
+        self.sign(",")?;
+        let bin = match self.words.next() {
+            Some(Word::Span(span)) if span.is_positive() => Some(span),
+            other => return Err(Error::new(format!("a span of time, as 5m, not {other:?}"))),
+        };
+        self.sign(")")?;
+        Ok(Group { field, bin })
+    }
+
+    fn calculated(&mut self) -> Result<(String, Calc)> {
+        let name = self.name("a field")?;
+        self.sign("=")?;
+        Ok((name, self.sum()?))
+    }
+
+    fn sum(&mut self) -> Result<Calc> {
+        self.calculation(&[("+", '+'), ("-", '-')], Parser::product)
+    }
+
+    fn product(&mut self) -> Result<Calc> {
+        self.calculation(&[("*", '*'), ("/", '/')], |parser| {
+            if parser.takes_sign("(") {
+                return parser.closed(Parser::sum);
+            }
+            match parser.operand()? {
+                Operand::Field(name) => Ok(Calc::Field(name)),
+                Operand::Value(Scalar::Number(number)) => Ok(Calc::Number(number)),
+                Operand::Value(other) => Err(Error::new(format!("nothing is calculated with {other:?}"))),
+            }
+        })
+    }
+
+    fn calculation(
+        &mut self,
+        signs: &[(&'static str, char)],
+        part: impl Fn(&mut Self) -> Result<Calc>,
+    ) -> Result<Calc> {
+        let mut whole = part(self)?;
+        while let Some((_, sign)) = signs.iter().find(|(word, _)| self.takes_sign(*word)) {
+            whole = Calc::Of(whole.into(), *sign, part(self)?.into());
+        }
+        Ok(whole)
     }
 
     fn aggregate(&mut self) -> Result<(String, Aggregate)> {
@@ -134,15 +216,20 @@ impl Parser {
         let (aggregate, standard) = match function.as_str() {
             "count" => (Aggregate::Count, "count_".to_owned()),
             "countif" => (Aggregate::CountIf(self.or()?), "countif_".to_owned()),
-            "max" | "min" | "dcount" => {
-                let field = self.name("a field")?;
-                let title = format!("{function}_{field}");
+            "max" | "min" | "avg" | "sum" | "dcount" => {
+                let of = self.sum()?;
+                let title = match &of {
+                    Calc::Field(field) => format!("{function}_{field}"),
+                    Calc::Number(_) | Calc::Of(..) => format!("{function}_"),
+                };
                 let made = match function.as_str() {
                     "max" => Aggregate::Max,
                     "min" => Aggregate::Min,
+                    "avg" => Aggregate::Avg,
+                    "sum" => Aggregate::Sum,
                     _ => Aggregate::Distinct,
                 };
-                (made(field), title)
+                (made(of), title)
             }
             other => return Err(Error::new(format!("unknown aggregation {other}"))),
         };
@@ -187,13 +274,12 @@ impl Parser {
         if self.takes_sign("(") {
             return self.closed(Parser::or);
         }
-        for (word, negated, test) in [("not", true, None), ("isempty", false, Some(())), ("isnotempty", true, Some(()))]
-        {
+        for (word, negated, test) in TESTS {
             if self.takes(word) {
                 self.sign("(")?;
                 let inner = self.closed(|parser| match test {
                     None => parser.or(),
-                    Some(()) => parser.name("a field").map(Expr::Empty),
+                    Some(test) => parser.name("a field").map(test),
                 })?;
                 return Ok(if negated { Expr::Not(inner.into()) } else { inner });
             }
@@ -382,7 +468,8 @@ mod tests {
         assert_eq!(parts[0], Expr::Compare(time, Comparison::Less, Operand::Field("_time".into())));
         let Stage::Summarize { columns, by } = &query.stages[2] else { panic!("{query:?}") };
         assert_eq!(columns[0], ("events".into(), Aggregate::Count));
-        assert_eq!((columns[1].0.as_str(), by.as_slice()), ("max__time", ["host".to_owned()].as_slice()));
+        let host = Group { field: "host".into(), bin: None };
+        assert_eq!((columns[1].0.as_str(), by.as_slice()), ("max__time", [host].as_slice()));
         assert_eq!(query.stages[3], Stage::Order(vec![("events".into(), false), ("host".into(), true)]));
         assert_eq!(query.stages[4], Stage::Take(5));
     }
@@ -393,13 +480,15 @@ mod tests {
             ("", "the dataset"),
             ("['nats-logs] | take 1", "quote"),
             ("nats where true", "`|` is expected"),
-            ("d | extend x = 1", "unknown operator extend"),
+            ("d | parse x", "unknown operator parse"),
+            ("d | extend x = \"a\" + 1", "nothing is calculated"),
+            ("d | extend x", "`=` is expected"),
             ("d | where host == \"a", "quote"),
             ("d | where host matches regex \"a\"", "unknown comparison matches"),
             ("d | where tolower(host) == \"a\"", "unknown function tolower"),
             ("d | where _time > \"2026-01-01\"", "write datetime"),
             ("d | summarize percentile(x, 95)", "unknown aggregation percentile"),
-            ("d | summarize count() by bin(_time, 1m)", "is expected"),
+            ("d | summarize count() by bin(_time, 1)", "a span of time"),
             ("d | take 0", "from 1"),
             ("d | where host == \"a\" host", "is expected"),
             ("d | where _time > datetime(\"yesterday\")", "is not a time"),

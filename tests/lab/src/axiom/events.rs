@@ -6,11 +6,23 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::apl::{Aggregate, Comparison, Expr, Operand, Query, Scalar, Stage, TIMES, moment};
+use super::apl::{Aggregate, Calc, Comparison, Expr, Group, Operand, Query, Scalar, Stage, TIMES, moment};
+use super::trouble::Trouble;
 use crate::error::{Context, Error, Result};
 
 const KEPT: usize = 20_000;
-const FIELDS: usize = 1024;
+
+/// Bytes of a field's name.
+const NAME: usize = 200;
+
+/// Bytes of a text; a longer one is replaced.
+const TEXT: usize = 1_000_000;
+
+/// Names of its own, which an event's field cannot have.
+const RESERVED: [&str; 5] = ["_blockInfo", "_cursor", "_rowID", "_source", "_sysTime"];
+
+/// The number of a row. A query cannot name it, and a table does not show it.
+pub(super) const ROW_ID: &str = "_rowID";
 
 /// One event: field by field.
 pub(super) type Row = BTreeMap<String, Scalar>;
@@ -26,29 +38,44 @@ pub(super) struct Table {
 }
 
 /// A dataset.
-#[derive(Default)]
 pub(super) struct Dataset {
     rows: VecDeque<Row>,
     /// Every field an event ever had: a query for another one is an error.
     fields: BTreeSet<String>,
+    /// How many there may be.
+    most: usize,
+    added: u64,
 }
 
 impl Dataset {
+    pub(super) fn new(most: usize) -> Self {
+        Dataset { rows: VecDeque::new(), fields: BTreeSet::new(), most, added: 0 }
+    }
+
     /// Takes an event in; why not, when it cannot be.
-    pub(super) fn add(&mut self, event: &Value, now: Timestamp) -> Result<()> {
+    pub(super) fn add(&mut self, event: &Value, trouble: &Trouble, now: Timestamp) -> Result<()> {
         let mut row = Row::new();
         flatten("", event.as_object().context("an event is an object")?, &mut row);
-        let time = match row.remove("_time") {
-            Some(Scalar::Text(text)) => moment(&text)?,
-            Some(_) => return Err(Error::new("_time is not text")),
-            None => now,
-        };
+        if let Some(field) = trouble.rejected(row.keys()) {
+            return Err(Error::new(format!("field {field} is not taken")));
+        }
+        row.remove("_time");
+        let time = event.get("_time").map_or(Ok(now), time_of)?;
+        if let Some(long) = row.keys().find(|name| name.len() > NAME) {
+            return Err(Error::new(format!("a field's name has {} bytes, at most {NAME}", long.len())));
+        }
         let new = row.keys().filter(|name| !self.fields.contains(*name)).count();
-        if self.fields.len() + new > FIELDS {
-            return Err(Error::new(format!("the dataset has {FIELDS} fields and takes no more")));
+        if self.fields.len() + new > self.most {
+            return Err(Error::new(format!(
+                "the dataset has {} fields and takes at most {}",
+                self.fields.len(),
+                self.most
+            )));
         }
         row.extend(TIMES.map(str::to_owned).into_iter().zip([Scalar::Time(time), Scalar::Time(now)]));
         self.fields.extend(row.keys().cloned());
+        self.added += 1;
+        row.insert(ROW_ID.to_owned(), Scalar::Text(format!("lab-{}", self.added)));
         if self.rows.len() == KEPT {
             self.rows.pop_front();
         }
@@ -72,14 +99,33 @@ impl Dataset {
     }
 }
 
+/// A text or a number of seconds, or of smaller parts of them, as its size tells.
+pub(super) fn time_of(value: &Value) -> Result<Timestamp> {
+    match value {
+        Value::String(text) => moment(text),
+        Value::Number(number) => {
+            let number = number.as_f64().context("_time")?;
+            let parts = [1e11, 1e14, 1e17].into_iter().filter(|bound| number.abs() >= *bound).count();
+            let seconds = [1.0, 1e3, 1e6, 1e9].get(parts).map(|part| number / part).context("_time")?;
+            Timestamp::from_millisecond((seconds * 1e3) as i64).context("_time")
+        }
+        other => Err(Error::new(format!("{other} is not a time"))),
+    }
+}
+
 fn flatten(prefix: &str, object: &Map<String, Value>, row: &mut Row) {
     for (key, value) in object {
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let key =
+            if prefix.is_empty() && RESERVED.contains(&key.as_str()) { format!("_user{key}") } else { key.clone() };
+        let name = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
         match value {
             Value::Object(inner) => flatten(&name, inner, row),
             Value::Null => {}
             Value::Bool(value) => drop(row.insert(name, Scalar::Bool(*value))),
             Value::Number(value) => drop(row.insert(name, Scalar::Number(value.as_f64().unwrap_or(f64::NAN)))),
+            Value::String(value) if value.len() > TEXT => {
+                row.insert(name, Scalar::Text("<invalid string: too long>".to_owned()));
+            }
             Value::String(value) => drop(row.insert(name, Scalar::Text(value.clone()))),
             Value::Array(_) => drop(row.insert(name, Scalar::Text(value.to_string()))),
         }
@@ -102,6 +148,15 @@ impl Table {
                 self.know(columns.iter().map(|(_, field)| field.as_str()))?;
                 self.project(columns);
             }
+            Stage::Extend(columns) => {
+                for (name, calc) in columns {
+                    self.know(calc_fields(calc))?;
+                    self.rows.iter_mut().for_each(|row| drop(row.insert(name.clone(), calculated(calc, row))));
+                    if !self.columns.contains(name) {
+                        self.columns.push(name.clone());
+                    }
+                }
+            }
             Stage::Summarize { columns, by } => return self.summarize(columns, by),
             Stage::Schema => return Ok(self.schema()),
         }
@@ -123,8 +178,8 @@ impl Table {
         self.columns = columns.iter().map(|(name, _)| name.clone()).collect();
     }
 
-    fn summarize(self, columns: &[(String, Aggregate)], by: &[String]) -> Result<Table> {
-        self.know(by.iter().map(String::as_str))?;
+    fn summarize(self, columns: &[(String, Aggregate)], by: &[Group]) -> Result<Table> {
+        self.know(by.iter().map(|group| group.field.as_str()))?;
         for (_, aggregate) in columns {
             self.know(aggregate_fields(aggregate))?;
         }
@@ -134,18 +189,19 @@ impl Table {
             groups.push((Vec::new(), Vec::new()));
         }
         for row in &self.rows {
-            let key: Vec<Scalar> = by.iter().map(|field| get(row, field).clone()).collect();
+            let key: Vec<Scalar> = by.iter().map(|group| group.of(row)).collect();
             match groups.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, rows)) => rows.push(row),
                 None => groups.push((key, vec![row])),
             }
         }
         let rows = groups.into_iter().map(|(key, rows)| {
-            let keys = by.iter().cloned().zip(key);
+            let keys = by.iter().map(|group| group.field.clone()).zip(key);
             let values = columns.iter().map(|(name, aggregate)| (name.clone(), aggregated(aggregate, &rows)));
             keys.chain(values).collect()
         });
-        let names = by.iter().chain(columns.iter().map(|(name, _)| name)).cloned().collect();
+        let keys = by.iter().map(|group| &group.field);
+        let names = keys.chain(columns.iter().map(|(name, _)| name)).cloned().collect();
         Ok(Table { rows: rows.collect(), columns: names, events: false, examined: self.examined })
     }
 
@@ -169,7 +225,7 @@ fn fields(expr: &Expr) -> Vec<&str> {
     match expr {
         Expr::Or(parts) | Expr::And(parts) => parts.iter().flat_map(fields).collect(),
         Expr::Not(inner) => fields(inner),
-        Expr::In(field, _) | Expr::Empty(field) => vec![field],
+        Expr::In(field, _) | Expr::Empty(field) | Expr::Null(field) => vec![field],
         Expr::Compare(left, _, right) => [left, right].into_iter().filter_map(field).collect(),
     }
 }
@@ -185,26 +241,73 @@ fn aggregate_fields(aggregate: &Aggregate) -> Vec<&str> {
     match aggregate {
         Aggregate::Count => Vec::new(),
         Aggregate::CountIf(expr) => fields(expr),
-        Aggregate::Max(field) | Aggregate::Min(field) | Aggregate::Distinct(field) => vec![field],
+        Aggregate::Max(of) | Aggregate::Min(of) | Aggregate::Avg(of) | Aggregate::Sum(of) | Aggregate::Distinct(of) => {
+            calc_fields(of)
+        }
+    }
+}
+
+fn calc_fields(calc: &Calc) -> Vec<&str> {
+    match calc {
+        Calc::Field(field) => vec![field],
+        Calc::Number(_) => Vec::new(),
+        Calc::Of(left, _, right) => calc_fields(left).into_iter().chain(calc_fields(right)).collect(),
+    }
+}
+
+/// Nothing where one of them is no number.
+fn calculated(calc: &Calc, row: &Row) -> Scalar {
+    match calc {
+        Calc::Field(field) => get(row, field).clone(),
+        Calc::Number(number) => Scalar::Number(*number),
+        Calc::Of(left, sign, right) => match (calculated(left, row), sign, calculated(right, row)) {
+            (Scalar::Number(left), '+', Scalar::Number(right)) => Scalar::Number(left + right),
+            (Scalar::Number(left), '-', Scalar::Number(right)) => Scalar::Number(left - right),
+            (Scalar::Number(left), '*', Scalar::Number(right)) => Scalar::Number(left * right),
+            (Scalar::Number(left), '/', Scalar::Number(right)) if right != 0.0 => Scalar::Number(left / right),
+            _ => Scalar::Null,
+        },
+    }
+}
+
+impl Group {
+    fn of(&self, row: &Row) -> Scalar {
+        match (get(row, &self.field), self.bin) {
+            (Scalar::Time(time), Some(bin)) => {
+                let span = bin.as_nanos();
+                let start = time.as_nanosecond().div_euclid(span) * span;
+                Timestamp::from_nanosecond(start).map_or(Scalar::Null, Scalar::Time)
+            }
+            (value, _) => value.clone(),
+        }
     }
 }
 
 fn aggregated(aggregate: &Aggregate, rows: &[&Row]) -> Scalar {
     let count = |n: usize| Scalar::Number(n as f64);
     let values =
-        |field: &str| rows.iter().map(|row| get(row, field).clone()).filter(|v| *v != Scalar::Null).collect::<Vec<_>>();
-    let most = |field: &str, wanted: Ordering| {
+        |of: &Calc| rows.iter().map(|row| calculated(of, row)).filter(|v| *v != Scalar::Null).collect::<Vec<_>>();
+    let most = |of: &Calc, wanted: Ordering| {
         let better = |a: Scalar, b: Scalar| if compare(&b, &a) == Some(wanted) { b } else { a };
-        values(field).into_iter().reduce(better).unwrap_or(Scalar::Null)
+        values(of).into_iter().reduce(better).unwrap_or(Scalar::Null)
+    };
+    let numbers = |of: &Calc| -> Vec<f64> {
+        let number = |value| if let Scalar::Number(number) = value { Some(number) } else { None };
+        values(of).into_iter().filter_map(number).collect()
     };
     match aggregate {
         Aggregate::Count => count(rows.len()),
         Aggregate::CountIf(expr) => count(rows.iter().filter(|row| holds(expr, row)).count()),
-        Aggregate::Max(field) => most(field, Ordering::Greater),
-        Aggregate::Min(field) => most(field, Ordering::Less),
-        Aggregate::Distinct(field) => {
+        Aggregate::Max(of) => most(of, Ordering::Greater),
+        Aggregate::Min(of) => most(of, Ordering::Less),
+        Aggregate::Sum(of) => Scalar::Number(numbers(of).iter().sum()),
+        Aggregate::Avg(of) => match numbers(of).as_slice() {
+            [] => Scalar::Null,
+            all => Scalar::Number(all.iter().sum::<f64>() / all.len() as f64),
+        },
+        Aggregate::Distinct(of) => {
             let mut seen: Vec<Scalar> = Vec::new();
-            values(field).into_iter().for_each(|v| {
+            values(of).into_iter().for_each(|v| {
                 if !seen.contains(&v) {
                     seen.push(v)
                 }
@@ -220,6 +323,7 @@ fn holds(expr: &Expr, row: &Row) -> bool {
         Expr::And(parts) => parts.iter().all(|part| holds(part, row)),
         Expr::Not(inner) => !holds(inner, row),
         Expr::In(field, values) => values.contains(get(row, field)),
+        Expr::Null(field) => *get(row, field) == Scalar::Null,
         Expr::Empty(field) => {
             matches!(get(row, field), Scalar::Null) || *get(row, field) == Scalar::Text(String::new())
         }
@@ -305,10 +409,10 @@ mod tests {
 
     fn run(text: &str) -> Result<Table> {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let mut dataset = Dataset::default();
+        let mut dataset = Dataset::new(256);
         for (second, host, code) in [(100, "n-1", 200), (200, "n-1", 503), (300, "n-2", 200)] {
             let event = json!({ "_time": at(second).to_string(), "host": host, "health": { "code": code }, "message": "Axiom ingest check" });
-            dataset.add(&event, at(400)).unwrap();
+            dataset.add(&event, &Trouble::default(), at(400)).unwrap();
         }
         dataset.run(&parse(text, at(400)).unwrap(), Some(at(50)), None)
     }
@@ -346,11 +450,56 @@ mod tests {
             ("host in (\"n-1\", \"n-9\") or health.code == 503", 2),
             ("_time > ago(150s)", 1),
             ("isnotempty(host) and not(host == \"n-1\")", 1),
+            ("isnull(health.code) or isnotnull(host)", 3),
+            ("host !in (\"n-1\")", 1),
+            ("message contains \"\\u0041xiom\"", 3),
         ] {
             assert_eq!(run(&format!("d | where {condition}")).unwrap().rows.len(), rows, "{condition}");
         }
         assert_eq!(cell("d | order by _time desc | take 1 | project at = _time, host", "host"), "n-2");
         assert_eq!(run("d | take 1 | project h = host").unwrap().columns, ["h"]);
         assert!(run("d | where node == \"n-1\"").unwrap_err().to_string().starts_with("invalid field: node"));
+    }
+
+    #[test]
+    fn calculates_and_groups_by_time() {
+        let of = |what: &str| format!("d | summarize x = {what}");
+        assert_eq!(cell(&of("avg(health.code)"), "x"), json!(301));
+        assert_eq!(cell(&of("sum(['health.code'] - 200)"), "x"), json!(303));
+        assert_eq!(cell(&of("max(100 * health.code / (200 + 200))"), "x"), json!(125.75));
+        assert_eq!(cell("d | extend x = health.code / 2 | where x > 200 | project x", "x"), json!(251.5));
+        let binned = run("d | summarize n = count() by bin(_time, 3m) | order by _time asc").unwrap();
+        assert_eq!(binned.rows.len(), 2);
+        assert_eq!(cell("d | summarize n = count() by bin(_time, 3m), host | order by _time desc", "host"), "n-1");
+        assert!(run("d | extend x = nothing + 1").unwrap_err().to_string().starts_with("invalid field: nothing"));
+    }
+
+    #[test]
+    fn limits_are_those_of_axiom() {
+        let now = Timestamp::from_second(400).unwrap();
+        let mut dataset = Dataset::new(4);
+        let mut add = |event: Value| dataset.add(&event, &Trouble::default(), now).map_err(|error| error.to_string());
+        let long = "x".repeat(NAME + 1);
+        assert!(add(json!({ "a": 1, "_time": 1_790_000_000 })).is_ok());
+        assert!(add(json!({ "b": { "c": 1 } })).is_ok());
+        assert!(add(json!({ "d": 1 })).unwrap_err().contains("4 fields and takes at most 4"));
+        assert!(add(json!({ (long): 1 })).unwrap_err().contains("201 bytes"));
+        assert!(add(json!({ "a": 1, "_time": true })).unwrap_err().contains("not a time"));
+        assert!(add(json!({ "a": "x".repeat(TEXT + 1) })).is_ok());
+        assert!(add(json!([])).is_err());
+        let rows = dataset.run(&parse("d", now).unwrap(), None, None).unwrap().rows;
+        assert_eq!(as_json(get(&rows[2], "a")), "<invalid string: too long>");
+        assert_eq!(as_json(get(&rows[0], "_time")), "2026-09-21T14:13:20Z");
+        let mut other = Dataset::new(10);
+        other.add(&json!({ "_sysTime": "mine", "a": { "_cursor": 1 } }), &Trouble::default(), now).unwrap();
+        let kept: Vec<&String> = other.fields.iter().collect();
+        assert_eq!(kept, ["_sysTime", "_time", "_user_sysTime", "a._cursor"]);
+    }
+
+    #[test]
+    fn a_time_may_be_a_number() {
+        for number in [json!(1_790_000_000), json!(1_790_000_000_000_i64), json!(1.79e15), json!(1.79e18)] {
+            assert_eq!(time_of(&number).unwrap().to_string(), "2026-09-21T14:13:20Z", "{number}");
+        }
     }
 }

@@ -19,7 +19,8 @@ pub(super) enum Word {
     Sign(&'static str),
 }
 
-const SIGNS: [&str; 15] = ["==", "!=", "=~", "!~", "<=", ">=", "<", ">", "(", ")", ",", "|", "=", "-", "!"];
+const SIGNS: [&str; 18] =
+    ["==", "!=", "=~", "!~", "<=", ">=", "<", ">", "(", ")", ",", "|", "=", "-", "!", "+", "*", "/"];
 const UNITS: [(&str, f64); 5] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)];
 
 /// The words of a query.
@@ -60,7 +61,13 @@ fn quoted(text: &str) -> Result<(String, &str)> {
             c if c == quote => return Ok((value, text.get(at + 1..).unwrap_or_default())),
             '\\' => value.push(match chars.next().map(|(_, c)| c) {
                 Some('n') => '\n',
+                Some('r') => '\r',
                 Some('t') => '\t',
+                Some('u') => {
+                    let code: String = chars.by_ref().take(4).map(|(_, c)| c).collect();
+                    let code = u32::from_str_radix(&code, 16).ok().filter(|_| code.len() == 4);
+                    code.and_then(char::from_u32).context("unknown escape \\u")?
+                }
                 Some(c @ ('\\' | '"' | '\'')) => c,
                 other => return Err(Error::new(format!("unknown escape \\{}", other.unwrap_or(' ')))),
             }),
@@ -84,6 +91,14 @@ fn number(text: &str) -> Result<(Word, &str)> {
         }
         None if unit.is_empty() => Ok((Word::Number(value), after)),
         None => Err(Error::new(format!("unknown number {digits}{unit}"))),
+    }
+}
+
+/// A span of time alone: `15m`.
+pub(super) fn span(text: &str) -> Result<SignedDuration> {
+    match split(text)?.as_slice() {
+        [Word::Span(span)] => Ok(*span),
+        _ => Err(Error::new(format!("{text:?} is no span of time"))),
     }
 }
 
