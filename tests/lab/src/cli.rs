@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
-        let faults: [&[&str]; 12] = [
+        let faults: [&[&str]; 14] = [
             &["fault", "slow", "1", "--duty", "0.03"],
             &["fault", "replace", "2", "--new-name", "--boot-delay", "2"],
             &["fault", "aws-error", "DescribeAutoScalingGroups", "3"],
@@ -248,6 +248,8 @@ mod tests {
             &["fault", "never-boots", "1", "--how", "crash"],
             &["fault", "bootstrap-line", "1", "missing"],
             &["fault", "axiom-429"],
+            &["fault", "ssm-lost", "1", "--after", "2"],
+            &["fault", "log-group-gone"],
             &["fault", "suspend", "1"],
             &["fault", "aws-timeout-after", "TerminateInstanceInAutoScalingGroup", "1", "--cut"],
             &["fault", "r1-stream", "lonely", "2"],
