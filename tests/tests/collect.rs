@@ -88,7 +88,7 @@ fn what_axiom_does_not_take_waits() {
     let mut collector = site.start(1, &["axiom=true"]);
     collector.until("the first one", |_| true);
     for (fault, why) in [
-        (Fault::AxiomAway, "waits"),
+        (Fault::AxiomAway { cut: false }, "waits"),
         (Fault::Axiom429, "HTTP 429"),
         (Fault::Axiom503, "HTTP 503"),
     ] {
@@ -108,7 +108,7 @@ fn what_waits_outlives_the_process() {
     let site = Collectors::new();
     let mut collector = site.start(1, &["axiom=true"]);
     collector.until("the first one", |_| true);
-    site.fault(Fault::AxiomAway);
+    site.fault(Fault::AxiomAway { cut: false });
     collector.more(5);
     let (name, mut events) = collector.end(Signal::SIGKILL);
     site.fault(Fault::Clear);

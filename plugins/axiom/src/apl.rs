@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sluice_plugin::{Timestamp, format_duration};
 
-use crate::time;
+use sluice_plugin::time;
 
 /// A query, line by line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,45 @@ impl Query {
     pub(crate) fn only(self, fields: &[&str]) -> Self {
         let fields: Vec<String> = fields.iter().map(|field| name(field)).collect();
         self.and(&format!("project {}", fields.join(", ")))
+    }
+
+    /// A new field: what the one is of the other, in percent.
+    #[must_use]
+    pub(crate) fn percent(self, called: &str, part: &str, whole: &str) -> Self {
+        self.and(&format!("extend {} = 100.0 * {} / {}", name(called), name(part), name(whole)))
+    }
+
+    /// A number that is exactly this, or anything else.
+    #[must_use]
+    pub(crate) fn compared(self, field: &str, equal: bool, value: u64) -> Self {
+        self.and(&format!("where {} {} {value}", name(field), if equal { "==" } else { "!=" }))
+    }
+
+    /// `how` is a function of APL, as `count()`.
+    #[must_use]
+    pub(crate) fn summarized(self, how: &'static str, by: Option<&str>) -> Self {
+        let by = by.map(|by| format!(" by {}", name(by))).unwrap_or_default();
+        self.and(&format!("summarize {how}{by}"))
+    }
+
+    /// `how` is the name of a function of APL, as `max`.
+    #[must_use]
+    pub(crate) fn summarized_of(self, how: &'static str, field: &str, by: Option<&str>) -> Self {
+        let by = by.map(|by| format!(" by {}", name(by))).unwrap_or_default();
+        self.and(&format!("summarize {how}({}){by}", name(field)))
+    }
+
+    /// One figure of each group, and their sum.
+    #[must_use]
+    pub(crate) fn summed_over(self, how: &'static str, field: &str, by: &str) -> Self {
+        let each = self.and(&format!("summarize {} = {how}({}) by {}", name("figure"), name(field), name(by)));
+        each.and(&format!("summarize sum({})", name("figure")))
+    }
+
+    /// Events that have this field.
+    #[must_use]
+    pub(crate) fn has(self, field: &str) -> Self {
+        self.and(&format!("where isnotnull({})", name(field)))
     }
 
     /// How many there are and the last of them: columns `events` and `newest`.

@@ -8,7 +8,7 @@ use sluice_plugin::{ByHand, Header, Host, HttpResponse, Method, Problem, Timesta
 
 use crate::apl::Query;
 use crate::service::{Service, THROTTLED, limit_ends, said, until, what_came, with_said};
-use crate::time;
+use sluice_plugin::time;
 
 const PATH: &str = "/v1/datasets/_apl?format=tabular";
 

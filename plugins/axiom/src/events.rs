@@ -6,6 +6,7 @@
 
 mod cursor;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,7 +24,7 @@ use crate::ask::{Answer, Asked, Axiom, Table};
 use crate::describe::{input, output, read};
 use crate::fresh_events::{cluster, node};
 use crate::service::Service;
-use crate::time;
+use sluice_plugin::time;
 use cursor::{Cursor, Page};
 
 /// A thousand events with every field that a dataset may have.
@@ -53,6 +54,12 @@ struct Input {
     /// The field with an event's message.
     #[serde(default = "message")]
     message_field: String,
+    /// Only events in which these fields are exactly these texts.
+    #[serde(default)]
+    equal: BTreeMap<String, String>,
+    /// Only events that have all of these fields.
+    #[serde(default)]
+    has: Vec<String>,
     /// Only these fields, beside the time. A field in another one is written with dots: `jsz.api.errors`.
     #[serde(default)]
     #[schemars(length(max = 100))]
@@ -290,6 +297,8 @@ impl<'a> Question<'a> {
             Some(part) => query.contains(&self.input.message_field, part),
             None => query,
         };
+        let query = self.input.equal.iter().fold(query, |query, (field, value)| query.is(field, value));
+        let query = self.input.has.iter().fold(query, |query, field| query.has(field));
         let query = query.sorted(&self.logs.time_field, !self.oldest_first()).take(rows);
         if wanted.is_empty() { query } else { query.only(wanted) }
     }
@@ -303,7 +312,8 @@ impl<'a> Question<'a> {
         let instance = self.input.instance.as_ref().map(|_| self.logs.instance_field.as_str());
         let message = self.input.contains.as_ref().map(|_| self.input.message_field.as_str());
         let always = [self.logs.time_field.as_str(), self.logs.node_field.as_str()];
-        always.into_iter().chain(instance).chain(message).collect()
+        let more = self.input.equal.keys().chain(&self.input.has).map(String::as_str);
+        always.into_iter().chain(instance).chain(message).chain(more).collect()
     }
 
     /// What the query gives of each event, the time first; nothing stands for all there is.

@@ -19,7 +19,7 @@ use crate::apl::Query;
 use crate::ask::{Answer, Asked, Axiom, Table};
 use crate::describe::{evidence, input, output};
 use crate::service::Service;
-use crate::time;
+use sluice_plugin::time;
 
 /// The answer is one row.
 const LARGEST: usize = 1 << 20;

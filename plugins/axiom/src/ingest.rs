@@ -58,7 +58,7 @@ struct Output {
     /// How many it says that it did not.
     failed: u64,
     /// What it did not store, or perhaps did not.
-    rejected: Vec<Rejected>,
+    rejected: Vec<RejectedEvent>,
     /// Events were sent and nothing came that says what became of them: they may be stored.
     unanswered: bool,
     /// How many events, from the first one on, were sent and answered: whoever keeps events may drop these.
@@ -71,6 +71,18 @@ struct Output {
     bytes: u64,
     /// What went over the wire of it.
     compressed_bytes: u64,
+}
+
+/// An event that is not stored, with all of it: whoever keeps it has it from here.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+struct RejectedEvent {
+    /// Its place among the events that were given, from 0.
+    index: usize,
+    /// What Axiom says of it.
+    error: String,
+    /// False: one of several events is meant, and this may be stored.
+    certain: bool,
+    item: Map<String, Value>,
 }
 
 /// Why the next batch is not sent.
@@ -305,8 +317,10 @@ impl Output {
         self.ingested += status.ingested;
         self.failed += status.failed;
         self.sent += batch.events().len();
-        let shifted = rejected.into_iter().map(|one| Rejected { index: one.index + batch.first(), ..one });
-        self.rejected.extend(shifted);
+        self.rejected.extend(rejected.into_iter().filter_map(|Rejected { index, error, certain }| {
+            let item = batch.events().get(index)?.clone();
+            Some(RejectedEvent { index: index + batch.first(), error, certain, item })
+        }));
         if let Some(first) = self.rejected.first().filter(|_| self.why.is_none()) {
             self.why = Some(format!("Axiom did not store every event: {}", first.error));
         }

@@ -2,6 +2,7 @@
 //!
 //! It reaches nothing but what the host's HTTP lets it reach, and knows no cluster that it is not given.
 
+mod alert_monitors;
 mod apl;
 mod ask;
 mod describe;
@@ -13,7 +14,6 @@ mod monitors;
 mod names;
 mod service;
 mod sync_monitors;
-mod time;
 
 use sluice_plugin::{NativePlugin, PluginSpec, Power};
 
@@ -33,6 +33,7 @@ pub fn plugin() -> NativePlugin {
     NativePlugin::new(
         spec,
         vec![
+            ("alert_monitors", Box::new(alert_monitors::AlertMonitors)),
             ("events", Box::new(events::Events)),
             ("fresh_events", Box::new(fresh_events::FreshEvents)),
             ("ingest", Box::new(ingest::Ingest)),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sluice_plugin::by_hand::Word;
 use sluice_plugin::{ByHand, Header, Host, HttpRequest, HttpResponse, Method, Problem, SecretRef, Timestamp};
 
-use crate::time;
+use sluice_plugin::time;
 
 /// For the whole exchange.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

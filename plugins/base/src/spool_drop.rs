@@ -35,8 +35,8 @@ struct Input {
     max_rejected_bytes: u64,
 }
 
+/// Whoever rejected it may say more of it, which is not kept.
 #[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct Rejected {
     /// Why it was not taken.
     error: String,

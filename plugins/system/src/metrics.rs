@@ -139,7 +139,7 @@ impl Action for Metrics {
             load: seen.load,
         };
         let (instance, interval_s) = (asked.instance.or(seen.instance), seen.interval_s);
-        output(&Output { time: written(at), instance, interval_s, system, errors }).map(Outcome::plain)
+        output(&Output { time: sluice_plugin::time::written(at), instance, interval_s, system, errors }).map(Outcome::plain)
     }
 
     fn by_hand(&self, call: &Call) -> Vec<ByHand> {
@@ -242,12 +242,6 @@ fn absolute(key: &str, text: &str) -> Result<PathBuf, Problem> {
 
 fn duration_of(text: &str) -> Result<Duration, Problem> {
     parse_duration(text).map_err(|why| Problem::bad_input("/settle", why))
-}
-
-/// `2026-11-22T17:54:46.927Z`. No clock goes beyond what can be written.
-fn written(at: Timestamp) -> String {
-    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX);
-    format!("{at:.3}")
 }
 
 fn example() -> Example {

@@ -11,10 +11,15 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.test import Client
 from urllib.parse import urlencode
 
+import shapes
 import wire
+from agents import Agents
+from commands import Commands
+from diagnostic import Diagnostic
 from faults import Faults
 from groups import Groups
-from logs import Logs
+from insights import Insights
+from logs import Logs, named
 from refreshes import Refreshes
 from roles import Roles
 from wire import AwsError
@@ -35,8 +40,25 @@ class Aws:
         """The groups exist now."""
         self.groups = Groups(self.config)
         self.refreshes = Refreshes(self.groups, self.terminate)
-        logs = Logs(logs_backends[self.config["account"]][self.config["region"]])
+        self.agents = Agents(self.config, self.groups)
+        self.commands = Commands(self.config, self.agents)
+        backend = logs_backends[self.config["account"]][self.config["region"]]
+        self.diagnostic = Diagnostic(self.config, backend)
+        logs, insights = Logs(backend), Insights(self.config, backend)
+        # What AWS's published model says of these is held against each request.
+        self.modelled = {
+            ("logs", "FilterLogEvents"): logs.filter,
+            ("logs", "StartQuery"): insights.start,
+            ("logs", "GetQueryResults"): insights.get,
+            ("logs", "StopQuery"): insights.stop,
+            ("ssm", "DescribeInstanceInformation"): self.agents.describe,
+            ("ssm", "SendCommand"): self.commands.send,
+            ("ssm", "GetCommandInvocation"): self.commands.get,
+            ("ssm", "ListCommandInvocations"): self.commands.list,
+            ("ssm", "CancelCommand"): self.commands.cancel,
+        }
         self.own = {
+            **self.modelled,
             ("autoscaling", "TerminateInstanceInAutoScalingGroup"): self.terminate_in_group,
             ("autoscaling", "DescribeScalingActivities"): self.groups.describe_activities,
             ("autoscaling", "StartInstanceRefresh"): self.refreshes.start,
@@ -45,7 +67,6 @@ class Aws:
             ("autoscaling", "SuspendProcesses"): self.known_group,
             ("autoscaling", "ResumeProcesses"): self.known_group,
             ("ec2", "TerminateInstances"): self.terminate_instances,
-            ("logs", "FilterLogEvents"): logs.filter,
             ("sts", "AssumeRole"): self.roles.assume,
             ("sts", "GetCallerIdentity"): self.roles.whoami,
         }
@@ -58,6 +79,8 @@ class Aws:
             how = self.faults.take(request.operation)
             if how == "html":
                 return self.send(start, "503 Lab", "text/html", wire.HTML)
+            if (request.service, request.operation) in self.modelled:
+                shapes.check(request)
             self.roles.admit(request, session, self.resources(request))
             chunks = self.do(request, call, environ, start)
         except AwsError as problem:
@@ -109,15 +132,21 @@ class Aws:
         return list(self.moto(environ, start))
 
     def resources(self, request):
-        """What a call is about, for policies: each of them has to be allowed. Most reads know no resource but `*`."""
+        """What a call is about, for policies, each with its condition keys: each has to be allowed. Most reads know no
+        resource but `*`."""
+        if request.operation == "SendCommand":
+            return self.commands.arns(request.params)
+        return [(name, {}) for name in self.names(request)]
+
+    def names(self, request):
         params = request.params
         if request.service == "autoscaling" and not request.operation.startswith("Describe"):
             return [self.groups.arn(params)]
         if request.service == "ssm" and {"Name", "Names", "Path"} & set(params):
             names = params.get("Names") or [params.get("Name") or params["Path"]]
             return [name if name.startswith("arn:") else self.arn("ssm", "parameter/" + name.lstrip("/")) for name in names]
-        if request.service == "logs" and "logGroupName" in params:
-            return [self.arn("logs", "log-group:%s:*" % params["logGroupName"])]
+        if request.service == "logs" and named(params):
+            return [self.arn("logs", "log-group:%s:*" % name) for name in named(params)]
         if request.operation == "AssumeRole":
             return [params.get("RoleArn", "")]
         return ["*"]

@@ -8,6 +8,7 @@ import re
 from wire import AwsError
 
 PAGE = 2  # small, so that whoever reads one page only is found out
+FIRST_BACKWARDS = 1_704_067_200_000
 TERMS = re.compile(r'\s*([?-]?)(?:"((?:[^"\\]|\\.)*)"|([^\s"?%{}\[\]-][^\s"]*))')
 
 
@@ -29,6 +30,13 @@ def pattern(text):
         all(p in line for p in every) and (not some or any(p in line for p in some)) and not any(p in line for p in none))
 
 
+def named(params):
+    """The log groups of a request: by name, names, or identifiers, which may be ARNs."""
+    many = [params.get("logGroupName")] + (params.get("logGroupNames") or [])
+    many += [params.get("logGroupIdentifier")] + (params.get("logGroupIdentifiers") or [])
+    return [name.partition(":log-group:")[2] if name.startswith("arn:") else name for name in many if name]
+
+
 class Logs:
     def __init__(self, backend):
         self.backend = backend
@@ -37,19 +45,22 @@ class Logs:
         params = request.params
         if params.get("logStreamNames") and params.get("logStreamNamePrefix"):
             raise invalid("logStreamNames and logStreamNamePrefix cannot both be given")
-        name = params.get("logGroupName") or params.get("logGroupIdentifier", "")
-        group = self.backend.groups.get(name)
+        names, backwards = named(params), params.get("startFromHead") is False
+        if len(names) != 1:
+            raise invalid("say either logGroupName or logGroupIdentifier")
+        if backwards and params.get("startTime", 0) < FIRST_BACKWARDS:
+            raise invalid("startFromHead can be false only with a startTime on or after Jan 1, 2024")
+        group = self.backend.groups.get(names[0])
         if group is None:
             raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
-        limit = int(params.get("limit", 10_000))
-        if not 1 <= limit <= 10_000:
-            raise invalid("limit %d is not from 1 to 10000" % limit)
         wanted, digest = pattern(params.get("filterPattern", "")), self.digest(params)
         start = self.place(params.get("nextToken"), digest)
         if start is None:  # nothing found on the first look at the index: an empty page, and not the end
             return self.page([], digest, 0)
         events = self.matching(group, params, wanted)
-        end = start + min(limit, PAGE)
+        if backwards:
+            events.reverse()
+        end = start + min(params.get("limit", PAGE), PAGE)
         shown = events[start:end]
         # The last page that shows something does not know yet that it is the last.
         return self.page(shown, digest, end if shown else None)

@@ -7,14 +7,13 @@ import json
 import os
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # the catalogue costs a second and nobody looks at it
 
-from moto.logs.models import logs_backends  # noqa: E402
 from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
 
+import script  # noqa: E402
 from app import Aws  # noqa: E402
 from build import build  # noqa: E402
 from wire import AwsError  # noqa: E402
@@ -46,7 +45,6 @@ class Door:
 def routes(config, app, door):
     """The requests of the lab's daemon."""
     groups = app.groups
-    log = logs_backends[config["account"]][config["region"]]
 
     def begin(body):
         with groups.lock:
@@ -56,17 +54,16 @@ def routes(config, app, door):
             groups.begin_termination(states[0].instance.id, False, "an EC2 health check indicating it has been terminated or stopped")
             return {"instance": states[0].instance.id}
 
-    def write_log(body):
-        if body["stream"] not in log.groups[config["log_group"]].streams:
-            log.create_log_stream(config["log_group"], body["stream"])
-        stamp = int(time.time() * 1000)
-        log.put_log_events(config["log_group"], body["stream"], [{"timestamp": stamp, "message": line} for line in body["lines"]])
-
     def clear(_):
         app.faults.clear()
         groups.clear()
         app.refreshes.hesitate(0)
+        app.agents.clear()
+        app.diagnostic.clear()
         door.open()
+
+    def faults():
+        return {**app.faults.view(), **app.agents.view(), **app.diagnostic.view()}
 
     return {
         "/begin": begin,
@@ -76,14 +73,18 @@ def routes(config, app, door):
         "/in_service": lambda b: groups.in_service(b["instance"]),
         "/somebody": app.somebody,
         "/hesitate": lambda b: app.refreshes.hesitate(b["seconds"]),
-        "/log": write_log,
+        "/log": app.diagnostic.write,
+        "/log_group_gone": app.diagnostic.take,
+        "/old_boot_lines": app.diagnostic.age,
+        "/ssm_unregistered": app.agents.unregister,
+        "/ssm_lost": app.agents.lose,
         "/error": app.faults.set,
         "/expired": app.faults.expire,
         "/down": lambda _: door.shut(),
         "/up": lambda _: door.open(),
         "/clear": clear,
         "/groups": lambda _: groups.view(),
-        "/state": lambda _: {"groups": groups.view(), "refreshes": app.refreshes.view(), "faults": app.faults.view(), "up": door.server is not None},
+        "/state": lambda _: {"groups": groups.view(), "refreshes": app.refreshes.view(), "faults": faults(), "up": door.server is not None},
         "/calls": lambda b: {"total": app.count, "calls": [c for c in list(app.calls) if c["n"] > b.get("since", 0)]},
     }
 
@@ -119,6 +120,7 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print("ready", flush=True)
     sys.stdin.read()
+    script.end_all()
     os._exit(0)
 
 

@@ -72,7 +72,8 @@ class Roles:
         return "arn:aws:iam::%s:user/%s" % (self.account, request.key), None
 
     def admit(self, request, session, resources):
-        """Refuses a session that is not one, is over, or whose policy does not allow this."""
+        """Refuses a session that is not one, is over, or whose policy does not allow this. Resources come with what is true
+        of each, for conditions."""
         if session is None:
             if request.key.startswith("ASIA"):
                 raise AwsError(NO_TOKEN, "The security token included in the request is invalid.", 403)
@@ -84,8 +85,8 @@ class Roles:
         action = "%s:%s" % (request.service, request.operation)
         if action == "sts:GetCallerIdentity" or session["policy"] is None:
             return
-        for resource in resources:
-            if not allowed(session["policy"], action, resource, {"aws:RequestedRegion": self.region}):
+        for resource, context in resources:
+            if not allowed(session["policy"], action, resource, {"aws:RequestedRegion": self.region, **context}):
                 raise AwsError(DENIED, "User: %s is not authorized to perform: %s on resource: %s because no session policy allows "
                                "the %s action" % (session["arn"], action, resource, action), 403)
 

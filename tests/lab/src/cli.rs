@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
-        let faults: [&[&str]; 16] = [
+        let faults: [&[&str]; 18] = [
             &["fault", "slow", "1", "--duty", "0.03"],
             &["fault", "replace", "2", "--new-name", "--boot-delay", "2"],
             &["fault", "aws-error", "DescribeAutoScalingGroups", "3"],
@@ -252,6 +252,8 @@ mod tests {
             &["fault", "axiom-away", "--cut"],
             &["fault", "axiom-rejects", "jsz.api"],
             &["fault", "axiom-loses-answers", "2"],
+            &["fault", "ssm-lost", "1", "--after", "2"],
+            &["fault", "log-group-gone"],
             &["fault", "suspend", "1"],
             &["fault", "aws-timeout-after", "TerminateInstanceInAutoScalingGroup", "1", "--cut"],
             &["fault", "r1-stream", "lonely", "2"],

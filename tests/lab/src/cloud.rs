@@ -14,6 +14,7 @@ use crate::daemon::World;
 use crate::error::{Context, Error, Result};
 use crate::forward;
 use crate::http;
+use crate::machine;
 use crate::mint::Keys;
 use crate::plan::{ACCOUNT, ACT_ROLE, NODES, OPERATOR_ROLE, Plan, REGION, SERVICES};
 use crate::process::Proc;
@@ -22,16 +23,31 @@ use crate::server::Doing;
 use crate::ship;
 
 /// The adapter's files; the first is the program.
-const ADAPTER: [(&str, &str); 9] = [
+const ADAPTER: [(&str, &str); 23] = [
     ("main.py", include_str!("../adapter/main.py")),
+    ("agents.py", include_str!("../adapter/agents.py")),
     ("app.py", include_str!("../adapter/app.py")),
     ("build.py", include_str!("../adapter/build.py")),
+    ("commands.py", include_str!("../adapter/commands.py")),
+    ("diagnostic.py", include_str!("../adapter/diagnostic.py")),
+    ("document.py", include_str!("../adapter/document.py")),
     ("faults.py", include_str!("../adapter/faults.py")),
     ("groups.py", include_str!("../adapter/groups.py")),
+    ("insights.py", include_str!("../adapter/insights.py")),
+    ("invocation.py", include_str!("../adapter/invocation.py")),
     ("logs.py", include_str!("../adapter/logs.py")),
+    ("query.py", include_str!("../adapter/query.py")),
     ("refreshes.py", include_str!("../adapter/refreshes.py")),
     ("roles.py", include_str!("../adapter/roles.py")),
+    ("script.py", include_str!("../adapter/script.py")),
+    ("shapes.py", include_str!("../adapter/shapes.py")),
     ("wire.py", include_str!("../adapter/wire.py")),
+    // Programs on the nodes.
+    ("node/df.py", include_str!("../adapter/node/df.py")),
+    ("node/journalctl.py", include_str!("../adapter/node/journalctl.py")),
+    ("node/machine.py", include_str!("../adapter/node/machine.py")),
+    ("node/nats.py", include_str!("../adapter/node/nats.py")),
+    ("node/systemctl.py", include_str!("../adapter/node/systemctl.py")),
 ];
 /// From the termination request to the end of the machine, and from the launch to InService.
 const STEP: Duration = Duration::from_millis(500);
@@ -45,7 +61,7 @@ impl Adapter {
     /// Starts the adapter and waits until it answers.
     pub(crate) async fn start(plan: &Plan, keys: &Keys, programs: &Programs) -> Result<Self> {
         let folder = plan.folder.join("adapter");
-        std::fs::create_dir_all(&folder).context(folder.display())?;
+        std::fs::create_dir_all(folder.join("node")).context(folder.display())?;
         for (name, text) in ADAPTER {
             std::fs::write(folder.join(name), text).context(name)?;
         }
@@ -86,7 +102,8 @@ pub(crate) async fn tell(plan: &Plan, path: &str, body: Value) -> Result<Value> 
 
 fn config(plan: &Plan, keys: &Keys) -> Result<Value> {
     let address = |a: std::net::SocketAddr| json!([a.ip().to_string(), a.port()]);
-    let nodes = NODES.map(|n| json!({ "n": n, "name": plan.node_name(n), "group": plan.group(n) }));
+    let nodes = NODES
+        .map(|n| json!({ "n": n, "name": plan.node_name(n), "group": plan.group(n), "folder": plan.node_folder(n) }));
     Ok(json!({
         "account": ACCOUNT, "region": REGION, "cluster": plan.options.cluster, "log_group": plan.log_group(),
         "aws": address(plan.aws()), "private": address(plan.adapter()), "hook": address(plan.control()),
@@ -132,6 +149,7 @@ pub(crate) async fn replace(world: Arc<World>, n: u8, instance: String, how: Rep
         let mut node = world.node(n)?.lock().await;
         node.kill(plan).await?;
         node.wipe(plan)?;
+        machine::replace(&mut node, plan)?;
         node.instance.clear();
     }
     tell(plan, "/terminated", json!({ "instance": instance })).await?;
@@ -194,12 +212,13 @@ async fn boot(world: &World, n: u8, instance: &str) -> Result<()> {
     log_boot(world, n, instance).await
 }
 
-/// The lines of a boot, in CloudWatch and in Axiom.
+/// The lines of a boot, on the machine, in CloudWatch and in Axiom.
 pub(crate) async fn log_boot(world: &World, n: u8, instance: &str) -> Result<()> {
     let name = world.plan.node_name(n);
     let lines = world.node(n)?.lock().await.orders.lines(&name, instance);
     let stream = format!("{name}-bootstrap-{instance}");
-    tell(&world.plan, "/log", json!({ "stream": stream, "lines": lines })).await?;
+    machine::log_boot(&world.plan, n, &lines)?;
+    tell(&world.plan, "/log", json!({ "node": name, "stream": stream, "lines": lines })).await?;
     // Axiom may be told to refuse them, and a boot goes on without it.
     let _ = ship::lines(world, n, instance, &lines).await;
     Ok(())

@@ -13,6 +13,7 @@ use crate::error::{Context, Error, Result};
 use crate::http::{self, Request};
 use crate::jsz::{self, Jsz};
 use crate::load::Load;
+use crate::machine;
 use crate::misdeeds;
 use crate::plan::{NODES, STREAM};
 use crate::ready;
@@ -36,6 +37,7 @@ async fn route(world: Arc<World>, request: Request) -> Result<Value> {
         "/creds" => creds(&world, &body),
         "/fault" => misdeeds::apply(&world, serde_json::from_value(body).context("fault")?).await,
         "/ec2/terminating" => terminating(&world, &body).await,
+        "/machine" => machine::view(&world, number(&body)?).await,
         "/load" => start_load(&world, serde_json::from_value(body).context("load")?).await,
         "/counts" => Ok(json!(world.ledger.counts())),
         "/audit" => Ok(json!(world.ledger.audit(&world).await?)),
@@ -49,12 +51,16 @@ async fn route(world: Arc<World>, request: Request) -> Result<Value> {
 
 /// The adapter says that AWS was asked to terminate an instance; it waits for the answer before it tells the caller.
 async fn terminating(world: &Arc<World>, body: &Value) -> Result<Value> {
-    let n = body.get("node").and_then(Value::as_u64).and_then(|n| u8::try_from(n).ok()).context("node")?;
+    let n = number(body)?;
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned).context(key);
     let request: referee::Request = serde_json::from_value(body.clone()).context("request")?;
     misdeeds::judge(world, n, &text("cause")?, Some(request)).await?;
     world.spawn_replacement(n, text("instance")?, Replacement::default());
     Ok(json!({}))
+}
+
+fn number(body: &Value) -> Result<u8> {
+    body.get("node").and_then(Value::as_u64).and_then(|n| u8::try_from(n).ok()).context("node")
 }
 
 async fn start_load(world: &World, load: Load) -> Result<Value> {

@@ -118,6 +118,20 @@ pub enum Fault {
         #[arg(value_enum)]
         line: Line,
     },
+    /// From now on: the lines of the node's boots in CloudWatch are a day old, those that are there too
+    OldBootLines { node: String },
+    /// Somebody deletes the log group of the boots
+    LogGroupGone,
+    /// From now on: Systems Manager does not know the node's machine, and refuses commands to it
+    SsmUnregistered { node: String },
+    /// From now on: the node's machine is not heard of, and no command reaches it
+    SsmLost {
+        node: String,
+        /// Seconds until a command is given up, instead of the command's own TimeoutSeconds
+        #[arg(long, value_name = "SECONDS")]
+        #[serde(default)]
+        after: Option<f64>,
+    },
     /// From now on: nothing of the node arrives in Axiom
     AxiomSilent { node: String },
     /// From now on: Axiom refuses everything for its rate (429)

@@ -32,6 +32,7 @@ mod jsz;
 mod lab;
 mod ledger;
 mod load;
+mod machine;
 mod mint;
 mod misdeeds;
 mod orders;

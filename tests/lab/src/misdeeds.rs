@@ -73,6 +73,10 @@ pub(crate) async fn apply(world: &Arc<World>, fault: Fault) -> Result<Value> {
             order(world, &node, |orders| orders.no_disk = Some(NoDisk { runs })).await?
         }
         Fault::BootstrapLine { node, line } => order(world, &node, |orders| orders.line = Some(line)).await?,
+        Fault::OldBootLines { node } => about(plan, "/old_boot_lines", &node, None).await?,
+        Fault::LogGroupGone => drop(cloud::tell(plan, "/log_group_gone", json!({})).await?),
+        Fault::SsmUnregistered { node } => about(plan, "/ssm_unregistered", &node, None).await?,
+        Fault::SsmLost { node, after } => about(plan, "/ssm_lost", &node, after.map(seconds).transpose()?).await?,
         Fault::AxiomSilent { node } => order(world, &node, |orders| orders.axiom_silent = true).await?,
         Fault::Axiom429 => world.axiom.trouble(|trouble| trouble.limited = true),
         Fault::Axiom503 => world.axiom.trouble(|trouble| trouble.broken = true),
@@ -104,6 +108,13 @@ pub(crate) async fn apply(world: &Arc<World>, fault: Fault) -> Result<Value> {
 async fn calls(plan: &Plan, operation: &str, times: u32, how: &str) -> Result<()> {
     let body = json!({ "operation": operation, "times": times, "how": how });
     cloud::tell(plan, "/error", body).await.map(drop)
+}
+
+/// Tells the adapter something of a node.
+async fn about(plan: &Plan, path: &str, node: &str, after: Option<Duration>) -> Result<()> {
+    let name = plan.node_name(plan.node_number(node)?);
+    let body = json!({ "node": name, "after": after.map(|after| after.as_secs_f64()) });
+    cloud::tell(plan, path, body).await.map(drop)
 }
 
 async fn order(world: &World, node: &str, give: impl FnOnce(&mut Orders)) -> Result<()> {

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 /// A process, identified beyond doubt on one boot of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +89,35 @@ impl Proc {
         true
     }
 
+    /// Ends every process that was started with a variable that begins so (`NAME=value`), and whatever those start
+    /// meanwhile.
+    pub(crate) fn end_marked(start: &str) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            let found = Self::marked(start);
+            if found.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(Error::new(format!("processes with {start} in their environment do not end: {found:?}")));
+            }
+            for process in found {
+                // It is looked for again, and told of when it does not end.
+                process.end();
+            }
+        }
+    }
+
+    fn marked(start: &str) -> Vec<Self> {
+        let has =
+            |environment: &[u8]| environment.split(|byte| *byte == 0).any(|entry| entry.starts_with(start.as_bytes()));
+        let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+        // Other people's environments cannot be read, and are not ours.
+        let marked =
+            all.filter(|entry| fs::read(entry.path().join("environ")).is_ok_and(|environment| has(&environment)));
+        marked.filter_map(|entry| Self::of(entry.file_name().to_str()?.parse().ok()?)).collect()
+    }
+
     /// Writes the pid file.
     pub fn write(self, path: &Path) -> Result<()> {
         let text = serde_json::to_string(&self).context("pid file")?;
@@ -124,5 +153,24 @@ mod tests {
         assert!(proc.end());
         reaper.join().unwrap().unwrap();
         assert!(!proc.alive());
+    }
+
+    #[test]
+    fn marked_processes_are_ended_whatever_group_they_are_in() {
+        let mark = format!("SLUICE_LAB_TEST={}/", std::process::id());
+        let (name, value) = mark.split_once('=').unwrap();
+        let mut command = std::process::Command::new("setsid");
+        let mut child = command.args(["sleep", "60"]).env(name, format!("{value}more")).spawn().unwrap();
+        let mut other = std::process::Command::new("sleep").arg("60").env(name, "other").spawn().unwrap();
+        let reaper = std::thread::spawn(move || child.wait());
+        // It has the environment of this process until it is another program.
+        while Proc::marked(&mark).is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Proc::end_marked(&mark).unwrap();
+        reaper.join().unwrap().unwrap();
+        assert!(other.try_wait().unwrap().is_none(), "it was not meant");
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 }

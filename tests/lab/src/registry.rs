@@ -10,6 +10,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
+use crate::machine;
 use crate::plan::{Options, Plan, checked_name};
 use crate::process::Proc;
 
@@ -98,7 +99,7 @@ pub(crate) fn remove(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Ends exactly the processes named by the pid files in a lab's folder.
+/// Ends exactly the processes named by the pid files in a lab's folder, and those that commands on its nodes left.
 pub(crate) fn end_left(folder: &Path) -> Result<()> {
     for file in pid_files(folder) {
         if let Some(process) = Proc::read(&file)
@@ -107,7 +108,7 @@ pub(crate) fn end_left(folder: &Path) -> Result<()> {
             return Err(Error::new(format!("pid {} of {} does not end", process.pid, folder.display())));
         }
     }
-    Ok(())
+    machine::end_commands(folder)
 }
 
 fn pid_files(folder: &Path) -> Vec<PathBuf> {

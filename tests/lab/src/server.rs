@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use crate::error::{Context, Result};
+use crate::machine::Machine;
 use crate::mint::Keys;
 use crate::orders::Orders;
 use crate::plan::{NODES, PORTS, Plan};
@@ -60,6 +61,7 @@ pub(crate) struct Node {
     pub(crate) forward: Option<JoinHandle<()>>,
     /// Answers on its monitoring port in its place.
     pub(crate) impostor: Option<JoinHandle<()>>,
+    pub(crate) machine: Machine,
     child: Option<Child>,
     proc: Option<Proc>,
     slower: Option<JoinHandle<()>>,
@@ -79,6 +81,7 @@ impl Node {
             octet: Plan::home(n),
             forward: None,
             impostor: None,
+            machine: Machine::default(),
             child: None,
             proc: None,
             slower: None,
@@ -109,6 +112,7 @@ impl Node {
         self.child = Some(child);
         self.note.clear();
         self.doing = Doing::Running;
+        self.machine.server_started();
         if let Some(duty) = self.duty {
             self.slow(duty);
         }
@@ -140,6 +144,7 @@ impl Node {
         self.leave_ports().await;
         if let Some(mut child) = self.child.take() {
             child.kill().await.context(format!("ending {}", self.server_name))?;
+            self.machine.server_killed();
         }
         self.proc = None;
         self.doing = Doing::Stopped;
@@ -214,6 +219,7 @@ impl Node {
             self.proc = None;
             self.doing = Doing::Stopped;
             self.note = format!("ended by itself: {status}; see nats.log");
+            self.machine.server_ended(status);
         }
     }
 

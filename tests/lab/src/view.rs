@@ -92,6 +92,14 @@ fn told(status: &Value) -> String {
     lines.extend(list(&faults, "calls").map(|fault| {
         format!("the next {} of {}: {}", text(fault, "times"), text(fault, "operation"), text(fault, "how"))
     }));
+    lines.extend(list(&faults, "unregistered").map(|node| format!("Systems Manager does not know {}", plain(node))));
+    let lost = faults.get("lost").and_then(Value::as_object).into_iter().flatten();
+    lines.extend(lost.map(|(node, _)| format!("Systems Manager hears nothing of {node}")));
+    lines.extend(
+        (faults.get("log_group_gone") == Some(&Value::Bool(true))).then(|| "the log group is deleted".to_owned()),
+    );
+    lines
+        .extend(list(&faults, "old_boot_lines").map(|node| format!("the boot lines of {} are a day old", plain(node))));
     let refreshes = list(&aws, "refreshes")
         .filter(|refresh| ["Pending", "InProgress", "Cancelling"].contains(&text(refresh, "Status").as_str()));
     lines.extend(refreshes.map(|refresh| {
@@ -167,7 +175,8 @@ mod tests {
         assert!(!calm.contains("told:") && !calm.contains("lives at") && calm.contains("g: i-1 InService"), "{calm}");
         let empty =
             json!({ "instances": [], "suspended": ["Launch"], "newest": "Failed: none left", "failing": "none left" });
-        let faults = json!({ "expired": true, "calls": [{ "operation": "X", "times": 2, "how": "throttle" }] });
+        let faults = json!({ "expired": true, "calls": [{ "operation": "X", "times": 2, "how": "throttle" }],
+            "unregistered": ["n-1"], "lost": { "n-2": null }, "log_group_gone": true, "old_boot_lines": ["n-3"] });
         let aws = json!({ "up": false, "faults": faults, "refreshes": [{ "AutoScalingGroupName": "g", "Status": "Pending" }] });
         let odd = of(node("127.0.0.21", json!({ "no_boot": "crash" })), empty, aws);
         for line in [
@@ -180,6 +189,10 @@ mod tests {
             "AWS credentials are expired",
             "the next 2 of X: throttle",
             "a refresh of g is Pending",
+            "Systems Manager does not know n-1",
+            "Systems Manager hears nothing of n-2",
+            "the log group is deleted",
+            "the boot lines of n-3 are a day old",
         ] {
             assert!(odd.contains(line), "{line} is missing in:\n{odd}");
         }

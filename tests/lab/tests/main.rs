@@ -11,8 +11,10 @@ mod callers;
 mod demo;
 mod faults;
 mod groups;
+mod insights;
 mod ledger;
 mod life;
+mod ssm;
 mod traffic;
 mod wire;
 

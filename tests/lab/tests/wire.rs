@@ -61,6 +61,35 @@ pub(crate) async fn raw(
     Ok(answer)
 }
 
+/// A call of the JSON protocol: the answer, or the error's code and words.
+pub(crate) async fn json_as(
+    lab: &Lab,
+    caller: &Caller,
+    service: &str,
+    operation: &str,
+    asked: &Value,
+) -> Result<Value, String> {
+    let target = match service {
+        "ssm" => format!("AmazonSSM.{operation}"),
+        _ => format!("Logs_20140328.{operation}"),
+    };
+    let (status, body) = call_as(lab, caller, service, Some(&target), &asked.to_string()).await.unwrap();
+    let mut answer: Value = serde_json::from_str(&body).unwrap();
+    let words = |answer: &Value, key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+    match status {
+        200 => Ok(answer.take()),
+        _ => Err(format!("{}: {}", words(&answer, "__type"), words(&answer, "message"))),
+    }
+}
+
+pub(crate) async fn ssm(lab: &Lab, operation: &str, asked: Value) -> Result<Value, String> {
+    json_as(lab, &Caller::user(), "ssm", operation, &asked).await
+}
+
+pub(crate) async fn logs(lab: &Lab, operation: &str, asked: Value) -> Result<Value, String> {
+    json_as(lab, &Caller::user(), "logs", operation, &asked).await
+}
+
 /// An Auto Scaling call about the group of a node: parameters besides it as in `A=1&B=2`.
 pub(crate) async fn group(lab: &Lab, n: u8, action: &str, more: &str) -> (u16, String) {
     let body = format!("Action={action}&Version=2011-01-01&AutoScalingGroupName={}&{more}", lab.plan().group(n));
@@ -77,8 +106,7 @@ pub(crate) fn termination(instance: &str) -> String {
 /// A page of FilterLogEvents; what is asked besides the group.
 pub(crate) async fn log_page(lab: &Lab, mut asked: Value) -> Result<Value, String> {
     asked["logGroupName"] = json!(lab.plan().log_group());
-    let (status, body) = call(lab, "logs", Some("Logs_20140328.FilterLogEvents"), &asked.to_string()).await.unwrap();
-    if status == 200 { Ok(serde_json::from_str(&body).unwrap()) } else { Err(body) }
+    logs(lab, "FilterLogEvents", asked).await
 }
 
 /// Every event, over as many pages as there are, and how many those were.

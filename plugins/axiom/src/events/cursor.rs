@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use sluice_plugin::{Problem, Timestamp};
 
-use crate::time;
+use sluice_plugin::time;
 
 type Event = Map<String, Value>;
 

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use sluice_plugin::Timestamp;
 
 use super::batch::Event;
-use crate::time;
+use sluice_plugin::time;
 
 /// Of an error, as far as anybody reads it.
 const LONGEST: usize = 200;
@@ -34,9 +33,9 @@ struct Failure {
 }
 
 /// An event that is not stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejected {
-    /// Its place among the events that were given, from 0.
+    /// Its place among the events of the batch, from 0.
     pub(super) index: usize,
     /// What Axiom says of it.
     pub(super) error: String,

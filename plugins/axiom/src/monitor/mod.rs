@@ -8,4 +8,4 @@ pub(crate) mod difference;
 pub(crate) mod model;
 
 pub(crate) use api::Monitors;
-pub(crate) use model::{Monitor, Prefix, Wanted};
+pub(crate) use model::{Monitor, Operator, Prefix, Wanted};
