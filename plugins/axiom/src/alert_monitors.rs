@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_plugin::inventory::{AxiomLogs, Cluster};
 use sluice_plugin::thresholds::{Level, Op, Scope, Threshold};
 use sluice_plugin::{Action, ActionSpec, Call, Example, Host, Outcome, Problem};
@@ -256,6 +256,7 @@ fn example() -> Example {
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
+    use serde_json::Value;
 
     use super::*;
     use crate::testing::{FakeHost, output_of};

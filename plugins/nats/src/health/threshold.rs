@@ -45,7 +45,7 @@ pub(crate) fn check_all(with: &Value) -> Vec<Problem> {
 }
 
 /// What is wrong with the row itself.
-fn check(row: &Threshold, pointer: &str) -> Option<Problem> {
+pub(super) fn check(row: &Threshold, pointer: &str) -> Option<Problem> {
     let bad = |field: &str, message: String| Some(Problem::bad_input(&format!("{pointer}/{field}"), message));
     let known = |field: &str| field.starts_with(ELSEWHERE) || FIELDS.contains(&field);
     let id = &row.id;

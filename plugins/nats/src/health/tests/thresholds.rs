@@ -1,5 +1,6 @@
 //! Cases about thresholds and counters.
 
+use super::super::threshold;
 use super::*;
 
 #[test]
@@ -60,7 +61,7 @@ fn storage_that_approaches_its_limit_is_a_warning() {
 #[test]
 fn thresholds_are_checked_before_anything_is_read() {
     for (at, row) in shipped().iter().enumerate() {
-        assert_eq!(row.check(&format!("/thresholds/{at}")), None);
+        assert_eq!(threshold::check(row, &format!("/thresholds/{at}")), None);
     }
     let cases = [
         (json!({ "id": "x", "field": "jsz.storge", "op": "above", "value": 1 }), "/thresholds/0/field"),
@@ -78,6 +79,6 @@ fn thresholds_are_checked_before_anything_is_read() {
     ];
     for (row, path) in cases {
         let row: Threshold = serde_json::from_value(row).unwrap();
-        assert_eq!(row.check("/thresholds/0").unwrap().path.as_deref(), Some(path));
+        assert_eq!(threshold::check(&row, "/thresholds/0").unwrap().path.as_deref(), Some(path));
     }
 }
