@@ -1,45 +1,44 @@
 //! The runbooks that are part of the program.
 
-/// Their names, in the order of the alphabet.
-pub(crate) const NAMES: &[&str] = &[
-    "alerts",
-    "bootstrap-check",
-    "cancel-refresh",
-    "collect-metrics",
-    "connect",
-    "health-check",
-    "hello",
-    "logs",
-    "node-inspect",
-    "node-run",
-    "node-session",
-    "replace-node",
-    "rolling-replace",
-    "rollout-watch",
+/// Names and texts, in the order of the alphabet. A build without AWS has those that do without.
+const TABLE: &[(&str, &str)] = &[
+    ("alerts", include_str!("../../runbooks/alerts.yaml")),
+    #[cfg(feature = "aws")]
+    ("bootstrap-check", include_str!("../../runbooks/bootstrap-check.yaml")),
+    #[cfg(feature = "aws")]
+    ("cancel-refresh", include_str!("../../runbooks/cancel-refresh.yaml")),
+    ("collect-metrics", include_str!("../../runbooks/collect-metrics.yaml")),
+    #[cfg(feature = "aws")]
+    ("connect", include_str!("../../runbooks/connect.yaml")),
+    ("health-check", include_str!("../../runbooks/health-check.yaml")),
+    ("hello", include_str!("../../runbooks/hello.yaml")),
+    #[cfg(feature = "aws")]
+    ("logs", include_str!("../../runbooks/logs.yaml")),
+    #[cfg(feature = "aws")]
+    ("node-inspect", include_str!("../../runbooks/node-inspect.yaml")),
+    #[cfg(feature = "aws")]
+    ("node-run", include_str!("../../runbooks/node-run.yaml")),
+    #[cfg(feature = "aws")]
+    ("node-session", include_str!("../../runbooks/node-session.yaml")),
+    #[cfg(feature = "aws")]
+    ("replace-node", include_str!("../../runbooks/replace-node.yaml")),
+    #[cfg(feature = "aws")]
+    ("rolling-replace", include_str!("../../runbooks/rolling-replace.yaml")),
+    #[cfg(feature = "aws")]
+    ("rollout-watch", include_str!("../../runbooks/rollout-watch.yaml")),
+    ("sync-alerts", include_str!("../../runbooks/sync-alerts.yaml")),
 ];
 
 /// The alert table that ships.
 pub(crate) const THRESHOLDS: &str = include_str!("../../runbooks/thresholds.yaml");
 
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(name, _)| *name)
+}
+
 /// The text of a built-in runbook.
 pub(crate) fn text(name: &str) -> Option<&'static str> {
-    match name {
-        "alerts" => Some(include_str!("../../runbooks/alerts.yaml")),
-        "bootstrap-check" => Some(include_str!("../../runbooks/bootstrap-check.yaml")),
-        "cancel-refresh" => Some(include_str!("../../runbooks/cancel-refresh.yaml")),
-        "collect-metrics" => Some(include_str!("../../runbooks/collect-metrics.yaml")),
-        "connect" => Some(include_str!("../../runbooks/connect.yaml")),
-        "health-check" => Some(include_str!("../../runbooks/health-check.yaml")),
-        "hello" => Some(include_str!("../../runbooks/hello.yaml")),
-        "logs" => Some(include_str!("../../runbooks/logs.yaml")),
-        "node-inspect" => Some(include_str!("../../runbooks/node-inspect.yaml")),
-        "node-run" => Some(include_str!("../../runbooks/node-run.yaml")),
-        "node-session" => Some(include_str!("../../runbooks/node-session.yaml")),
-        "replace-node" => Some(include_str!("../../runbooks/replace-node.yaml")),
-        "rolling-replace" => Some(include_str!("../../runbooks/rolling-replace.yaml")),
-        "rollout-watch" => Some(include_str!("../../runbooks/rollout-watch.yaml")),
-        _ => None,
-    }
+    TABLE.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
 #[cfg(test)]
@@ -47,10 +46,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_has_a_text_of_that_name() {
-        for name in NAMES {
-            let text = text(name).unwrap();
+    fn every_text_is_of_the_name_it_stands_under() {
+        for (name, text) in TABLE {
             assert!(text.lines().any(|line| line == format!("runbook: {name}")), "{name}");
         }
+        assert!(TABLE.is_sorted_by_key(|(name, _)| *name));
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn is_path(wanted: &str) -> bool {
 
 /// The names that can be run from here, for lists and suggestions.
 pub(crate) fn names(beside: Option<&Path>) -> Vec<String> {
-    let mut names: Vec<String> = builtin::NAMES.iter().map(|name| (*name).to_owned()).collect();
+    let mut names: Vec<String> = builtin::names().map(str::to_owned).collect();
     let folders = beside.map(|folder| [folder.join("runbooks"), folder.to_owned()]).into_iter().flatten();
     for entry in folders.filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
         let file = entry.file_name();

@@ -35,6 +35,7 @@ mod screen;
 mod secrets;
 mod session;
 mod signals;
+#[cfg(feature = "simulate")]
 mod simulation;
 mod trust;
 mod verbs;
@@ -53,6 +54,7 @@ use crate::screen::Screen;
 pub type AroundStore = fn(Arc<dyn Store>) -> Arc<dyn Store>;
 
 /// The locks below this path of an account's parameter store, for a test to judge.
+#[cfg(feature = "aws")]
 pub fn parameter_locks(aws: sluice_plugin::inventory::Aws, prefix: &str) -> Arc<dyn sluice_engine::journal::Locks> {
     locks::in_parameters(aws, prefix)
 }

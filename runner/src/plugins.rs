@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use sluice_engine::registry::{Duplicate, Registry};
 use sluice_plugin::{BadName, Plugin, PluginName};
-use sluice_world::World;
-use sluice_world::aws::SimAws;
+#[cfg(feature = "simulate")]
+use sluice_world::{World, aws::SimAws};
 
 use crate::error::{CommandError, Result};
+#[cfg(feature = "simulate")]
 use crate::simulation::{Harmless, SimWire};
 
 /// Locks of runs are kept where the AWS plugin reads parameters.
+#[cfg(feature = "aws")]
 pub(crate) use sluice_aws::locks as parameter_locks;
 
 /// The plugin that reads the monitoring endpoints of the inventory's nodes.
@@ -29,6 +31,7 @@ type Make = fn() -> Arc<dyn Plugin>;
 
 /// Name and maker. A plugin is made when the first of its actions is named.
 const SHIPPED: &[(&str, Make)] = &[
+    #[cfg(feature = "aws")]
     ("aws", || Arc::new(sluice_aws::plugin())),
     ("axiom", || Arc::new(sluice_axiom::plugin())),
     ("base", || Arc::new(sluice_base::plugin())),
@@ -46,6 +49,7 @@ pub(crate) fn registry() -> Result<Registry> {
     Ok(registry)
 }
 
+#[cfg(feature = "simulate")]
 /// The same over a simulated world: AWS is its own, and whatever else goes out goes there.
 pub(crate) fn simulated(world: &World) -> Result<Registry> {
     let aws = SimAws::new(world.clone());

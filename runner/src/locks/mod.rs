@@ -1,20 +1,26 @@
 //! Where the locks of runs are: in the store, or in the parameter store of the cluster's account.
 
+#[cfg(feature = "aws")]
+mod parameters;
+#[cfg(not(feature = "aws"))]
+#[path = "nowhere.rs"]
 mod parameters;
 
+#[cfg(feature = "aws")]
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
 use sluice_engine::inventory::{Inventory, LocksAt};
-use sluice_engine::journal::store::{LockedAt, Locks, StoreError};
+#[cfg(feature = "aws")]
+use sluice_engine::journal::store::Locks;
+use sluice_engine::journal::store::{LockedAt, StoreError};
 use sluice_engine::machine::lock::cluster_input;
 use sluice_engine::run::{LockPlaces, Place};
 use sluice_engine::runbook::Checked;
-use sluice_plugin::inventory::{Aws, Cluster};
+use sluice_plugin::inventory::Cluster;
 
-use crate::locks::parameters::ParameterLocks;
-use crate::plugins::parameter_locks::{LockParameters, folder};
+use crate::locks::parameters::{folder, opened};
 
 /// The places that the trusted inventory knows.
 pub(crate) struct Places {
@@ -22,8 +28,9 @@ pub(crate) struct Places {
 }
 
 /// Locks below this path of an account's parameter store.
-pub(crate) fn in_parameters(aws: Aws, prefix: &str) -> Arc<dyn Locks> {
-    Arc::new(ParameterLocks(LockParameters::new(aws, prefix)))
+#[cfg(feature = "aws")]
+pub(crate) fn in_parameters(aws: sluice_plugin::inventory::Aws, prefix: &str) -> Arc<dyn Locks> {
+    Arc::new(parameters::locks(aws, prefix))
 }
 
 impl Places {
@@ -64,9 +71,7 @@ impl LockPlaces for Places {
         let (aws, prefix) = found.ok_or_else(|| {
             StoreError::Unreachable(format!("no cluster of this run has an AWS account with locks at {path}"))
         })?;
-        let locks = LockParameters::new(aws, &prefix);
-        let caller = locks.caller().await.map_err(|problem| StoreError::Unreachable(problem.message))?;
-        Ok(Place { locks: Arc::new(ParameterLocks(locks)), caller: Some(caller) })
+        opened(aws, &prefix).await
     }
 }
 

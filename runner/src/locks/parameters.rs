@@ -10,15 +10,20 @@
 //! that into it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sluice_engine::ids::Sha256;
 use sluice_engine::journal::store::{Breach, Holder, Keep, Lock, Locks, Standing, StoreError};
+use sluice_engine::run::Place;
 use sluice_plugin::Problem;
+use sluice_plugin::inventory::Aws;
 
 use crate::plugins::parameter_locks::{Entry, LockParameters};
+
+pub(super) use crate::plugins::parameter_locks::folder;
 
 /// Between writing over another's claim and looking at it again: copies of the store may lag behind.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -27,6 +32,17 @@ const SETTLE: Duration = Duration::from_millis(500);
 const READS: u32 = 5;
 
 pub(crate) struct ParameterLocks<P = LockParameters>(pub(crate) P);
+
+pub(super) fn locks(aws: Aws, prefix: &str) -> ParameterLocks {
+    ParameterLocks(LockParameters::new(aws, prefix))
+}
+
+/// The same, once AWS has said whom it takes us for.
+pub(super) async fn opened(aws: Aws, prefix: &str) -> Result<Place, StoreError> {
+    let locks = LockParameters::new(aws, prefix);
+    let caller = locks.caller().await.map_err(|problem| StoreError::Unreachable(problem.message))?;
+    Ok(Place { locks: Arc::new(ParameterLocks(locks)), caller: Some(caller) })
+}
 
 /// The requests that locks are made of, each on its own.
 #[async_trait]

@@ -9,6 +9,7 @@ mod deny;
 mod doctor;
 mod explain;
 mod export;
+#[cfg(feature = "aws")]
 mod iam;
 mod inbox;
 mod locks;
@@ -21,6 +22,7 @@ mod run;
 mod runs;
 mod schema;
 mod settle;
+#[cfg(feature = "simulate")]
 mod simulate;
 mod trust;
 mod verify;
@@ -69,17 +71,17 @@ pub(crate) struct Global {
 
 /// The list of verbs: `Name(file)`. What each is for stands over its arguments.
 macro_rules! verbs {
-    ($($name:ident($file:ident),)*) => {
+    ($($(#[$when:meta])* $name:ident($file:ident),)*) => {
         #[derive(Subcommand)]
-        pub(crate) enum Verb { $($name($file::Args),)* }
+        pub(crate) enum Verb { $($(#[$when])* $name($file::Args),)* }
 
         /// Each verb, and what adds its arguments.
         const VERBS: &[(&str, fn(clap::Command) -> clap::Command)] =
-            &[$((stringify!($name), <$file::Args as clap::Args>::augment_args),)*];
+            &[$($(#[$when])* (stringify!($name), <$file::Args as clap::Args>::augment_args),)*];
 
         impl Verb {
             pub(crate) fn run(self, context: &Context) -> Result<Exit> {
-                match self { $(Self::$name(args) => $file::run(context, args),)* }
+                match self { $($(#[$when])* Self::$name(args) => $file::run(context, args),)* }
             }
         }
     };
@@ -88,6 +90,7 @@ macro_rules! verbs {
 verbs! {
     Run(run),
     Plan(plan),
+    #[cfg(feature = "simulate")]
     Simulate(simulate),
     Check(check),
     Runs(runs),
@@ -104,6 +107,7 @@ verbs! {
     Replay(replay),
     Doctor(doctor),
     Trust(trust),
+    #[cfg(feature = "aws")]
     Iam(iam),
     Actions(actions),
     Explain(explain),

@@ -1,0 +1,15 @@
+//! The place of locks in a build without AWS: it has a name, and nobody gets there.
+
+use sluice_engine::journal::store::StoreError;
+use sluice_engine::run::Place;
+use sluice_plugin::inventory::Aws;
+
+/// What a plan says of it.
+pub(super) fn folder(prefix: &str) -> String {
+    format!("{prefix} (in AWS)")
+}
+
+#[expect(clippy::unused_async, reason = "where there is AWS, it is asked")]
+pub(super) async fn opened(_: Aws, _: &str) -> Result<Place, StoreError> {
+    Err(StoreError::Unreachable("the lock is kept in AWS, and this build of Sluice, for nodes, has no AWS".to_owned()))
+}
