@@ -199,7 +199,7 @@ impl Parser {
         part: impl Fn(&mut Self) -> Result<Calc>,
     ) -> Result<Calc> {
         let mut whole = part(self)?;
-        while let Some((_, sign)) = signs.iter().find(|(word, _)| self.takes_sign(*word)) {
+        while let Some((_, sign)) = signs.iter().find(|(word, _)| self.takes_sign(word)) {
             whole = Calc::Of(whole.into(), *sign, part(self)?.into());
         }
         Ok(whole)

@@ -436,7 +436,9 @@ mod tests {
         let many = Value::Array(vec![json!({ "a": 1 }); 10_001]).to_string();
         let (json, nd) = (("Content-Type", "application/json"), ("Content-Type", "application/x-ndjson"));
         let packed = ("Content-Encoding", "gzip");
-        let forms: [(&[(&str, &str)], &[u8], u16, u64); 9] = [
+        /// Headers and body; the status, and how many are stored.
+        type Form<'a> = (&'a [(&'a str, &'a str)], &'a [u8], u16, u64);
+        let forms: [Form<'_>; 9] = [
             (&[json], b"[{\"a\":1},{\"a\":2}]", 200, 2),
             (&[json], b"{\"a\":1}", 200, 1),
             (&[json], lines.as_bytes(), 200, 2),
