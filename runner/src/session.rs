@@ -33,8 +33,20 @@ use crate::views::outcome::outputs_of;
 
 /// Passed on beside what the session lists: a shell works with these, and none of them is a secret.
 const PASSED_ON: &[&str] = &[
-    "PATH", "HOME", "TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME", "SHELL", "AWS_PROFILE",
-    "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+    "PATH",
+    "HOME",
+    "TERM",
+    "COLORTERM",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
 ];
 
 pub(crate) struct TerminalSessions {
@@ -98,8 +110,7 @@ impl TerminalSessions {
         let passed = PASSED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)));
         // What the runbook leaves empty is as it is outside.
         let listed = listed.iter().filter(|(_, value)| !value.is_empty()).cloned();
-        let env: Vec<_> =
-            passed.chain(listed).map(|(name, value)| (name, EnvValue::Plain(value))).collect();
+        let env: Vec<_> = passed.chain(listed).map(|(name, value)| (name, EnvValue::Plain(value))).collect();
         let mut child = command(&self.redactor, argv, &env)?;
         child.stdin(Stdio::inherit()).stdout(if self.out_is_taken {
             Stdio::from(io::stderr())

@@ -87,11 +87,9 @@ fn what_axiom_does_not_take_waits() {
     let site = Collectors::new();
     let mut collector = site.start(1, &["axiom=true"]);
     collector.until("the first one", |_| true);
-    for (fault, why) in [
-        (Fault::AxiomAway { cut: false }, "waits"),
-        (Fault::Axiom429, "HTTP 429"),
-        (Fault::Axiom503, "HTTP 503"),
-    ] {
+    for (fault, why) in
+        [(Fault::AxiomAway { cut: false }, "waits"), (Fault::Axiom429, "HTTP 429"), (Fault::Axiom503, "HTTP 503")]
+    {
         site.fault(fault);
         site.until_status("it says why", |status| status["why"].as_str().is_some_and(|said| said.contains(why)));
         collector.more(3);

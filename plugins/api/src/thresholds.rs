@@ -162,7 +162,10 @@ mod tests {
         check(json!([{ "when": { "tier": "staging" }, "value": 95 }]), Some((80, warning)));
         check(json!([{ "when": { "tier": "production" }, "value": 70 }]), Some((70, warning)));
         check(json!([{ "when": { "tier": "production", "size": "large" }, "value": 70 }]), Some((80, warning)));
-        check(json!([{ "when": {}, "value": 60 }, { "when": { "size": "small" }, "severity": "critical" }]), Some((60, critical)));
+        check(
+            json!([{ "when": {}, "value": 60 }, { "when": { "size": "small" }, "severity": "critical" }]),
+            Some((60, critical)),
+        );
         check(json!([{ "when": { "tier": "production" }, "off": true }]), None);
         check(json!([{ "when": {}, "off": true }, { "when": { "size": "small" }, "value": 90 }]), Some((90, warning)));
     }

@@ -24,8 +24,8 @@ use crate::ask::{Answer, Asked, Axiom, Table};
 use crate::describe::{input, output, read};
 use crate::fresh_events::{cluster, node};
 use crate::service::Service;
-use sluice_plugin::time;
 use cursor::{Cursor, Page};
+use sluice_plugin::time;
 
 /// A thousand events with every field that a dataset may have.
 const LARGEST: usize = 16 << 20;

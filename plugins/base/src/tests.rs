@@ -24,7 +24,7 @@ fn revealed(with: &Value) -> Value {
 fn every_description_holds() {
     let plugin = plugin();
     let spec = plugin.describe();
-    assert_eq!(spec.actions.len(), 14);
+    assert_eq!(spec.actions.len(), 15);
     for action in &spec.actions {
         let name = action.name.as_str();
         assert_eq!(action.name.plugin(), spec.name.as_str());

@@ -139,7 +139,8 @@ impl Action for Metrics {
             load: seen.load,
         };
         let (instance, interval_s) = (asked.instance.or(seen.instance), seen.interval_s);
-        output(&Output { time: sluice_plugin::time::written(at), instance, interval_s, system, errors }).map(Outcome::plain)
+        output(&Output { time: sluice_plugin::time::written(at), instance, interval_s, system, errors })
+            .map(Outcome::plain)
     }
 
     fn by_hand(&self, call: &Call) -> Vec<ByHand> {

@@ -237,7 +237,8 @@ impl Teller {
         let (took_ms, why) = (self.status.took_ms, failure.why.as_str());
         let kept = self.place.add_failed(&FailedTick { at: at.clone(), took_ms, why, report: failure.report.as_ref() });
         if self.status.why.as_deref() != Some(why) {
-            let kept = if kept.is_ok() { format!("; more in {}", paths::shown(self.place.failed())) } else { String::new() };
+            let kept =
+                if kept.is_ok() { format!("; more in {}", paths::shown(self.place.failed())) } else { String::new() };
             self.say(&format!("the tick of {at} failed: {why}{kept}"));
         }
         self.status.failing_since.get_or_insert(at);

@@ -53,7 +53,8 @@ impl<'a> Site<'a> {
     /// Outputs that are inputs the next time are nobody else's.
     pub(super) fn carry(&mut self, outputs: &mut Map<String, Value>) {
         let Some(inputs) = self.prepared.inputs.as_object_mut() else { return };
-        let carried = self.prepared.runbook.inputs.iter().filter_map(|(name, input)| Some((name, input.from_last.as_ref()?)));
+        let carried =
+            self.prepared.runbook.inputs.iter().filter_map(|(name, input)| Some((name, input.from_last.as_ref()?)));
         for (name, output) in carried {
             if let Some(value) = outputs.shift_remove(output).filter(|value| !value.is_null()) {
                 inputs.insert(name.clone(), value);

@@ -81,7 +81,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     if let Some(every) = args.every {
-        let order = every::Order { runbook: args.runbook.unwrap_or_default(), inputs: args.input, every: every.duration() };
+        let order =
+            every::Order { runbook: args.runbook.unwrap_or_default(), inputs: args.input, every: every.duration() };
         return every::run(context, &order);
     }
     let receipt = args.receipt.as_deref().map(receipts::open).transpose()?;

@@ -141,8 +141,11 @@ impl Collectors {
             for row in self.in_axiom(node) {
                 *found.entry(row["id"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
             }
-            let missing: Vec<&Value> =
-                events.iter().map(|event| &event["id"]).filter(|id| !found.contains_key(id.as_str().unwrap())).collect();
+            let missing: Vec<&Value> = events
+                .iter()
+                .map(|event| &event["id"])
+                .filter(|id| !found.contains_key(id.as_str().unwrap()))
+                .collect();
             assert!(missing.is_empty(), "{node}: {} of {} are not in Axiom: {missing:?}", missing.len(), events.len());
             let twice: Vec<_> = found.iter().filter(|(_, count)| **count > 1).collect();
             assert!(twice.is_empty(), "{node}: {twice:?}");
@@ -228,8 +231,8 @@ impl Drop for Collector {
 }
 
 fn is_readable(lines: &BufReader<ChildStdout>) -> bool {
-    use std::os::fd::AsFd as _;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd as _;
     let mut asked = [PollFd::new(lines.get_ref().as_fd(), PollFlags::POLLIN)];
     !lines.buffer().is_empty() || poll(&mut asked, PollTimeout::ZERO).unwrap() > 0
 }
@@ -270,7 +273,8 @@ pub(super) fn between(node: &str, events: &[Value], said: &[Said]) {
     let of_node: Vec<&Said> = said.iter().filter(|one| one.node == node).collect();
     let mut compared = 0;
     for event in events {
-        let (from, to) = (moment(event), moment(event) + 1_000 + i64::try_from(event["duration_ms"].as_u64().unwrap()).unwrap());
+        let (from, to) =
+            (moment(event), moment(event) + 1_000 + i64::try_from(event["duration_ms"].as_u64().unwrap()).unwrap());
         let before = of_node.iter().rev().find(|one| one.to <= from);
         let after = of_node.iter().find(|one| one.from >= to);
         let (Some(before), Some(after)) = (before, after) else { continue };
@@ -281,7 +285,10 @@ pub(super) fn between(node: &str, events: &[Value], said: &[Said]) {
             };
             let found = figure(event, &format!("{endpoint}.{name}"));
             let (low, high) = (low.min(*high), high.max(*low));
-            assert!((low..=high).contains(&found), "{node}: {endpoint}.{name} is {found}, not {low} to {high}: {event}");
+            assert!(
+                (low..=high).contains(&found),
+                "{node}: {endpoint}.{name} is {found}, not {low} to {high}: {event}"
+            );
             compared += 1;
         }
     }

@@ -76,8 +76,7 @@ impl Action for Alerts {
     fn spec(&self) -> ActionSpec {
         let row = json!({ "id": "disk", "field": "system.disk_used_percent", "op": "at_least", "value": 80 });
         let sample = json!({ "_time": "2026-11-22T17:54:46.927Z", "node": "nats-staging-node-1", "system": { "disk_used_percent": 12.5 } });
-        let with =
-            json!({ "cluster": common::example_cluster(), "thresholds": [row], "samples": [sample] });
+        let with = json!({ "cluster": common::example_cluster(), "thresholds": [row], "samples": [sample] });
         let example = common::example("one node is silent", with, include_str!("../../examples/alerts.json"));
         let summary = "Judge the alert table on samples that were taken before";
         let spec = common::reads::<Input, Output>("nats.alerts", summary, vec![example]);
@@ -129,9 +128,11 @@ fn sorted(input: &Input, now: Timestamp, fresh: Duration) -> (Samples, u64) {
             _ => not_used += 1,
         }
     }
-    let nodes = input.cluster.nodes.iter().map(|node| {
-        (node.name.clone(), Series::new(of_nodes.remove(node.name.as_str()).unwrap_or_default()))
-    });
+    let nodes = input
+        .cluster
+        .nodes
+        .iter()
+        .map(|node| (node.name.clone(), Series::new(of_nodes.remove(node.name.as_str()).unwrap_or_default())));
     (Samples { cluster: input.cluster.name.clone(), nodes: nodes.collect(), now, fresh }, not_used)
 }
 

@@ -12,8 +12,8 @@ use sluice_plugin::{Timestamp, format_duration};
 
 use crate::health::finding::{Finding, Severity, Subject, SubjectKind};
 
-pub(crate) use series::{Sample, Series};
 use series::growth;
+pub(crate) use series::{Sample, Series};
 
 /// Growth is looked for in that much where the row does not say.
 const USUALLY: Duration = Duration::from_secs(600);

@@ -48,7 +48,8 @@ fn series(said: Said<'_>) -> Series {
 const NOW: Timestamp = Timestamp(1_795_370_100_000);
 
 fn cluster(first: Said<'_>) -> Samples {
-    let nodes = vec![("n-1".into(), series(first)), ("n-2".into(), series(&[(5, &[])])), ("n-3".into(), series(&[(5, &[])]))];
+    let nodes =
+        vec![("n-1".into(), series(first)), ("n-2".into(), series(&[(5, &[])])), ("n-3".into(), series(&[(5, &[])]))];
     Samples { cluster: "c".into(), nodes, now: NOW, fresh: Duration::from_secs(120) }
 }
 
@@ -119,7 +120,8 @@ fn a_silent_node_is_unknown_and_its_old_figures_are_not_judged() {
 fn counters_are_judged_by_their_growth() {
     let errors = |figure: i64| [("/jsz/api/errors", json!(figure))];
     let at = |said: &[(i64, i64)]| -> Vec<String> {
-        let changes: Vec<(i64, [(&str, Value); 1])> = said.iter().map(|(before, figure)| (*before, errors(*figure))).collect();
+        let changes: Vec<(i64, [(&str, Value); 1])> =
+            said.iter().map(|(before, figure)| (*before, errors(*figure))).collect();
         let said: Vec<(i64, &[(&str, Value)])> = changes.iter().map(|(before, one)| (*before, &one[..])).collect();
         found(&shipped(), &said)
     };

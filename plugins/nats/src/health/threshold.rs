@@ -81,7 +81,11 @@ fn unknown_field(field: &str) -> String {
 
 /// The findings of all rows that can be judged here.
 pub(super) fn findings(sample: &Sample, thresholds: &[Threshold]) -> Vec<Finding> {
-    thresholds.iter().filter(|row| !is_elsewhere(row) && row.field != HEALTH).flat_map(|row| judge(sample, row)).collect()
+    thresholds
+        .iter()
+        .filter(|row| !is_elsewhere(row) && row.field != HEALTH)
+        .flat_map(|row| judge(sample, row))
+        .collect()
 }
 
 /// The team's wording for findings that are made without a row.

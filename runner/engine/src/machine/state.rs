@@ -456,7 +456,9 @@ impl Status {
     pub fn why(&self) -> Option<&str> {
         match self {
             Self::Failed(problem) | Self::Backoff { problem, .. } => Some(&problem.message),
-            Self::Unknown { problem } | Self::Stuck { problem, .. } => problem.as_ref().map(|problem| &*problem.message),
+            Self::Unknown { problem } | Self::Stuck { problem, .. } => {
+                problem.as_ref().map(|problem| &*problem.message)
+            }
             Self::Stopped { why, .. } | Self::Unconfirmed { why } => Some(why),
             Self::Pending
             | Self::Waiting { .. }
