@@ -20,13 +20,13 @@ use crate::lock::PATIENCE;
 
 pub(crate) struct AppendLine;
 
-/// The line stands in the file when this is done; it is not synced, so lost power may take the last seconds along.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Input {
     /// Absolute, or relative to the directory Sluice was started in. Its folder has to be there.
     path: String,
-    /// Written as JSON without spaces, in one line and one write. Not for secrets.
+    /// Written as JSON without spaces, in one line and one write. Nothing is synced to the disk: a machine that loses
+    /// power may lose the last seconds. Not for secrets.
     line: Value,
     /// Before the file would become larger it is renamed to `PATH.1`, and a new one begins.
     #[serde(default = "eight_mebibytes")]

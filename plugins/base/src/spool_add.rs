@@ -22,8 +22,6 @@ use crate::spool::{Added, Disk, Folder, Item, Limits, Spool, failed};
 
 pub(crate) struct SpoolAdd;
 
-/// A spool is a folder of lines that wait, in order. What was added survives a crash of Sluice. It is not synced to the
-/// disk, which would cost more than all the rest: a machine that loses power may lose the last seconds.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Input {
@@ -31,7 +29,8 @@ struct Input {
     /// its own folder has to be there.
     folder: String,
     /// In order. Each has an id that no other item has. Those up to the one that was written last are not added again,
-    /// so that a repeated call adds nothing twice. Not for secrets.
+    /// so that a repeated call adds nothing twice. They survive a crash of Sluice; nothing is synced to the disk, so a
+    /// machine that loses power may lose those of the last seconds. Not for secrets.
     items: Vec<Map<String, Value>>,
     /// The field of an item that holds its id: a text of up to 256 bytes.
     #[serde(default = "id")]

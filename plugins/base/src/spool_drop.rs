@@ -18,10 +18,10 @@ use crate::spool::{Folder, Place, Spool, Where, failed};
 
 pub(crate) struct SpoolDrop;
 
-/// It works on a full disk too. Only what was rejected may then find no room.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Input {
+    /// The folder of the spool. On a full disk this works too; only what was rejected may then find no room.
     folder: String,
     /// The place behind the last item that was delivered, as `base.spool_peek` gave it. What is before it goes; one
     /// that was passed already changes nothing.
