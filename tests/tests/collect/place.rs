@@ -181,7 +181,9 @@ impl Collector {
     }
 
     pub(super) fn more(&mut self, count: usize) {
-        (0..count).for_each(|_| drop(self.next()));
+        for _ in 0..count {
+            self.next();
+        }
     }
 
     fn next(&mut self) -> Option<&Value> {
