@@ -236,7 +236,7 @@ impl Teller {
         let at = self.status.last_tick.clone().unwrap_or_default();
         let (took_ms, why) = (self.status.took_ms, failure.why.as_str());
         let kept = self.place.add_failed(&FailedTick { at: at.clone(), took_ms, why, report: failure.report.as_ref() });
-        if self.status.why.as_deref() != Some(why) {
+        if !self.status.why.as_deref().is_some_and(|before| is_the_same(before, why)) {
             let kept =
                 if kept.is_ok() { format!("; more in {}", paths::shown(self.place.failed())) } else { String::new() };
             self.say(&format!("the tick of {at} failed: {why}{kept}"));
@@ -267,6 +267,12 @@ impl Teller {
         let sign = views::sign::Sign::Note.on(&self.screen.err);
         views::err(&format!("{sign} {}\n", visible(text)));
     }
+}
+
+/// But for times and counts in it.
+fn is_the_same(one: &str, other: &str) -> bool {
+    let words = |text: &str| text.chars().filter(|char| !char.is_ascii_digit()).collect::<String>();
+    words(one) == words(other)
 }
 
 /// The sleep may end a moment early; a clock that was set back keeps nobody waiting.

@@ -84,7 +84,13 @@ impl Collectors {
         let node = self.name(n);
         let spool = self.user.home().join(format!("spool-{n}"));
         let mut arguments = vec!["run".to_owned(), "collect-metrics".into(), "--every".into(), "1s".into()];
-        let given = [format!("cluster=nats-staging"), format!("node={node}"), format!("spool={}", spool.display())];
+        // A disk that is mounted on every machine.
+        let given = [
+            "cluster=nats-staging".to_owned(),
+            "disk=/".into(),
+            format!("node={node}"),
+            format!("spool={}", spool.display()),
+        ];
         for input in given.into_iter().chain(inputs.iter().map(|input| (*input).to_owned())) {
             arguments.extend(["-i".to_owned(), input]);
         }

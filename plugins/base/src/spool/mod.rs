@@ -243,7 +243,7 @@ impl<'a, D: Disk> Spool<'a, D> {
         let (next, length) = (self.tail.next, line.len() as u64);
         let full = |newest: &Segment| newest.bytes > 0 && newest.bytes.saturating_add(length) > most;
         // One that begins with this number is the one, however full of damaged lines it is.
-        let fits = |newest: &&mut Segment| newest.first == next || (self.tail.joins && !full(&**newest));
+        let fits = |newest: &&mut Segment| newest.first == next || (self.tail.joins && !full(newest));
         let mut fresh = Segment { first: next, bytes: 0 };
         let (is_new, newest) = match self.segments.last_mut().filter(fits) {
             Some(newest) => (false, newest),
