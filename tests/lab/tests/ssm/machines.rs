@@ -1,7 +1,5 @@
 //! Machines that are not known, not heard of, or gone.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sluice_lab::{Fault, Lab};
 
