@@ -13,7 +13,9 @@ async fn replaced(lab: &Lab, n: u8, is_so: impl Fn(&Value) -> bool) -> Value {
     lab.fault(Fault::Replace { node: n.to_string(), new_name: false, boot_delay: None }).await.unwrap();
     until("the replacement as ordered", 40, lab, |status| {
         let node = node(status, n.into());
-        node["instance"] != old
+        // Between the two there is none.
+        node["instance"] != ""
+            && node["instance"] != old
             && !["terminating", "booting", "empty"].contains(&node["doing"].as_str().unwrap())
             && is_so(node)
     })
