@@ -32,22 +32,8 @@ use crate::views::live::RunView;
 use crate::views::outcome::outputs_of;
 
 /// Passed on beside what the session lists: a shell works with these, and none of them is a secret.
-const PASSED_ON: &[&str] = &[
-    "PATH",
-    "HOME",
-    "TERM",
-    "COLORTERM",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TZ",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "AWS_PROFILE",
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-];
+const PASSED_ON: &[&str] =
+    &["PATH", "HOME", "TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME", "SHELL"];
 
 pub(crate) struct TerminalSessions {
     /// What came after `--`; takes the place of the runbook's own command.
