@@ -1,4 +1,4 @@
-//! What every act in a group shares: the account it is bound to, as whom it is done, and how soon after the last look.
+//! What every act on a node shares: the account it is bound to, as whom it is done, and how soon after the last look.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sluice_plugin::inventory::{Aws, Node};
 use sluice_plugin::{Call, Host, Problem, Timestamp};
 
 use crate::clients::{ClientSet, Service};
-use crate::role::{self, Session, group_arn};
+use crate::role::{self, Session, command_arns, group_arn};
 
 /// What a right of an act is needed on, for `sluice iam`.
 pub(crate) const GROUP_ARN: &str =
@@ -17,7 +17,7 @@ pub(crate) const GROUP_ARN: &str =
 /// meanwhile knows nothing of the world any more.
 const SEND_WITHIN: Duration = Duration::from_secs(3);
 
-/// The place of a node's group, whose account somebody named.
+/// The place of a node, whose account somebody named.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) aws: &'a Aws,
@@ -49,8 +49,21 @@ impl<'a> Place<'a> {
     ) -> Result<Service<aws_sdk_autoscaling::Client>, Problem> {
         let Some(role) = &self.aws.act_role else { return Ok(clients.autoscaling.clone()) };
         let resource = group_arn(&self.aws.region, self.account, &self.node.group);
-        let session = Session::new(host.actor(), &call.run, right, &resource);
-        role::autoscaling(clients, role, &session).await
+        let session = Session::new(host.actor(), &call.run, right, &json!(resource));
+        Ok(clients.autoscaling_as(role::assume(clients, role, &session).await?))
+    }
+
+    /// The client that may send a command to `instance`, in the same way.
+    pub(crate) async fn commander(
+        self,
+        clients: &ClientSet,
+        (host, call): (&dyn Host, &Call),
+        (right, instance): (&str, &str),
+    ) -> Result<Service<aws_sdk_ssm::Client>, Problem> {
+        let Some(role) = &self.aws.act_role else { return Ok(clients.ssm.clone()) };
+        let resources = command_arns(&self.aws.region, self.account, instance);
+        let session = Session::new(host.actor(), &call.run, right, &json!(resources));
+        Ok(clients.ssm_as(role::assume(clients, role, &session).await?))
     }
 
     /// What a person confirms: where, as whom, and `what` of it. The role is in it, since it is as whom the act is done.

@@ -49,11 +49,13 @@ pub(crate) fn gate_spec<I: JsonSchema, O: JsonSchema>(class: GateClass, about: A
     ActionSpec { gate: Some(class), ..read_spec::<I, O>(about) }
 }
 
-/// The description of an act that ends something. `act`: the right of the act itself, beside those to look.
-pub(crate) fn destroy_spec<I: JsonSchema, O: JsonSchema>(about: About, act: (&str, &str)) -> ActionSpec {
+/// The description of an act that ends something, or may. `act`: the right of the act itself on all that it is needed on,
+/// beside those to look.
+pub(crate) fn destroy_spec<I: JsonSchema, O: JsonSchema>(about: About, (right, on): (&str, &[&str])) -> ActionSpec {
     let spec = read_spec::<I, O>(about);
     let mut permissions = spec.permissions;
-    permissions.push(Permission { service: OF_THE_ACT.to_owned(), ..permission(act.0, act.1) });
+    let of_the_act = |on: &&str| Permission { service: OF_THE_ACT.to_owned(), ..permission(right, on) };
+    permissions.extend(on.iter().map(of_the_act));
     ActionSpec {
         effect: Effect::Destroy,
         idempotent: false,

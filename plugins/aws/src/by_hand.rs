@@ -2,14 +2,31 @@
 //!
 //! How a word is quoted is the contract's affair.
 
+use std::time::Duration;
+
+use serde_json::json;
 use sluice_plugin::ByHand;
+use sluice_plugin::by_hand::Word;
 use sluice_plugin::inventory::Aws;
+
+use crate::command::{DOCUMENT, TO_BEGIN};
+
+/// Where a person keeps the id of an instance, and of a command that was sent to it.
+const INSTANCE: &str = "SLUICE_INSTANCE";
+const COMMAND: &str = "SLUICE_COMMAND";
+
+/// And that of a query.
+const QUERY: &str = "SLUICE_QUERY";
 
 /// `aws` with these arguments, as the profile of the inventory.
 pub(crate) fn aws<'a>(aws: &'a Aws, arguments: impl IntoIterator<Item = &'a str>, look_for: &str) -> ByHand {
+    words(aws, arguments.into_iter().map(Word::from), look_for)
+}
+
+fn words(aws: &Aws, arguments: impl IntoIterator<Item = Word>, look_for: &str) -> ByHand {
     let profile = aws.profile.iter().flat_map(|profile| ["--profile", profile.as_str()]);
-    let region = ["--region", aws.region.as_str()];
-    ByHand::run("aws", profile.chain(region).chain(arguments), look_for)
+    let place = profile.chain(["--region", aws.region.as_str()]).map(Word::from);
+    ByHand::run("aws", place.chain(arguments), look_for)
 }
 
 /// Before anything else: is this the account that is meant?
@@ -44,6 +61,67 @@ pub(crate) fn no_refresh(of: &Aws, group: &str) -> ByHand {
 pub(crate) fn activities(of: &Aws, group: &str, look_for: &str) -> ByHand {
     let ask = ["autoscaling", "describe-scaling-activities", "--max-items", "1", "--auto-scaling-group-name", group];
     aws(of, ask, look_for)
+}
+
+/// The instance of a group into a variable, for those who do not know it yet. By the group, never by a tag.
+pub(crate) fn instance(of: &Aws, group: &str) -> (ByHand, Word) {
+    const FIELD: &str = "AutoScalingGroups[0].Instances[].InstanceId";
+    let ask = ["autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", group];
+    let ask = ask.into_iter().chain(["--query", FIELD, "--output", "text"]);
+    let look_for = "no error; with more than one id in ${SLUICE_INSTANCE}, stop here";
+    (aws(of, ask, look_for).into_variable(INSTANCE), Word::Variable(INSTANCE.to_owned()))
+}
+
+/// Whom Systems Manager reaches. Of all instances: a filter would have to be put together from the id.
+pub(crate) fn agents(of: &Aws, instance: &str) -> ByHand {
+    const FIELDS: &str = "InstanceInformationList[].[InstanceId,PingStatus,LastPingDateTime]";
+    let ask = ["ssm", "describe-instance-information", "--query", FIELDS, "--output", "text"];
+    aws(of, ask, &format!("Online beside {instance}; where it is missing or ConnectionLost no command reaches it"))
+}
+
+/// Sends `text` to an instance, and keeps the id of the command.
+pub(crate) fn send(of: &Aws, instance: Word, text: &str, timeout: Duration) -> ByHand {
+    let parameters = json!({ "commands": [text], "executionTimeout": [timeout.as_secs().max(1).to_string()] });
+    let (parameters, to_begin) = (parameters.to_string(), TO_BEGIN.as_secs().to_string());
+    let ask = [
+        "ssm",
+        "send-command",
+        "--document-name",
+        DOCUMENT,
+        "--timeout-seconds",
+        &to_begin,
+        "--parameters",
+        &parameters,
+    ];
+    let ask = ask.into_iter().chain(["--query", "Command.CommandId", "--output", "text", "--instance-ids"]);
+    let look_for = "no error; its id is in ${SLUICE_COMMAND}";
+    words(of, ask.map(Word::from).chain([instance]), look_for).into_variable(COMMAND)
+}
+
+/// What became of it.
+pub(crate) fn invocation(of: &Aws, instance: Word, look_for: &str) -> ByHand {
+    const FIELDS: &str = "[StatusDetails,ResponseCode,StandardOutputContent,StandardErrorContent]";
+    let ask = ["ssm", "get-command-invocation", "--query", FIELDS, "--output", "text", "--instance-id"];
+    let command = ["--command-id".into(), Word::Variable(COMMAND.to_owned())];
+    words(of, ask.into_iter().map(Word::from).chain([instance]).chain(command), look_for)
+}
+
+/// A query of Insights over these milliseconds, and its answer. A plan has no clock here: where a time is not known, all
+/// that the group keeps is looked at.
+pub(crate) fn insights(of: &Aws, (group, query): (&str, &str), times: (Option<i64>, Option<i64>)) -> [ByHand; 2] {
+    /// The year 2100.
+    const FAR: i64 = 4_102_444_800_000;
+    let seconds = |millis: i64| millis.div_euclid(1000).to_string();
+    let (from, to) = (seconds(times.0.unwrap_or(0)), seconds(times.1.unwrap_or(FAR)));
+    let ask = ["logs", "start-query", "--log-group-name", group, "--query-string", query, "--query", "queryId"];
+    let ask = ask.into_iter().chain(["--output", "text", "--start-time", &from, "--end-time", &to]);
+    let results = ["logs", "get-query-results", "--query-id"].into_iter().map(Word::from);
+    let results = results.chain([Word::Variable(QUERY.to_owned())]);
+    let ended = "status Complete, then the lines; while it is Running they are not all: ask again";
+    [
+        aws(of, ask, "no error; the id of the query is in ${SLUICE_QUERY}").into_variable(QUERY),
+        words(of, results, ended),
+    ]
 }
 
 #[cfg(test)]
@@ -86,6 +164,21 @@ mod tests {
                     assert!(line.contains("--region us-east-2"), "{line}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_text_for_a_node_gets_through_a_persons_shell_as_it_is() {
+        let printed = "aws() { while [ $# -gt 0 ]; do case $1 in --parameters) printf %s \"$2\";; esac; shift; done; }";
+        for text in ["true", "'; rm -rf /", "a\nb\n", "$(id) `id` ${x}", "\\ \"x\" !! é \u{1b}[2J", "{{.Names}}"] {
+            let example = crate::action::example_node();
+            let with = json!({ "node": example, "instance": "i-1", "command": text, "timeout": "90s" });
+            let lines: Vec<String> = commands("run_command", &with).iter().map(ByHand::line).collect();
+            let send = lines.iter().find(|line| line.contains("send-command")).unwrap();
+            let script = format!("{printed}\n{send}\nprintf %s \"$SLUICE_COMMAND\"");
+            let output = Command::new("bash").args(["-c", &script]).env_clear().output().unwrap();
+            let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(found, json!({ "commands": [text], "executionTimeout": ["90"] }), "{send}");
         }
     }
 

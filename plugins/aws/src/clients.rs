@@ -98,7 +98,7 @@ impl Clients {
 
 impl ClientSet {
     fn new(config: &SdkConfig, connection: Connection) -> Self {
-        let [ec2, logs, ssm, sts] = std::array::from_fn(|_| Endpoint::default());
+        let [ec2, logs, sts] = std::array::from_fn(|_| Endpoint::default());
         Self {
             autoscaling: autoscaling(config),
             ec2: Service::new(ec2, |endpoint| {
@@ -109,10 +109,7 @@ impl ClientSet {
                 let config = aws_sdk_cloudwatchlogs::config::Builder::from(config).interceptor(endpoint).build();
                 aws_sdk_cloudwatchlogs::Client::from_conf(config)
             }),
-            ssm: Service::new(ssm, |endpoint| {
-                let config = aws_sdk_ssm::config::Builder::from(config).interceptor(endpoint).build();
-                aws_sdk_ssm::Client::from_conf(config)
-            }),
+            ssm: ssm(config),
             sts: Service::new(sts, |endpoint| {
                 let config = aws_sdk_sts::config::Builder::from(config).interceptor(endpoint).build();
                 aws_sdk_sts::Client::from_conf(config)
@@ -138,8 +135,17 @@ impl ClientSet {
 
     /// A client of its own for Auto Scaling, as whoever these credentials are of. It keeps the set's way with retries.
     pub(crate) fn autoscaling_as(&self, credentials: Credentials) -> Service<aws_sdk_autoscaling::Client> {
+        autoscaling(&self.config_as(credentials))
+    }
+
+    /// The same for Systems Manager.
+    pub(crate) fn ssm_as(&self, credentials: Credentials) -> Service<aws_sdk_ssm::Client> {
+        ssm(&self.config_as(credentials))
+    }
+
+    fn config_as(&self, credentials: Credentials) -> SdkConfig {
         let provider = SharedCredentialsProvider::new(credentials);
-        autoscaling(&self.config.to_builder().credentials_provider(provider).build())
+        self.config.to_builder().credentials_provider(provider).build()
     }
 
     /// What to tell about a failed request to `service`. Remembers when the credentials are to blame.
@@ -215,6 +221,13 @@ fn autoscaling(config: &SdkConfig) -> Service<aws_sdk_autoscaling::Client> {
     Service::new(Endpoint::default(), |endpoint| {
         let config = aws_sdk_autoscaling::config::Builder::from(config).interceptor(endpoint).build();
         aws_sdk_autoscaling::Client::from_conf(config)
+    })
+}
+
+fn ssm(config: &SdkConfig) -> Service<aws_sdk_ssm::Client> {
+    Service::new(Endpoint::default(), |endpoint| {
+        let config = aws_sdk_ssm::config::Builder::from(config).interceptor(endpoint).build();
+        aws_sdk_ssm::Client::from_conf(config)
     })
 }
 

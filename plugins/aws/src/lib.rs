@@ -9,20 +9,28 @@ mod action;
 mod actions;
 mod by_hand;
 mod clients;
+mod command;
 mod connect;
 mod ec2;
 mod ending;
 mod endpoint;
 mod failure;
 mod group;
+mod leftover;
+mod limits;
 pub mod locks;
+mod logs;
+mod moment;
 mod moving;
 mod problem;
 mod role;
+mod shell;
 #[cfg(test)]
 mod standin;
 #[cfg(test)]
 mod standin_cloud;
+#[cfg(test)]
+mod standin_commands;
 
 use std::sync::Arc;
 
@@ -48,10 +56,14 @@ fn actions(clients: &Arc<Clients>) -> Vec<Listed> {
         ("cluster_idle", Box::new(actions::ClusterIdle(clients.clone()))),
         ("new_instance", Box::new(actions::NewInstance(clients.clone()))),
         ("bootstrap_line", Box::new(actions::BootstrapLine(clients.clone()))),
+        ("log_lines", Box::new(actions::LogLines(clients.clone()))),
+        ("insights", Box::new(actions::Insights(clients.clone()))),
+        ("inspect_node", Box::new(actions::InspectNode(clients.clone()))),
         ("newest_refresh", Box::new(actions::NewestRefresh(clients.clone()))),
         ("terminate_instance", Box::new(actions::TerminateInstance(clients.clone()))),
         ("start_refresh", Box::new(actions::StartRefresh(clients.clone()))),
         ("cancel_refresh", Box::new(actions::CancelRefresh(clients.clone()))),
+        ("run_command", Box::new(actions::RunCommand(clients.clone()))),
     ]
 }
 
@@ -59,7 +71,7 @@ fn spec() -> PluginSpec {
     PluginSpec {
         name: constant(PluginName::parse("aws")),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        summary: "Accounts, parameters, instances, Auto Scaling groups and their logs".to_owned(),
+        summary: "Accounts, parameters, instances, Auto Scaling groups, commands on nodes and their logs".to_owned(),
         powers: vec![
             power(Power::NETWORK, "calls the AWS services of the region and account that the inventory names"),
             power("files", "reads the AWS configuration, credentials and SSO token files of the user"),
@@ -123,10 +135,13 @@ mod tests {
             assert_eq!(is, (effect, repeatable, gate, abilities), "{operation}");
             assert!(action.permissions.iter().any(|permission| permission.right == "sts:GetCallerIdentity"));
             let acts = action.permissions.iter().filter(|permission| permission.service == action::OF_THE_ACT);
-            assert_eq!(acts.count(), usize::from(!repeatable), "{operation}");
+            let acts: std::collections::BTreeSet<&str> = acts.map(|permission| permission.right.as_str()).collect();
+            assert_eq!(acts.len(), usize::from(!repeatable), "{operation}");
         };
         let (none, acts) = (Abilities::default(), Abilities { check: false, preview: true, reconcile: true });
         for operation in ["caller_identity", "choose_nodes", "groups", "node_instance", "activities", "newest_refresh"]
+            .into_iter()
+            .chain(["log_lines", "insights", "inspect_node"])
         {
             described(operation, Effect::Read, None, none);
         }
@@ -137,6 +152,7 @@ mod tests {
         for operation in ["terminate_instance", "start_refresh", "cancel_refresh"] {
             described(operation, Effect::Destroy, None, acts);
         }
-        assert_eq!(plugin.describe().actions.len(), 13);
+        described("run_command", Effect::Destroy, None, Abilities { check: true, ..acts });
+        assert_eq!(plugin.describe().actions.len(), 17);
     }
 }

@@ -1,14 +1,15 @@
-//! The role in which an act is done: assumed for one call, and allowed that one call on that one group alone.
+//! The role in which an act is done: assumed for one call, and allowed that one call on that one group or instance alone.
 //!
 //! The session is named after the person and the run, so that the account's own trail tells who did it.
 
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
-use serde_json::json;
+use serde_json::{Value, json};
 use sluice_plugin::Problem;
 
-use crate::clients::{ClientSet, Service};
+use crate::clients::ClientSet;
+use crate::command::DOCUMENT;
 
 pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
 
@@ -26,34 +27,29 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// `right` on `resource`, and nothing else, whatever the role may do besides.
-    pub(crate) fn new(actor: &str, run: &str, right: &str, resource: &str) -> Self {
+    /// `right` on `resource` (or a list of them), and nothing else, whatever the role may do besides.
+    pub(crate) fn new(actor: &str, run: &str, right: &str, resource: &Value) -> Self {
         let statement = json!({ "Effect": "Allow", "Action": right, "Resource": resource });
         let policy = json!({ "Version": "2012-10-17", "Statement": [statement] });
         Self { name: name(actor, run), policy: policy.to_string() }
     }
 }
 
-/// A client for Auto Scaling that is allowed the session's one right. No request of an act was sent when this fails.
-pub(crate) async fn autoscaling(
-    aws: &ClientSet,
-    role: &str,
-    session: &Session,
-) -> Result<Service<aws_sdk_autoscaling::Client>, Problem> {
+/// Credentials that are good for the session's one right. No request of an act was sent when this fails.
+pub(crate) async fn assume(aws: &ClientSet, role: &str, session: &Session) -> Result<Credentials, Problem> {
     let request = aws.sts.client.assume_role().role_arn(role).role_session_name(&session.name);
     let answer = request.policy(&session.policy).duration_seconds(SECONDS).send().await;
     let answer = answer.map_err(|error| aws.problem(&aws.sts, ASSUME_ROLE, role, &error))?;
     let given = answer.credentials().ok_or_else(|| {
         Problem::not_applied("bad_answer", format!("{ASSUME_ROLE} of {role} gave no credentials; nothing was done"))
     })?;
-    let credentials = Credentials::new(
+    Ok(Credentials::new(
         given.access_key_id(),
         given.secret_access_key(),
         Some(given.session_token().to_owned()),
         SystemTime::try_from(*given.expiration()).ok(),
         "act_role",
-    );
-    Ok(aws.autoscaling_as(credentials))
+    ))
 }
 
 /// `ana@laptop-<run>`. The run stays whole; what AWS does not allow in a name becomes `-`.
@@ -69,6 +65,15 @@ fn name(actor: &str, run: &str) -> String {
 pub(crate) fn group_arn(region: &str, account: &str, group: &str) -> String {
     let partition = partition(region);
     format!("arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{group}")
+}
+
+/// The resources that the right to send a command to one instance is given on: it takes the document and the instance.
+pub(crate) fn command_arns(region: &str, account: &str, instance: &str) -> [String; 2] {
+    let partition = partition(region);
+    [
+        format!("arn:{partition}:ssm:{region}:*:document/{DOCUMENT}"),
+        format!("arn:{partition}:ec2:{region}:{account}:instance/{instance}"),
+    ]
 }
 
 fn partition(region: &str) -> &'static str {
@@ -106,5 +111,8 @@ mod tests {
         check("us-east-2", "arn:aws");
         check("cn-north-1", "arn:aws-cn");
         check("us-gov-west-1", "arn:aws-us-gov");
+        let commands =
+            ["arn:aws-cn:ssm:cn-north-1:*:document/AWS-RunShellScript", "arn:aws-cn:ec2:cn-north-1:1:instance/i-1"];
+        assert_eq!(command_arns("cn-north-1", "1", "i-1"), commands);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -206,6 +206,24 @@ impl StandIn {
         self.state.asked.lock().unwrap().clone()
     }
 
+    /// The JSON of each request of one operation.
+    pub(crate) fn bodies(&self, operation: &str) -> Vec<Value> {
+        let asked = self.asked().into_iter().filter(|request| request.operation == operation);
+        asked.map(|request| serde_json::from_str(&request.body).unwrap()).collect()
+    }
+
+    /// How often one operation was asked.
+    pub(crate) fn times(&self, operation: &str) -> usize {
+        self.asked().iter().filter(|request| request.operation == operation).count()
+    }
+
+    /// Waits until an operation was asked so often.
+    pub(crate) async fn until(&self, operation: &str, times: usize) {
+        while self.times(operation) < times {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// How often each operation was asked.
     pub(crate) fn counts(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
@@ -289,11 +307,19 @@ pub(crate) struct FakeHost {
     /// How far its clock goes on each time somebody looks at it.
     ticks: Duration,
     looked: AtomicU32,
+    /// Milliseconds that somebody slept, all of them in no time.
+    slept: AtomicU64,
+    sleeps_forever: bool,
 }
 
 impl FakeHost {
     pub(crate) fn by(actor: &'static str) -> Self {
         Self { actor, ..Self::default() }
+    }
+
+    /// For a wait that is cut: no sleep ever ends.
+    pub(crate) fn sleeping() -> Self {
+        Self { sleeps_forever: true, ..Self::default() }
     }
 
     pub(crate) fn slow(ticks: Duration) -> Self {
@@ -304,14 +330,20 @@ impl FakeHost {
 #[async_trait]
 impl Host for FakeHost {
     fn now(&self) -> Timestamp {
-        Timestamp(0).plus(self.ticks * self.looked.fetch_add(1, Ordering::Relaxed))
+        let slept = Duration::from_millis(self.slept.load(Ordering::Relaxed));
+        Timestamp(0).plus(self.ticks * self.looked.fetch_add(1, Ordering::Relaxed) + slept)
     }
 
     fn actor(&self) -> &str {
         self.actor
     }
 
-    async fn sleep(&self, _: Duration) {}
+    async fn sleep(&self, time: Duration) {
+        if self.sleeps_forever {
+            return std::future::pending().await;
+        }
+        self.slept.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+    }
 
     fn log(&self, _: Level, _: &str) {}
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sluice_plugin::inventory::{CloudWatchLogs, Cluster, Node};
+use sluice_plugin::inventory::{Cluster, Node};
 use sluice_plugin::{Action, ActionSpec, ByHand, Call, Example, GateClass, Host, Outcome, Problem, Verdict};
 
 use self::read::{Line, Wanted};
@@ -22,9 +22,7 @@ use crate::action::{About, gate_spec, input, judged, millis, required};
 use crate::by_hand;
 use crate::clients::Clients;
 use crate::ec2::{self, DESCRIBE_INSTANCES};
-
-const LOG_GROUP_ARN: &str =
-    "arn:aws:logs:{cluster.aws.region}:{cluster.aws.account}:log-group:{cluster.logs.cloudwatch.group}:*";
+use crate::logs::{self, FILTER, LOG_GROUP_ARN, phrase};
 
 pub(crate) struct BootstrapLine(pub(crate) Arc<Clients>);
 
@@ -61,7 +59,7 @@ impl Action for BootstrapLine {
         let about = About {
             name: "aws.bootstrap_line",
             summary: "Check what the start of an instance said in CloudWatch Logs",
-            rights: &[(read::FILTER, LOG_GROUP_ARN), (DESCRIBE_INSTANCES, "*")],
+            rights: &[(FILTER, LOG_GROUP_ARN), (DESCRIBE_INSTANCES, "*")],
             examples: vec![example()],
         };
         gate_spec::<Input, Output>(GateClass::Evidence, about)
@@ -69,7 +67,7 @@ impl Action for BootstrapLine {
 
     async fn run(&self, _: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         let Input { cluster, node, instance, since } = input(call)?;
-        let (logs, prefix) = logs(&cluster, &node)?;
+        let (logs, prefix) = logs::of_node(&cluster, &node)?;
         let aws = required(cluster.aws.as_ref(), "/cluster/aws", &cluster.name)?;
         let aws = self.0.open(aws, call.purpose).await?;
         let since = match since {
@@ -98,8 +96,8 @@ impl Action for BootstrapLine {
 
     fn by_hand(&self, call: &Call) -> Vec<ByHand> {
         let Ok(Input { cluster, node, instance, since }) = input::<Input>(call) else { return Vec::new() };
-        let (Some(aws), Ok((logs, prefix))) = (&cluster.aws, logs(&cluster, &node)) else { return Vec::new() };
-        let pattern = read::phrase(&logs.bootstrap.phrase);
+        let (Some(aws), Ok((logs, prefix))) = (&cluster.aws, logs::of_node(&cluster, &node)) else { return Vec::new() };
+        let pattern = phrase(&logs.bootstrap.phrase);
         let since = since.map(|since| since.to_string());
         let ask = ["logs", "filter-log-events", "--log-group-name", &logs.group, "--log-stream-name-prefix", prefix];
         let ask = ask.into_iter().chain(["--filter-pattern", &pattern]);
@@ -107,17 +105,6 @@ impl Action for BootstrapLine {
         let look_for = format!("a line of {instance} that says it went well");
         vec![by_hand::account(aws), by_hand::aws(aws, ask, &look_for)]
     }
-}
-
-/// Where the lines of this node are.
-fn logs<'a>(cluster: &'a Cluster, node: &Node) -> Result<(&'a CloudWatchLogs, &'a str), Problem> {
-    let unknown = || {
-        let message = format!("the inputs do not say where the logs of {} are; start a new run", node.name);
-        Problem::bad_input("/cluster/logs", message)
-    };
-    let logs = &cluster.logs.as_ref().ok_or_else(unknown)?.cloudwatch;
-    let prefix = logs.stream_prefixes.get(&node.name).ok_or_else(unknown)?;
-    Ok((logs, prefix))
 }
 
 fn verdict(node: &Node, seen: &Output, phrase: &str) -> (Verdict, String) {
@@ -140,7 +127,7 @@ fn verdict(node: &Node, seen: &Output, phrase: &str) -> (Verdict, String) {
     }
 }
 
-fn example() -> Example {
+pub(super) fn example() -> Example {
     let groups = groups::example();
     let mut cluster = groups.with.get("cluster").cloned().unwrap_or_default();
     let node = cluster.pointer("/nodes/0").cloned().unwrap_or_default();

@@ -46,7 +46,7 @@ impl Action for CancelRefresh {
             rights: &[(DESCRIBE_GROUPS, "*"), (DESCRIBE_REFRESHES, "*")],
             examples: vec![example()],
         };
-        destroy_spec::<Input, Output>(about, (CANCEL, GROUP_ARN))
+        destroy_spec::<Input, Output>(about, (CANCEL, &[GROUP_ARN]))
     }
 
     /// AWS takes the group alone, and cancels whichever refresh goes on in it. The last look was at this one.

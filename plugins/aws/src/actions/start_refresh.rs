@@ -67,7 +67,7 @@ impl Action for StartRefresh {
             ],
             examples: vec![example()],
         };
-        destroy_spec::<Input, Output>(about, (START, GROUP_ARN))
+        destroy_spec::<Input, Output>(about, (START, &[GROUP_ARN]))
     }
 
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {

@@ -64,7 +64,7 @@ impl Action for TerminateInstance {
             ],
             examples: vec![example()],
         };
-        destroy_spec::<Input, Output>(about, (TERMINATE, GROUP_ARN))
+        destroy_spec::<Input, Output>(about, (TERMINATE, &[GROUP_ARN]))
     }
 
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {

@@ -1,7 +1,8 @@
 //! From rights as actions name them to policies: what stands in braces is filled in from the inventory, and rights on
 //! the same resources become one statement.
 //!
-//! A field that only a run can know becomes `*`, but for names of parameters: those lie below the cluster's own path.
+//! A field that only a run can know becomes `*`, but for names of parameters: those lie below the cluster's own path. What
+//! stands behind ` if ` in a resource becomes a condition, `arn:...:instance/* if ssm:resourceTag/Name=lab-node-1`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,9 +136,33 @@ impl Policy {
     }
 
     pub(super) fn document(&self) -> Value {
-        let statement = |(on, rights): (&BTreeSet<String>, &BTreeSet<String>)| json!({ "Effect": "Allow", "Action": rights, "Resource": on });
-        json!({ "Version": "2012-10-17", "Statement": self.0.iter().map(statement).collect::<Vec<_>>() })
+        let statements: Vec<Value> = self.0.iter().flat_map(|(on, rights)| statements(on, rights)).collect();
+        json!({ "Version": "2012-10-17", "Statement": statements })
     }
+}
+
+/// One for what needs no condition, and one for each condition's key and resource, with all the values that it may have.
+fn statements(on: &BTreeSet<String>, rights: &BTreeSet<String>) -> Vec<Value> {
+    let (mut plain, mut conditions) = (Vec::new(), BTreeMap::<(&str, &str), Vec<&str>>::new());
+    for resource in on {
+        match condition(resource) {
+            Some((resource, key, value)) => conditions.entry((resource, key)).or_default().push(value),
+            None => plain.push(resource),
+        }
+    }
+    let without = (!plain.is_empty()).then(|| json!({ "Effect": "Allow", "Action": rights, "Resource": plain }));
+    let with = conditions.into_iter().map(|((resource, key), values)| {
+        // A value that nobody knows is a star, which means any only here.
+        let condition = json!({ "StringLike": { key: values } });
+        json!({ "Effect": "Allow", "Action": rights, "Resource": [resource], "Condition": condition })
+    });
+    without.into_iter().chain(with).collect()
+}
+
+fn condition(resource: &str) -> Option<(&str, &str, &str)> {
+    let (resource, condition) = resource.split_once(" if ")?;
+    let (key, value) = condition.split_once('=')?;
+    Some((resource, key, value))
 }
 
 /// Anybody of the account whose own policy lets them. Whoever grants it may name people here instead.
@@ -255,6 +280,42 @@ mod tests {
         }
         let logs = "arn:aws:logs:us-east-2:123456789012:log-group:/aws/ec2/nats-cluster/lab/diagnostic:*";
         assert_eq!(on(&document, "logs:FilterLogEvents"), Some(vec![logs.to_owned()]));
+    }
+
+    /// What may be sent to any instance is root on all of them.
+    #[test]
+    fn commands_may_be_sent_to_instances_that_bear_the_name_of_a_node() {
+        const SEND: &str = "ssm:SendCommand";
+        let sent = |document: &Value| {
+            let has = |one: &&Value| one["Action"].as_array().unwrap().iter().any(|action| action == SEND);
+            statements(document).iter().filter(has).cloned().collect::<Vec<_>>()
+        };
+        let named = |names: &[&str], account: &str| {
+            let instances = format!("arn:aws:ec2:us-east-2:{account}:instance/*");
+            let document = "arn:aws:ssm:us-east-2:*:document/AWS-RunShellScript";
+            [
+                json!({ "Effect": "Allow", "Action": [SEND], "Resource": [document] }),
+                json!({
+                    "Effect": "Allow", "Action": [SEND], "Resource": [instances],
+                    "Condition": { "StringLike": { "ssm:resourceTag/Name": names } },
+                }),
+            ]
+        };
+        let both = rights(&["run_command", "inspect_node"]);
+        let document = Policy::of_caller(&both, &of(ACCOUNT, 2), None).document();
+        assert_eq!(sent(&document), named(&["lab-node-1", "lab-node-2"], "123456789012"));
+        let document = Policy::of_caller(&both, &of("region: us-east-2", 1), None).document();
+        assert_eq!(sent(&document), named(&["lab-node-1"], "*"));
+
+        // To look is the caller's own; a free command is the role's, where there is one.
+        let place = of(&format!("{ACCOUNT}, act_role: '{ROLE}'"), 1);
+        let act = rights(&["run_command"]);
+        assert_eq!(sent(&Policy::of_role(&act, &place).document()), named(&["lab-node-1"], "123456789012"));
+        assert!(sent(&Policy::of_caller(&act, &place, place.act_role()).document()).is_empty());
+        let look = rights(&["inspect_node"]);
+        let caller = Policy::of_caller(&look, &place, place.act_role()).document();
+        assert_eq!(sent(&caller), named(&["lab-node-1"], "123456789012"));
+        assert_eq!(on(&caller, "ssm:GetCommandInvocation"), Some(vec!["*".to_owned()]));
     }
 
     #[test]

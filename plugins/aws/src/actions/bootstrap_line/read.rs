@@ -9,8 +9,7 @@ use sluice_plugin::inventory::Bootstrap;
 
 use super::says::{Says, says};
 use crate::clients::ClientSet;
-
-pub(super) const FILTER: &str = "logs:FilterLogEvents";
+use crate::logs::{FILTER, goes_in_circles, phrase};
 
 /// Of more lines than this nobody learns anything.
 const MOST_LINES: usize = 10;
@@ -83,11 +82,6 @@ impl Wanted<'_> {
     }
 }
 
-/// The one way to ask for a text as it stands: in double quotes.
-pub(super) fn phrase(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
 /// `i-` and at least eight hexadecimal digits, as a whole word.
 fn instance_in(stream: &str) -> Option<&str> {
     let starts = stream.match_indices("i-").map(|(at, _)| at);
@@ -96,11 +90,6 @@ fn instance_in(stream: &str) -> Option<&str> {
         let digits = rest.bytes().skip(2).take_while(u8::is_ascii_hexdigit).count();
         (digits >= 8).then(|| rest.get(..2 + digits)).flatten()
     })
-}
-
-fn goes_in_circles(group: &str) -> Problem {
-    let message = format!("CloudWatch Logs gave the same page of {group} twice; try again");
-    Problem::not_applied("bad_answer", message).retryable()
 }
 
 #[cfg(test)]
@@ -117,11 +106,5 @@ mod tests {
         check("wifi-0123abcdef", None);
         check("2026-11-22", None);
         check("", None);
-    }
-
-    #[test]
-    fn a_phrase_stays_one_phrase() {
-        assert_eq!(phrase("Axiom ingest check"), "\"Axiom ingest check\"");
-        assert_eq!(phrase("a \"b\" \\c"), "\"a \\\"b\\\" \\\\c\"");
     }
 }
