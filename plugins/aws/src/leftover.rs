@@ -14,7 +14,7 @@ impl Leftover {
     }
 
     /// It ended by itself.
-    pub(crate) fn is_over(mut self) {
+    pub(crate) fn forget(mut self) {
         self.stop = None;
     }
 

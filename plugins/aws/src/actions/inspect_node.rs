@@ -219,7 +219,7 @@ async fn ended(
     let until = command::until(host.now(), timeout, call.deadline);
     match command::wait(aws, host, sent, until).await? {
         Waited::Ended(seen) => {
-            leftover.is_over();
+            leftover.forget();
             Ok(seen)
         }
         Waited::Still(heard) => {

@@ -129,11 +129,11 @@ pub(super) async fn ask(
         let status = results.status().map_or("Unknown", |status| status.as_str());
         match status {
             COMPLETE => {
-                leftover.is_over();
+                leftover.forget();
                 return Ok(Some(wanted.answer(&results)));
             }
             "Failed" | "Cancelled" | "Timeout" => {
-                leftover.is_over();
+                leftover.forget();
                 return Err(ended_badly(wanted, &id, status));
             }
             // What has come so far may be a part. A status nobody knows is no end.
