@@ -1,6 +1,8 @@
 //! One run in this process: the engine put together with the terminal, the signals and the hosts, and driven to its end.
 
 use std::io;
+use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -48,7 +50,7 @@ type MakeHosts = fn(Of<'_>, Option<&Inventory>, Arc<Redactor>, Arc<dyn Sink>) ->
 
 /// What is needed to drive runs.
 pub(crate) struct Launch<'a> {
-    context: &'a Context,
+    context: Held<'a>,
     pub(crate) engine: Engine,
     hosts: Arc<RunHosts>,
     view: Arc<dyn RunView>,
@@ -66,6 +68,33 @@ pub(crate) struct Launch<'a> {
     pub(crate) asks_beside: bool,
 }
 
+/// The context a run is launched in: of the command that runs it, or its own where one comes after the other.
+enum Held<'a> {
+    Lent(&'a Context),
+    Own(Rc<Context>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        match self {
+            Self::Lent(context) => context,
+            Self::Own(context) => context,
+        }
+    }
+}
+
+impl Launch<'static> {
+    /// What is done again and again is not shown step by step, and asks nobody anything.
+    pub(crate) fn of_ticks(context: Rc<Context>, run: &RunId) -> Result<Self> {
+        let store = Arc::new(MemoryStore::default());
+        let view = live::silent(&context.screen);
+        let launch = Self::with(Held::Own(context), store, run, (None, view), Vec::new(), RunHosts::new)?;
+        Ok(Self { attended: false, ..launch })
+    }
+}
+
 impl<'a> Launch<'a> {
     /// `command` is what came after `--`.
     pub(crate) fn new(
@@ -76,15 +105,7 @@ impl<'a> Launch<'a> {
         command: Vec<String>,
     ) -> Result<Self> {
         let view = live::view(&context.screen, json);
-        Self::with(context, store, run, (json, view), command, RunHosts::new)
-    }
-
-    /// What is done again and again is not shown step by step, and asks nobody anything.
-    pub(crate) fn of_ticks(context: &'a Context, run: &RunId) -> Result<Self> {
-        let store = Arc::new(MemoryStore::default());
-        let view = live::silent(&context.screen);
-        let launch = Self::with(context, store, run, (None, view), Vec::new(), RunHosts::new)?;
-        Ok(Self { attended: false, ..launch })
+        Self::with(Held::Lent(context), store, run, (json, view), command, RunHosts::new)
     }
 
     /// A plan writes nothing: no store is opened for it, and no private file is made.
@@ -92,11 +113,11 @@ impl<'a> Launch<'a> {
         context.sweep_private();
         let store = Arc::new(MemoryStore::default());
         let view = live::view(&context.screen, None);
-        Self::with(context, store, run, (None, view), Vec::new(), RunHosts::of_plan)
+        Self::with(Held::Lent(context), store, run, (None, view), Vec::new(), RunHosts::of_plan)
     }
 
     fn with(
-        context: &'a Context,
+        context: Held<'a>,
         store: Arc<dyn Store>,
         run: &RunId,
         (json, view): (Option<Json>, Arc<dyn RunView>),
@@ -162,7 +183,7 @@ impl<'a> Launch<'a> {
         let asker = self.attended.then(|| Arc::new(asker()) as Arc<dyn Asker>);
         let receipt = self.receipt.clone();
         let asks_beside = self.asks_beside;
-        let confirming = confirming(self.context, (runbook, inputs, origin), asker, receipt)?;
+        let confirming = confirming(&self.context, (runbook, inputs, origin), asker, receipt)?;
         self.engine.confirming = Confirming { asks_beside, ..confirming };
         Ok(())
     }
@@ -315,7 +336,7 @@ impl<'a> Launch<'a> {
             views::err(&outcome::ending(&report, &self.context.screen.err));
             return Ok(exit);
         }
-        match show(self.context, &report, self.json, self.out_is_commands) {
+        match show(&self.context, &report, self.json, self.out_is_commands) {
             // Without a reader the answer is lost; that a run did not come to its end is the more important news.
             Err(error) if exit == Exit::DONE => Err(error.into()),
             Ok(()) | Err(_) => Ok(exit),

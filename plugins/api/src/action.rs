@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::schema;
+
 /// One operation a plugin offers, described. The description is data: it is digested, shown, and compared on resume.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +34,27 @@ pub struct ActionSpec {
     pub examples: Vec<Example>,
     /// Raised by hand when the meaning changes while name, effect and schemas stay.
     pub revision: u32,
+}
+
+impl ActionSpec {
+    /// A read without a verdict, rights and examples, described by the types it takes and gives. What differs is set on what
+    /// comes back.
+    pub fn reading<In: JsonSchema, Out: JsonSchema>(name: ActionName, summary: &str) -> Self {
+        Self {
+            name,
+            summary: summary.to_owned(),
+            effect: Effect::Read,
+            idempotent: true,
+            gate: None,
+            ephemeral: false,
+            input: schema::of::<In>(),
+            output: schema::of::<Out>(),
+            abilities: Abilities::default(),
+            permissions: Vec::new(),
+            examples: Vec::new(),
+            revision: 1,
+        }
+    }
 }
 
 /// What an action can do to the world. The order is the order of danger.

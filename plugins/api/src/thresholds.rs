@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::duration::{self, parse_duration};
 
@@ -99,6 +100,13 @@ pub enum Level {
     Critical,
 }
 
+/// The rows under `thresholds` that are rows already, each with the place it stands at. For `check`: what is filled in later
+/// cannot be judged yet.
+pub fn given(with: &Value) -> impl Iterator<Item = (String, Threshold)> {
+    let rows = with.get("thresholds").and_then(Value::as_array).into_iter().flatten().enumerate();
+    rows.filter_map(|(at, row)| Some((format!("/thresholds/{at}"), Threshold::deserialize(row).ok()?)))
+}
+
 impl Threshold {
     /// The row as it is for a cluster with these labels; nothing where it is not judged there.
     pub fn for_labels(&self, labels: &BTreeMap<String, String>) -> Option<Self> {
@@ -119,22 +127,23 @@ impl Threshold {
         self.sustained.as_deref().map(parse_duration).transpose()
     }
 
-    /// The other times of the row, which nobody asks for unless their labels fit.
-    pub fn durations(&self) -> impl Iterator<Item = &str> {
-        self.sustained.as_deref().into_iter().chain(self.overrides.iter().filter_map(|one| one.sustained.as_deref()))
+    /// What is wrong with the times of the row, those included that nobody asks for unless their labels fit.
+    pub fn bad_time(&self) -> Option<String> {
+        let others = self.overrides.iter().filter_map(|one| one.sustained.as_deref());
+        self.sustained.as_deref().into_iter().chain(others).find_map(|time| parse_duration(time).err())
     }
 }
 
 impl Op {
     /// Whether the figure is one that an alarm is for. What is no comparison of two numbers never is.
-    pub fn crossed(self, seen: f64, limit: f64) -> bool {
+    pub fn crossed<T: PartialOrd>(self, seen: &T, limit: &T) -> bool {
         match self {
             Self::AtLeast => seen >= limit,
             Self::Above => seen > limit,
             Self::AtMost => seen <= limit,
             Self::Below => seen < limit,
-            Self::Equal => (seen - limit).abs() < f64::EPSILON,
-            Self::NotEqual => (seen - limit).abs() >= f64::EPSILON,
+            Self::Equal => seen == limit,
+            Self::NotEqual => seen != limit,
             Self::Approaching | Self::Grows | Self::Reference => false,
         }
     }
@@ -142,7 +151,7 @@ impl Op {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

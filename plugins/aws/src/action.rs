@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sluice_plugin::inventory::Aws;
-use sluice_plugin::schema;
 use sluice_plugin::{
     Abilities, ActionName, ActionSpec, BadName, Call, Effect, Example, GateClass, Outcome, Permission, Problem, Verdict,
 };
@@ -29,18 +28,9 @@ pub(crate) struct About {
 pub(crate) fn read_spec<I: JsonSchema, O: JsonSchema>(about: About) -> ActionSpec {
     let rights = std::iter::once(&("sts:GetCallerIdentity", "*")).chain(about.rights);
     ActionSpec {
-        name: constant(ActionName::parse(about.name)),
-        summary: about.summary.to_owned(),
-        effect: Effect::Read,
-        idempotent: true,
-        gate: None,
-        ephemeral: false,
-        input: schema::of::<I>(),
-        output: schema::of::<O>(),
-        abilities: Abilities::default(),
         permissions: rights.map(|(right, on)| permission(right, on)).collect(),
         examples: about.examples,
-        revision: 1,
+        ..ActionSpec::reading::<I, O>(constant(ActionName::parse(about.name)), about.summary)
     }
 }
 

@@ -4,7 +4,7 @@
 use aws_sdk_ssm::primitives::{DateTime, DateTimeFormat};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use sluice_plugin::{Problem, Timestamp, parse_duration};
+use sluice_plugin::{Problem, Timestamp, parse_duration, time};
 
 /// In milliseconds.
 pub(crate) const HOUR: i64 = 3_600_000;
@@ -35,7 +35,7 @@ impl Moment {
             Self::Text(text) => text,
         };
         if let Ok(ago) = parse_duration(text) {
-            return Ok(now.0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)));
+            return Ok(time::before(now, ago).0);
         }
         let shown: String = text.chars().take(80).collect();
         read(text).ok_or_else(|| {
@@ -63,10 +63,7 @@ pub(crate) fn read(text: &str) -> Option<i64> {
 
 /// `2026-11-22T17:54:46.927Z`: always with three digits, so that texts sort like moments.
 pub(crate) fn written(millis: i64) -> String {
-    let whole = DateTime::from_secs(millis.div_euclid(1000)).fmt(DateTimeFormat::DateTime);
-    // A year that has no four digits has no RFC 3339.
-    let whole = whole.unwrap_or_else(|_| "0000-00-00T00:00:00Z".to_owned());
-    format!("{}.{:03}Z", whole.trim_end_matches('Z'), millis.rem_euclid(1000))
+    time::written(Timestamp(millis))
 }
 
 /// `2026-11-22 17:54:46.927`, as some write UTC.

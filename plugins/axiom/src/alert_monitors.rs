@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sluice_plugin::inventory::{AxiomLogs, Cluster};
-use sluice_plugin::thresholds::{Level, Op, Scope, Threshold};
-use sluice_plugin::{Action, ActionSpec, Call, Example, Host, Outcome, Problem, parse_duration};
+use sluice_plugin::thresholds::{self, Level, Op, Scope, Threshold};
+use sluice_plugin::{Action, ActionSpec, Call, Example, Host, Outcome, Problem};
 
 use crate::apl::Query;
 use crate::describe::{input, output, read};
@@ -74,13 +74,10 @@ impl Action for AlertMonitors {
     }
 
     fn check(&self, with: &Value) -> Vec<Problem> {
-        let rows = with.get("thresholds").and_then(Value::as_array).into_iter().flatten().enumerate();
-        let rows = rows.filter_map(|(at, row)| Some((at, Threshold::deserialize(row).ok()?)));
-        let wrong = |(at, row): (usize, Threshold)| {
-            let why = row.durations().find_map(|time| parse_duration(time).err())?;
-            Some(Problem::bad_input(&format!("/thresholds/{at}/sustained"), why))
+        let wrong = |(pointer, row): (String, Threshold)| {
+            Some(Problem::bad_input(&format!("{pointer}/sustained"), row.bad_time()?))
         };
-        rows.filter_map(wrong).collect()
+        thresholds::given(with).filter_map(wrong).collect()
     }
 
     async fn run(&self, _host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {

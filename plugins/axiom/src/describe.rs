@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sluice_plugin::{Abilities, ActionName, ActionSpec, Effect, GateClass, PluginName, Problem, schema};
+use sluice_plugin::{Abilities, ActionName, ActionSpec, Effect, GateClass, PluginName, Problem};
 
 /// A read that is usable as a gate: what logs say is evidence, and never the thing itself.
 pub(crate) fn evidence<In: JsonSchema, Out: JsonSchema>(operation: &str, summary: &str) -> ActionSpec {
@@ -13,20 +13,8 @@ pub(crate) fn evidence<In: JsonSchema, Out: JsonSchema>(operation: &str, summary
 
 /// A read without a verdict.
 pub(crate) fn read<In: JsonSchema, Out: JsonSchema>(operation: &str, summary: &str) -> ActionSpec {
-    ActionSpec {
-        name: name(operation),
-        summary: summary.to_owned(),
-        effect: Effect::Read,
-        idempotent: true,
-        gate: None,
-        ephemeral: false,
-        input: schema::of::<In>(),
-        output: schema::of::<Out>(),
-        abilities: Abilities { check: true, ..Abilities::default() },
-        permissions: Vec::new(),
-        examples: Vec::new(),
-        revision: 1,
-    }
+    let abilities = Abilities { check: true, ..Abilities::default() };
+    ActionSpec { abilities, ..ActionSpec::reading::<In, Out>(name(operation), summary) }
 }
 
 /// A change that is looked at before and after, and never done twice by itself.

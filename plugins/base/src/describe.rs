@@ -4,24 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sluice_plugin::{Abilities, ActionName, ActionSpec, Call, Effect, Example, PluginName, Problem, schema};
+use sluice_plugin::{ActionName, ActionSpec, Call, Effect, Example, PluginName, Problem};
 
 /// An action that has no verdict and answers no optional call. What differs is set on what comes back.
 pub(crate) fn spec<In: JsonSchema, Out: JsonSchema>(operation: &str, summary: &str, effect: Effect) -> ActionSpec {
-    ActionSpec {
-        name: name(operation),
-        summary: summary.to_owned(),
-        effect,
-        idempotent: false,
-        gate: None,
-        ephemeral: false,
-        input: schema::of::<In>(),
-        output: schema::of::<Out>(),
-        abilities: Abilities::default(),
-        permissions: Vec::new(),
-        examples: Vec::new(),
-        revision: 1,
-    }
+    ActionSpec { effect, idempotent: false, ..ActionSpec::reading::<In, Out>(name(operation), summary) }
 }
 
 pub(crate) fn example(summary: &str, with: Value, output: Value) -> Example {

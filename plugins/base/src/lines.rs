@@ -311,10 +311,20 @@ mod tests {
             let path = path.clone();
             move || append(&path, b"b\n", &BOUNDS, Duration::from_secs(60)).unwrap()
         });
+        while opened_by_us(&path) < 2 {
+            std::thread::yield_now();
+        }
         std::fs::rename(&path, older(&path, 1)).unwrap();
         drop(other);
         waiting.join().unwrap();
         assert_eq!(all(dir.path()), [("f".to_owned(), "b\n".to_owned()), ("f.1".to_owned(), String::new())]);
+    }
+
+    /// How often this process has it open.
+    fn opened_by_us(path: &Path) -> usize {
+        let opened =
+            std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| entry.ok()?.path().read_link().ok());
+        opened.filter(|opened| opened == &path.canonicalize().unwrap()).count()
     }
 
     /// Takes so many bytes, and then has no room.

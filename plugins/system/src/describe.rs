@@ -4,24 +4,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sluice_plugin::{Abilities, ActionName, ActionSpec, Effect, PluginName, Problem, schema};
+use sluice_plugin::{Abilities, ActionName, ActionSpec, PluginName, Problem};
 
 /// A read without a verdict. What differs is set on what comes back.
 pub(crate) fn reading<In: JsonSchema, Out: JsonSchema>(operation: &str, summary: &str) -> ActionSpec {
-    ActionSpec {
-        name: name(operation),
-        summary: summary.to_owned(),
-        effect: Effect::Read,
-        idempotent: true,
-        gate: None,
-        ephemeral: false,
-        input: schema::of::<In>(),
-        output: schema::of::<Out>(),
-        abilities: Abilities { check: true, ..Abilities::default() },
-        permissions: Vec::new(),
-        examples: Vec::new(),
-        revision: 1,
-    }
+    let abilities = Abilities { check: true, ..Abilities::default() };
+    ActionSpec { abilities, ..ActionSpec::reading::<In, Out>(name(operation), summary) }
 }
 
 /// The engine has checked `with` against the schema; this says no only when schema and type disagree.

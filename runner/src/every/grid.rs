@@ -33,10 +33,11 @@ impl Grid {
         Slot(slot.0.saturating_add(1))
     }
 
-    /// How many began after `done` and before the one that is due next after `now`: their moment was over before anybody was
-    /// free for them.
-    pub(super) fn missed(self, done: Slot, now: Timestamp) -> u64 {
-        u64::try_from(self.slot(now).0.saturating_sub(done.0)).unwrap_or(0)
+    /// How many had their moment while nobody was free for them, so long after a moment that somebody was free for. By a
+    /// clock that cannot be set: an hour that never was has no moments.
+    pub(super) fn missed(self, since: Duration) -> u64 {
+        let interval = u128::try_from(self.interval_ms).unwrap_or(1);
+        u64::try_from(since.as_millis() / interval).unwrap_or(u64::MAX)
     }
 }
 
@@ -44,24 +45,24 @@ impl Grid {
 mod tests {
     use super::*;
 
-    /// A tick of this slot's moment that took so long: which are missed, and when the next one is.
+    /// A tick that began so long after its moment and took so long: how many are missed, and when the next one is.
     #[test]
     fn what_takes_too_long_moves_nothing() {
-        let check = |began: i64, took: i64, missed: u64, next: i64| {
+        let check = |moment: i64, late: u64, took: u64, missed: u64, next: i64| {
             let grid = Grid::new(Duration::from_secs(30));
-            let (slot, now) = (grid.slot(Timestamp(began)), Timestamp(began + took));
-            assert_eq!(grid.missed(slot, now), missed, "{began} {took}");
-            assert_eq!(grid.start(grid.after(grid.slot(now))), Timestamp(next), "{began} {took}");
+            let since = Duration::from_millis(late + took);
+            assert_eq!(grid.missed(since), missed, "{moment} {late} {took}");
+            let now = Timestamp(moment + i64::try_from(late + took).unwrap());
+            assert_eq!(grid.start(grid.after(grid.slot(now))), Timestamp(next), "{moment} {late} {took}");
         };
-        check(60_000, 0, 0, 90_000);
-        check(60_000, 29_999, 0, 90_000);
+        check(60_000, 0, 0, 0, 90_000);
+        check(60_000, 0, 29_999, 0, 90_000);
         // A moment that has come while somebody was busy is gone.
-        check(60_000, 30_000, 1, 120_000);
-        check(60_000, 30_001, 1, 120_000);
-        check(60_000, 95_000, 3, 180_000);
-        check(60_007, 29_990, 0, 90_000);
-        check(-60_000, 0, 0, -30_000);
-        // The clock was set back.
-        check(60_000, -45_000, 0, 30_000);
+        check(60_000, 0, 30_000, 1, 120_000);
+        check(60_000, 0, 30_001, 1, 120_000);
+        check(60_000, 0, 95_000, 3, 180_000);
+        check(60_000, 7, 29_990, 0, 90_000);
+        check(60_000, 7, 29_994, 1, 120_000);
+        check(-60_000, 0, 0, 0, -30_000);
     }
 }

@@ -2,12 +2,15 @@
 //! runbook's; this keeps the time, the count and one line on disk, and tells systemd that it lives.
 
 mod grid;
+mod lines;
 mod place;
 mod site;
 mod supervisor;
 mod told;
 
 use std::io;
+use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -28,16 +31,21 @@ use crate::screen::{Screen, Stream};
 use crate::views;
 
 use grid::{Grid, Slot};
-use place::Place;
+use lines::Lines;
+use place::{FAILED_LINE, Place};
 use site::{Failure, Site};
+use supervisor::Watchdog;
 use told::{Ears, Told};
 
 /// A machine that does nothing but look at itself would see itself.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// A tick that goes on when the process is told to end is waited for that long.
+/// A tick that goes on when the process is told to end is waited for that long, and so is whoever reads.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Until files are read and secrets fetched.
+const OPENING: Duration = Duration::from_secs(120);
 
 /// What to do, and how often.
 pub(crate) struct Order {
@@ -59,8 +67,10 @@ struct Status {
     at: String,
     ticks: u64,
     failed: u64,
-    /// Moments that had come while a tick still went on.
+    /// Moments that had come while a tick still went on, or the machine slept.
     skipped: u64,
+    /// Lines that nobody read in time.
+    unread: u64,
     reloads: u64,
     last_tick: Option<String>,
     took_ms: u64,
@@ -70,12 +80,13 @@ struct Status {
     next: String,
 }
 
-/// One that failed, as it is kept.
+/// One that failed, as it is kept. Whole only where it is the first for its reason, and not too large.
 #[derive(Serialize)]
 struct FailedTick<'a> {
-    at: String,
+    at: &'a str,
     took_ms: u64,
     why: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<&'a Report>,
 }
 
@@ -87,40 +98,46 @@ pub(crate) fn run(context: &Context, order: &Order) -> Result<Exit> {
     context.block_on(ticks(context, order))?
 }
 
-/// Until it is told to end. Each round reads everything anew.
+/// Until it is told to end. What it was told to read anew counts when all of it could be read.
 async fn ticks(first: &Context, order: &Order) -> Result<Exit> {
     let run = new_run()?;
     let mut ears = Ears::open().map_err(|error| CommandError::failed(format!("cannot listen for signals: {error}")))?;
-    let mut context = first.anew();
-    let mut site = Site::open(&context, &run, &order.runbook, &order.inputs).await?;
-    let mut teller = Teller::new(&context, order, &run, site.runbook())?;
-    teller.begin(&context);
-    loop {
-        match teller.until_told(&mut site, &mut ears).await? {
-            Told::End => break,
-            Told::Reload => {
-                supervisor::reloading();
-                let anew = context.anew();
-                // Tried before what works is given up.
-                match Site::open(&anew, &run, &order.runbook, &order.inputs).await {
-                    Ok(tried) => {
-                        drop((tried, site));
-                        context = anew;
-                        site = Site::open(&context, &run, &order.runbook, &order.inputs).await?;
-                        teller.status.reloads += 1;
-                        context.note("read anew: runbook, inventory, secrets");
-                    }
-                    Err(error) => {
-                        error.show(&context.screen.err);
-                        context.note("what was read before goes on");
-                    }
-                }
-                supervisor::ready();
+    let Some(mut site) = opened(first, &run, order, &mut ears).await? else { return Ok(Exit::DONE) };
+    let mut teller = Teller::new(first, order, &run, site.runbook())?;
+    teller.begin(first);
+    while teller.until_told(&mut site, &mut ears).await? == Told::Reload {
+        supervisor::reloading();
+        teller.watchdog.expects(OPENING);
+        match opened(first, &run, order, &mut ears).await {
+            Ok(Some(mut anew)) => {
+                anew.goes_on_from(&site);
+                site = anew;
+                teller.status.reloads += 1;
+                first.note("read anew: runbook, inventory, secrets");
+            }
+            Ok(None) => break,
+            Err(error) => {
+                error.show(&first.screen.err);
+                first.note("what was read before goes on");
             }
         }
+        supervisor::ready();
     }
     supervisor::ending();
+    teller.lines.end(GRACE);
     Ok(Exit::DONE)
+}
+
+/// All there is to read, read now; nothing when it is told to end meanwhile.
+async fn opened(first: &Context, run: &RunId, order: &Order, ears: &mut Ears) -> Result<Option<Site>> {
+    loop {
+        let context = Rc::new(first.anew());
+        tokio::select! {
+            biased;
+            told = ears.next() => if told == Told::End { return Ok(None) },
+            site = Site::open(context, run, &order.runbook, &order.inputs) => return site.map(Some),
+        }
+    }
 }
 
 /// Counts, and says what changes.
@@ -128,7 +145,11 @@ struct Teller {
     grid: Grid,
     every: Duration,
     place: Place,
+    lines: Lines,
+    watchdog: Watchdog,
     status: Status,
+    /// That lines are lost has been said.
+    told_unread: bool,
     /// What could not be written, as long as it cannot.
     unwritten: Option<String>,
     screen: Screen,
@@ -148,6 +169,7 @@ impl Teller {
             ticks: 0,
             failed: 0,
             skipped: 0,
+            unread: 0,
             reloads: 0,
             last_tick: None,
             took_ms: 0,
@@ -155,8 +177,18 @@ impl Teller {
             why: None,
             next: String::new(),
         };
-        let grid = Grid::new(order.every);
-        Ok(Self { grid, every: order.every, place, status, unwritten: None, screen: context.screen.clone() })
+        let lines = Lines::open().map_err(|error| CommandError::failed(format!("cannot start a thread: {error}")))?;
+        Ok(Self {
+            grid: Grid::new(order.every),
+            every: order.every,
+            place,
+            lines,
+            watchdog: Watchdog::start(order.every),
+            status,
+            told_unread: false,
+            unwritten: None,
+            screen: context.screen.clone(),
+        })
     }
 
     fn begin(&mut self, context: &Context) {
@@ -171,56 +203,68 @@ impl Teller {
         supervisor::ready();
     }
 
-    async fn until_told(&mut self, site: &mut Site<'_>, ears: &mut Ears) -> Result<Told> {
+    async fn until_told(&mut self, site: &mut Site, ears: &mut Ears) -> Result<Told> {
         loop {
-            let due = self.grid.after(self.grid.slot(WallClock.now()));
+            let now = WallClock.now();
+            let slot = self.grid.after(self.grid.slot(now));
+            let wait = self.grid.start(slot).since(now);
+            let due = Due { slot, since_boot: WallClock.since_boot() + wait };
+            self.watchdog.expects(wait + site::longest(self.every) + GRACE);
             tokio::select! {
                 biased;
                 told = ears.next() => return Ok(told),
-                () = until(self.grid.start(due)) => {}
+                error = self.lines.wrong() => { self.unwritable(error)?; continue }
+                () = until(self.grid.start(slot)) => {}
             }
-            let told = self.tick(site, due, ears).await?;
-            if let Some(told) = told {
+            if let Some(told) = self.tick(site, due, ears).await? {
                 return Ok(told);
             }
         }
     }
 
     /// What it was told meanwhile is done after the tick.
-    async fn tick(&mut self, site: &mut Site<'_>, due: Slot, ears: &mut Ears) -> Result<Option<Told>> {
-        let began = WallClock.since_boot();
-        let longest = site::longest(self.every);
+    async fn tick(&mut self, site: &mut Site, due: Due, ears: &mut Ears) -> Result<Option<Told>> {
+        let (began, at) = (WallClock.since_boot(), WallClock.now());
         let mut told = None;
-        let hurry = async {
-            tokio::select! {
-                () = tokio::time::sleep(longest) => "it took too long",
-                heard = ears.next() => {
-                    told = Some(heard);
-                    tokio::time::sleep(GRACE.min(longest)).await;
-                    "the process was told to end, and it took too long"
-                }
-            }
-        };
-        let mut done = site.tick(hurry).await;
+        let mut done = site.tick(hurry(ears, site::longest(self.every), &mut told)).await;
         site.carry(&mut done.outputs);
         let took = WallClock.since_boot().saturating_sub(began);
         self.status.ticks += 1;
         self.status.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        self.status.last_tick = Some(time(self.grid.start(due)));
+        // Of a machine that slept through its moment it is the one it woke up in.
+        self.status.last_tick = Some(time(self.grid.start(due.slot.max(self.grid.slot(at)))));
         match &done.failure {
             None => self.well(),
             Some(failure) => self.ill(failure),
         }
-        match shown(&done.outputs, &self.screen.out) {
-            Ok(()) => {}
-            // Without a reader there is nothing to go on for; a file on a full disk may have room again.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error.into()),
-            Err(error) => self.say(&format!("standard output cannot be written, and a line is lost: {error}")),
-        }
-        let now = WallClock.now();
-        self.status.skipped += self.grid.missed(due, now);
-        self.written(self.grid.start(self.grid.after(self.grid.slot(now))));
+        self.show(&done.outputs);
+        self.status.skipped += self.grid.missed(WallClock.since_boot().saturating_sub(due.since_boot));
+        self.written(self.grid.start(self.grid.after(self.grid.slot(WallClock.now()))));
         Ok(told)
+    }
+
+    /// Without a reader there is nothing to go on for; a file on a full disk may have room again.
+    fn unwritable(&self, error: io::Error) -> Result<()> {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Err(error.into());
+        }
+        self.say(&format!("standard output cannot be written, and a line is lost: {error}"));
+        Ok(())
+    }
+
+    fn show(&mut self, outputs: &Map<String, Value>) {
+        let text = match shown(outputs, &self.screen.out) {
+            Ok(text) => text,
+            Err(error) => return self.say(&format!("what the tick gives cannot be shown: {error}")),
+        };
+        if text.is_none_or(|text| self.lines.add(text)) {
+            self.told_unread = false;
+            return;
+        }
+        self.status.unread += 1;
+        if !std::mem::replace(&mut self.told_unread, true) {
+            self.say("nobody reads standard output; lines are lost until somebody does, and ticks go on");
+        }
     }
 
     fn well(&mut self) {
@@ -230,13 +274,16 @@ impl Teller {
         }
     }
 
-    /// Kept whole, and said once for each reason.
+    /// Kept, and said once for each reason.
     fn ill(&mut self, failure: &Failure) {
         self.status.failed += 1;
         let at = self.status.last_tick.clone().unwrap_or_default();
         let (took_ms, why) = (self.status.took_ms, failure.why.as_str());
-        let kept = self.place.add_failed(&FailedTick { at: at.clone(), took_ms, why, report: failure.report.as_ref() });
-        if !self.status.why.as_deref().is_some_and(|before| is_the_same(before, why)) {
+        let new = !self.status.why.as_deref().is_some_and(|before| is_the_same(before, why));
+        let report = failure.report.as_ref().filter(|_| new);
+        let kept =
+            kept_line(FailedTick { at: &at, took_ms, why, report }).and_then(|line| self.place.add_failed(&line));
+        if new {
             let kept =
                 if kept.is_ok() { format!("; more in {}", paths::shown(self.place.failed())) } else { String::new() };
             self.say(&format!("the tick of {at} failed: {why}{kept}"));
@@ -260,12 +307,33 @@ impl Teller {
         self.unwritten = failed;
         let Status { ticks, failed, skipped, .. } = self.status;
         let why = self.status.why.as_ref().map(|why| format!(", failing: {why}")).unwrap_or_default();
-        supervisor::alive(&format!("{ticks} ticks, {failed} failed, {skipped} skipped{}", visible(&why)));
+        supervisor::status(&format!("{ticks} ticks, {failed} failed, {skipped} skipped{}", visible(&why)));
     }
 
     fn say(&self, text: &str) {
-        let sign = views::sign::Sign::Note.on(&self.screen.err);
-        views::err(&format!("{sign} {}\n", visible(text)));
+        views::live::say(&self.screen.err, &visible(text));
+    }
+}
+
+/// The moment of a tick, also on the clock that cannot be set.
+#[derive(Clone, Copy)]
+struct Due {
+    slot: Slot,
+    since_boot: Duration,
+}
+
+/// Why nobody waits for the tick any more. Being told to read anew is no reason.
+async fn hurry(ears: &mut Ears, longest: Duration, told: &mut Option<Told>) -> &'static str {
+    let mut too_long = pin!(tokio::time::sleep(longest));
+    loop {
+        tokio::select! {
+            () = &mut too_long => return "it took too long",
+            heard = ears.next() => *told = Some(heard),
+        }
+        if *told == Some(Told::End) {
+            tokio::time::sleep(GRACE.min(longest)).await;
+            return "the process was told to end, and it took too long";
+        }
     }
 }
 
@@ -286,17 +354,26 @@ async fn until(due: Timestamp) {
 
 /// A person sees what the runbook gives as after any run. Elsewhere it is one line for each tick that gives something: of a
 /// single output its value, of several all of them.
-fn shown(outputs: &Map<String, Value>, out: &Stream) -> io::Result<()> {
+fn shown(outputs: &Map<String, Value>, out: &Stream) -> io::Result<Option<String>> {
     if out.terminal {
-        return views::out(&views::outcome::outputs_of(outputs, out));
+        return Ok(Some(views::outcome::outputs_of(outputs, out)));
     }
     let mut values = outputs.values();
     let line = match (values.next(), values.next()) {
-        (None, _) => return Ok(()),
+        (None, _) => return Ok(None),
         (Some(only), None) => serde_json::to_string(only),
         (Some(_), Some(_)) => serde_json::to_string(outputs),
     };
-    views::out(&(line.map_err(io::Error::other)? + "\n"))
+    line.map(|line| Some(line + "\n")).map_err(io::Error::other)
+}
+
+fn kept_line(tick: FailedTick<'_>) -> io::Result<String> {
+    let line = serde_json::to_string(&tick).map_err(io::Error::other)?;
+    if line.len() <= FAILED_LINE {
+        return Ok(line);
+    }
+    let why: String = tick.why.chars().take(FAILED_LINE / 8).collect();
+    serde_json::to_string(&FailedTick { report: None, why: &why, ..tick }).map_err(io::Error::other)
 }
 
 /// The same order has the same name, whoever gives it.

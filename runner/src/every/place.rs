@@ -15,6 +15,9 @@ use crate::paths;
 /// Of failed ticks; twice that with those before.
 const FAILED_BYTES: u64 = 256 << 10;
 
+/// Of one failed tick.
+pub(super) const FAILED_LINE: usize = 32 << 10;
+
 pub(super) struct Place {
     status: PathBuf,
     failed: PathBuf,
@@ -61,14 +64,16 @@ impl Place {
         fs::rename(&new, &self.status)
     }
 
-    /// Adds what is known of a failed tick.
-    pub(super) fn add_failed(&self, tick: &impl Serialize) -> io::Result<()> {
-        let line = serde_json::to_string(tick).map_err(io::Error::other)? + "\n";
+    /// Adds a line about a failed tick, whole or not at all.
+    pub(super) fn add_failed(&self, line: &str) -> io::Result<()> {
+        let line = line.to_owned() + "\n";
         if fs::metadata(&self.failed).is_ok_and(|found| found.len() + line.len() as u64 > FAILED_BYTES) {
             fs::rename(&self.failed, self.failed.with_extension("ndjson.1"))?;
         }
         let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.failed)?;
-        file.write_all(line.as_bytes())
+        let before = file.metadata()?.len();
+        // Half of a line on a full disk would spoil the next one too.
+        file.write_all(line.as_bytes()).inspect_err(|_| drop(file.set_len(before)))
     }
 }
 

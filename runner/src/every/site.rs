@@ -1,6 +1,7 @@
 //! Everything one tick after the other is done with: the runbook as it was read, the engine, the secrets. A tick's journal is
 //! in memory and ends with it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -8,6 +9,7 @@ use sluice_engine::ids::RunId;
 use sluice_engine::journal::{Outcome, Trigger};
 use sluice_engine::machine::{State, fill};
 use sluice_engine::run::{Alive, Ending, Order, Signal};
+use sluice_engine::runbook::checked::Input;
 use sluice_plugin::Effect;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -17,8 +19,8 @@ use crate::launch::Launch;
 use crate::prepare::{Pair, Prepared, prepare};
 use crate::report::Report;
 
-pub(super) struct Site<'a> {
-    launch: Launch<'a>,
+pub(super) struct Site {
+    launch: Launch<'static>,
     run: RunId,
     prepared: Prepared,
 }
@@ -36,10 +38,10 @@ pub(super) struct Failure {
     pub(super) report: Option<Report>,
 }
 
-impl<'a> Site<'a> {
+impl Site {
     /// Reads, checks and fetches all there is to read, check and fetch.
-    pub(super) async fn open(context: &'a Context, run: &RunId, wanted: &str, inputs: &[Pair]) -> Result<Self> {
-        let prepared = prepare(context, wanted, inputs)?;
+    pub(super) async fn open(context: Rc<Context>, run: &RunId, wanted: &str, inputs: &[Pair]) -> Result<Self> {
+        let prepared = prepare(&context, wanted, inputs)?;
         may_tick(&prepared)?;
         let mut launch = Launch::of_ticks(context, run)?;
         launch.ready(run, &prepared).await?;
@@ -48,6 +50,23 @@ impl<'a> Site<'a> {
 
     pub(super) fn runbook(&self) -> &str {
         self.prepared.runbook.name.as_str()
+    }
+
+    /// What the last tick gave to the next one counts here too, for inputs that are there and take it from the same output.
+    pub(super) fn goes_on_from(&mut self, before: &Self) {
+        let (Some(inputs), Some(last)) = (self.prepared.inputs.as_object_mut(), before.prepared.inputs.as_object())
+        else {
+            return;
+        };
+        for (name, input) in &self.prepared.runbook.inputs {
+            let same = |other: &Input| other.from_last == input.from_last && other.kind == input.kind;
+            if input.from_last.is_some()
+                && before.prepared.runbook.inputs.get(name).is_some_and(same)
+                && let Some(value) = last.get(name)
+            {
+                inputs.insert(name.clone(), value.clone());
+            }
+        }
     }
 
     /// Outputs that are inputs the next time are nobody else's.

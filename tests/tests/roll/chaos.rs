@@ -1,5 +1,6 @@
 //! `rolling-replace` on the lab while things go wrong at random, and Sluice itself is killed and taken up again. It may come
-//! to its end or stop and say why; it never hangs, nothing unsafe is done, and no acknowledged message is lost. A seed gives
+//! to its end or stop and say why; it never hangs, nothing unsafe is done, and no acknowledged message is lost. What strikes after
+//! the last look, while the call is on its way, can be seen by nobody: it is told, and is no fault of the roll. A seed gives
 //! the same faults in the same order: `SLUICE_CHAOS=20 cargo test -p acceptance --test main roll::chaos -- --nocapture` plays
 //! twenty of them, `SLUICE_CHAOS_SEED=7` begins with that one.
 
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sluice_lab::{Fault, Options};
+use serde_json::Value;
+use sluice_lab::{Fault, Options, Termination};
 
 use super::arguments;
 use crate::common::person::Person;
@@ -25,6 +27,9 @@ const AT_ONCE: u64 = 8;
 
 /// Longer than any story: whoever is not done by then hangs.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// The contract: no intent is older than this after the oldest sample of the last look.
+const FRESH: i64 = 5_000;
 
 struct Dice(u64);
 
@@ -106,13 +111,12 @@ fn play(seed: u64) -> String {
     eprintln!("seed {seed}: {story:?}");
     let began = Instant::now();
     let mut person = Some(Person::starts(&site.user, &words(&arguments(&[]))));
-    let (mut deeds, mut answered) = (story.into_iter().peekable(), 0);
+    let (mut deeds, mut answered, mut blows) = (story.into_iter().peekable(), 0, Vec::new());
     let end = loop {
         assert!(began.elapsed() < LONGEST, "seed {seed} hangs:\n{}", person.map(|one| one.shown()).unwrap_or_default());
         while let Some((_, deed)) = deeds.next_if(|(at, _)| began.elapsed() >= *at) {
             match deed {
-                // What cannot be done now, to a node that is on its way, is left.
-                Deed::Fault(fault) => drop(site.try_fault(fault)),
+                Deed::Fault(fault) => blows.extend(Blow::dealt(&site, fault)),
                 Deed::Kill => {
                     let left = person.take().and_then(|person| killed(&site, person));
                     answered = 0;
@@ -140,13 +144,81 @@ fn play(seed: u64) -> String {
     instances.sort_unstable();
     instances.dedup();
     assert_eq!(instances.len(), ended.len(), "seed {seed}: {ended:#?}");
+    let looks = looks(&site);
+    let mut unforeseen = 0;
     for one in &ended {
-        assert!(one.verdict.safe, "seed {seed}: {one:#?}");
+        let look = looks.iter().rfind(|look| look.intended <= moment(&one.call.at)).unwrap();
+        assert!(look.intended - look.oldest <= FRESH, "seed {seed}: {look:?}");
+        let after = |blow: &&Blow| blow.ended >= look.oldest && blow.began <= moment(&one.verdict.at);
+        let struck = blows.iter().find(after);
+        eprintln!("seed {seed}: {} went {} ms after the last look", one.verdict.node, age(look, one));
+        assert!(one.verdict.safe || struck.is_some(), "seed {seed}: {look:?} {one:#?}");
+        if let Some(blow) = struck.filter(|_| !one.verdict.safe) {
+            eprintln!("seed {seed}: {} ms after the last look: {blow:?}: {:?}", blow.began - look.oldest, one.verdict);
+            unforeseen += 1;
+        }
     }
     // Everything is taken back; what was acknowledged is there.
     site.fault(Fault::Clear);
     site.whole();
-    format!("exit {end}, {} ended, {took} s", ended.len())
+    let told = if unforeseen > 0 { format!(", {unforeseen} struck after the last look") } else { String::new() };
+    format!("exit {end}, {} ended, {took} s{told}", ended.len())
+}
+
+/// A fault that does harm, and when; it struck between the two. Milliseconds since 1970, as all times here.
+#[derive(Debug)]
+#[expect(dead_code, reason = "shown")]
+struct Blow {
+    fault: String,
+    began: i64,
+    ended: i64,
+}
+
+impl Blow {
+    /// What cannot be done now, to a node that is on its way, is left; what takes no node and no leader away is no blow.
+    fn dealt(site: &Site, fault: Fault) -> Option<Self> {
+        let harms = matches!(fault, Fault::Kill { .. } | Fault::Freeze { .. } | Fault::Slow { .. });
+        let moves = matches!(fault, Fault::MoveLeaders);
+        let (text, began) = (format!("{fault:?}"), now());
+        let dealt = site.try_fault(fault).is_ok();
+        // Some leaders have moved, too, where not all would.
+        (moves || harms && dealt).then(|| Self { fault: text, began, ended: now() })
+    }
+}
+
+/// The last look before an act, as the journal has it.
+#[derive(Debug)]
+struct Look {
+    /// When the oldest sample began.
+    oldest: i64,
+    /// When it was written down; the intent with it.
+    intended: i64,
+}
+
+fn looks(site: &Site) -> Vec<Look> {
+    let file = site.user.run(&["export", "last"]).expect_code(0).stdout;
+    let lines = file.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let records =
+        lines.filter_map(|line| Some(serde_json::from_str::<Value>(line["record"]["bytes"].as_str()?).unwrap()));
+    let looked = records.filter(|record| record["kind"] == "looked_last");
+    let look = |record: Value| {
+        let samples = record["body"]["looks"].as_array().unwrap();
+        let oldest = samples.iter().map(|one| one["at"].as_i64().unwrap()).min().unwrap();
+        Look { oldest, intended: record["at"].as_i64().unwrap() }
+    };
+    looked.map(look).collect()
+}
+
+fn age(look: &Look, termination: &Termination) -> i64 {
+    moment(&termination.call.at) - look.oldest
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+fn moment(text: &str) -> i64 {
+    text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
 }
 
 /// Kills the process of the run; the person, where there was nothing to kill.

@@ -6,8 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sluice_plugin::inventory::Cluster;
 use sluice_plugin::{
-    Abilities, ActionName, ActionSpec, Call, Effect, Example, GateClass, Host, Outcome, Permission, PluginName,
-    Problem, Progress, schema,
+    ActionName, ActionSpec, Call, Example, GateClass, Host, Outcome, Permission, PluginName, Problem, Progress,
 };
 
 /// A reading action with this input and output; no gate, not ephemeral, no permissions.
@@ -16,20 +15,7 @@ pub(super) fn reads<Input: JsonSchema, Output: JsonSchema>(
     summary: &str,
     examples: Vec<Example>,
 ) -> ActionSpec {
-    ActionSpec {
-        name: action_name(name),
-        summary: summary.to_owned(),
-        effect: Effect::Read,
-        idempotent: true,
-        gate: None,
-        ephemeral: false,
-        input: schema::of::<Input>(),
-        output: schema::of::<Output>(),
-        abilities: Abilities::default(),
-        permissions: Vec::new(),
-        examples,
-        revision: 1,
-    }
+    ActionSpec { examples, ..ActionSpec::reading::<Input, Output>(action_name(name), summary) }
 }
 
 /// The same, usable as a gate that looked at the thing itself.

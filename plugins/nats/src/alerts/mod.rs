@@ -7,10 +7,11 @@ mod tests;
 
 use std::time::Duration;
 
-use sluice_plugin::thresholds::{Level, Op, Scope, Threshold};
+use sluice_plugin::thresholds::{Op, Scope, Threshold};
 use sluice_plugin::{Timestamp, format_duration};
 
 use crate::health::finding::{Finding, Severity, Subject, SubjectKind};
+use crate::health::threshold::finding;
 
 use series::growth;
 pub(crate) use series::{Sample, Series};
@@ -107,7 +108,7 @@ fn of_node(
         Some(time) => format!("{seen}, and no better in {} samples over {}", window.len(), format_duration(time)),
         None => seen,
     };
-    Some(finding(row, Subject::node(name), seen, limit))
+    Some(finding(row, Subject::node(name), seen, words(row, limit)))
 }
 
 /// With one node missing the true sum may be higher: only "too much" can be said.
@@ -121,7 +122,7 @@ fn over_all(samples: &Samples, row: &Threshold, limit: u64) -> Option<Finding> {
     }
     let total: f64 = figures.iter().sum();
     let seen = format!("{} {total}, over {} of {} nodes", row.field, figures.len(), samples.nodes.len());
-    crosses(row, total, limit).then(|| finding(row, whole(samples), seen, limit))
+    crosses(row, total, limit).then(|| finding(row, whole(samples), seen, words(row, limit)))
 }
 
 /// Over all nodes, as clients go where they like. Sustained: in both halves of the time.
@@ -144,7 +145,7 @@ fn grows(samples: &Samples, row: &Threshold, limit: u64, sustained: Option<Durat
         return None;
     }
     let seen = format!("{} +{total} in {} ({})", row.field, format_duration(time), by_node.join(", "));
-    Some(finding(row, whole(samples), seen, limit))
+    Some(finding(row, whole(samples), seen, words(row, limit)))
 }
 
 /// The figure that is held against the row's value; of `approaching` the share in percent.
@@ -160,7 +161,7 @@ fn measured(row: &Threshold, sample: &Sample) -> Option<f64> {
 
 fn crosses(row: &Threshold, seen: f64, limit: u64) -> bool {
     let op = if row.op == Op::Approaching { Op::AtLeast } else { row.op };
-    op.crossed(seen, as_float(limit))
+    op.crossed(&seen, &as_float(limit))
 }
 
 fn written(row: &Threshold, seen: f64, sample: &Sample) -> String {
@@ -171,17 +172,6 @@ fn written(row: &Threshold, seen: f64, sample: &Sample) -> String {
         }
         _ => seen.to_string(),
     }
-}
-
-fn finding(row: &Threshold, subject: Subject, seen: String, limit: u64) -> Finding {
-    let severity = match row.severity {
-        Level::Warning => Severity::Warning,
-        Level::Critical => Severity::Critical,
-    };
-    let why = row.say.clone().unwrap_or_else(|| format!("{} crossed its threshold", row.field));
-    let todo = row.todo.clone().unwrap_or_else(|| "look at the node's dashboards and log".to_owned());
-    let finding = Finding::new(severity, &row.id, subject).seen(seen, words(row, limit)).told(why, todo);
-    Finding { wording: row.wording.clone(), ..finding }
 }
 
 fn words(row: &Threshold, limit: u64) -> String {

@@ -4,8 +4,8 @@
 //! start they only ever grow, and an alarm on their value would never clear.
 
 use serde_json::Value;
-use sluice_plugin::thresholds::{Level, Op, Scope, Threshold};
-use sluice_plugin::{Problem, parse_duration};
+use sluice_plugin::Problem;
+use sluice_plugin::thresholds::{self, Level, Op, Scope, Threshold};
 
 use super::finding::{Finding, Severity, Subject, SubjectKind};
 use super::sample::Sample;
@@ -39,9 +39,7 @@ pub(super) fn is_elsewhere(row: &Threshold) -> bool {
 
 /// What is wrong with the rows of `thresholds`.
 pub(crate) fn check_all(with: &Value) -> Vec<Problem> {
-    let rows = with.get("thresholds").and_then(Value::as_array).into_iter().flatten().enumerate();
-    let parsed = rows.filter_map(|(at, row)| Some((at, serde_json::from_value::<Threshold>(row.clone()).ok()?)));
-    parsed.filter_map(|(at, row)| check(&row, &format!("/thresholds/{at}"))).collect()
+    thresholds::given(with).filter_map(|(pointer, row)| check(&row, &pointer)).collect()
 }
 
 /// What is wrong with the row itself.
@@ -63,7 +61,7 @@ pub(super) fn check(row: &Threshold, pointer: &str) -> Option<Problem> {
     if row.op == Op::Approaching && row.scope == Scope::Cluster {
         return bad("scope", format!("threshold `{id}` is `approaching`, which is judged node by node"));
     }
-    if let Some(why) = row.durations().find_map(|time| parse_duration(time).err()) {
+    if let Some(why) = row.bad_time() {
         return bad("sustained", format!("threshold `{id}`: {why}"));
     }
     match (row.op, &row.of, row.value) {
@@ -106,7 +104,7 @@ fn judge(sample: &Sample, row: &Threshold) -> Vec<Finding> {
         Op::Approaching => nodes(sample, row, |node, seen| approaching(sample, row, limit, node, seen)),
         Op::AtLeast | Op::Above | Op::AtMost | Op::Below | Op::Equal | Op::NotEqual => match row.scope {
             Scope::Node => nodes(sample, row, |node, seen| {
-                crosses(row.op, seen, limit).then(|| {
+                row.op.crossed(&seen, &limit).then(|| {
                     finding(row, subject_of(sample, node), format!("{} {seen}", row.field), words(row.op, limit))
                 })
             }),
@@ -146,7 +144,7 @@ fn sum(sample: &Sample, row: &Threshold, limit: u64) -> Option<Finding> {
     let total = figures.iter().fold(0_u64, |total, one| total.saturating_add(*one)).saturating_sub(own);
     let over = format!("{} {total}, over {} of {} nodes", row.field, figures.len(), sample.nodes.len());
     let subject = Subject::new(SubjectKind::Cluster, sample.cluster.clone());
-    crosses(row.op, total, limit).then(|| finding(row, subject, over, words(row.op, limit)))
+    row.op.crossed(&total, &limit).then(|| finding(row, subject, over, words(row.op, limit)))
 }
 
 fn grows(sample: &Sample, row: &Threshold, limit: u64) -> Option<Finding> {
@@ -204,18 +202,6 @@ fn whole(float: f64) -> u64 {
     float.max(0.0) as u64
 }
 
-fn crosses(op: Op, seen: u64, limit: u64) -> bool {
-    match op {
-        Op::AtLeast => seen >= limit,
-        Op::Above => seen > limit,
-        Op::AtMost => seen <= limit,
-        Op::Below => seen < limit,
-        Op::Equal => seen == limit,
-        Op::NotEqual => seen != limit,
-        Op::Approaching | Op::Grows | Op::Reference => false,
-    }
-}
-
 fn words(op: Op, limit: u64) -> String {
     let word = match op {
         Op::AtLeast => "at least",
@@ -232,7 +218,8 @@ fn subject_of(sample: &Sample, node: usize) -> Subject {
     Subject::node(sample.nodes.get(node).map_or("", |node| node.name.as_str()))
 }
 
-fn finding(row: &Threshold, subject: Subject, seen: String, limit: String) -> Finding {
+/// What a row says once its limit is crossed.
+pub(crate) fn finding(row: &Threshold, subject: Subject, seen: String, limit: String) -> Finding {
     let severity = match row.severity {
         Level::Warning => Severity::Warning,
         Level::Critical => Severity::Critical,

@@ -76,7 +76,7 @@ impl RunView for Silent {
 }
 
 /// A line of our own on standard error.
-fn say(stream: &Stream, text: &str) {
+pub(crate) fn say(stream: &Stream, text: &str) {
     super::err(&format!("{} {text}\n", super::sign::Sign::Note.on(stream)));
 }
 

@@ -73,7 +73,7 @@ fn kind(node: &Node, declared: &Node, fields: &Fields<'_>, findings: &mut Findin
         return None;
     }
     let keywords: Vec<&str> =
-        keys::SCHEMA.iter().copied().filter(|key| !["type", "description", "from_last"].contains(key)).collect();
+        keys::SCHEMA.iter().copied().filter(|key| !["type", "description"].contains(key)).collect();
     refuse(fields, &keywords, name, findings);
     own_type(name, fields, findings)
 }
