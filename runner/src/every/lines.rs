@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::views;
 
 /// That wait for their reader.
-const WAITING: usize = 64;
+const WAITING: usize = 8;
 
 pub(super) struct Lines {
     waiting: SyncSender<String>,

@@ -41,8 +41,11 @@ use told::{Ears, Told};
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// A tick that goes on when the process is told to end is waited for that long, and so is whoever reads.
+/// A tick that goes on when the process is told to end is waited for that long.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// And so long is whoever reads what was printed last.
+const READ_WITHIN: Duration = Duration::from_secs(2);
 
 /// Until files are read and secrets fetched.
 const OPENING: Duration = Duration::from_secs(120);
@@ -124,7 +127,7 @@ async fn ticks(first: &Context, order: &Order) -> Result<Exit> {
         supervisor::ready();
     }
     supervisor::ending();
-    teller.lines.end(GRACE);
+    teller.lines.end(READ_WITHIN);
     Ok(Exit::DONE)
 }
 
