@@ -67,8 +67,11 @@ pub(crate) struct Report {
     pub(crate) finally: Vec<StepReport>,
     /// The ending in which a person had the terminal.
     pub(crate) session: Option<StepReport>,
-    /// What the runbook gives; null until it is done.
+    /// What the runbook gives; null until it is done. Of a run that only looked and did not come to its end, what is known.
     pub(crate) outputs: Option<Map<String, Value>>,
+    /// Which of them are inputs the next time, and nothing for a person.
+    #[serde(skip)]
+    pub(crate) carried: Vec<String>,
     /// The process that has it now, or had it last.
     pub(crate) owner: Option<OwnerReport>,
     /// The last event of its journal: noted elsewhere, `sluice verify --head` tells later whether any of it was changed.
@@ -258,6 +261,7 @@ impl Report {
         let started = state.started.as_ref();
         let outcome = state.ended.as_ref().map(|(outcome, _)| outcome);
         let status = status(state, alive);
+        let acts = runbook.walk_deep().into_iter().any(is_act);
         Self {
             run: run.to_string(),
             runbook: runbook.name.to_string(),
@@ -285,10 +289,11 @@ impl Report {
             steps: list(&runbook.steps, &state.steps, ""),
             finally: list(&runbook.finally, &state.finally, ""),
             session: runbook.session.as_ref().map(|session| session_report(session.summary.clone(), &state.session)),
-            outputs: (status == RunStatus::Done).then(|| fill::outputs(runbook, state)),
+            outputs: outputs((runbook, state), status, acts),
+            carried: runbook.inputs.values().filter_map(|input| input.from_last.clone()).collect(),
             owner: state.owner.as_ref().map(|owner| owner_report(owner, alive)),
             head: None,
-            acts: runbook.walk_deep().into_iter().any(is_act),
+            acts,
             resumed: state.claims.iter().skip(1).map(resumed).collect(),
             lock: runbook.lock.as_ref().map(|_| lock(runbook, state)),
             acts_may_be_missing: state.claims.iter().skip(1).any(|claim| is_long_ago(claim.left, claim.at))
@@ -317,6 +322,17 @@ impl Report {
             step.collect_leaves(&mut found);
         }
         found
+    }
+}
+
+/// What was seen is worth something even where it was not all good; what was done is told by its steps.
+fn outputs((runbook, state): (&Checked, &State), status: RunStatus, acts: bool) -> Option<Map<String, Value>> {
+    match status {
+        RunStatus::Done => Some(fill::outputs(runbook, state)),
+        RunStatus::Stopped | RunStatus::Failed if !acts && state.ended.is_some() => {
+            Some(fill::outputs_known(runbook, state)).filter(|known| !known.is_empty())
+        }
+        _ => None,
     }
 }
 

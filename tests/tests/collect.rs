@@ -4,6 +4,7 @@
 mod place;
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use sluice_lab::Fault;
 
 use crate::replace::site::is_long;
-use place::{Collectors, between, figure, moment};
+use place::{Collectors, SmallDisk, between, figure, moment};
 
 /// For how long collectors run where everything is asked for, and every day.
 fn span() -> Duration {
@@ -89,7 +90,7 @@ fn a_server_that_does_not_answer_is_a_field_and_no_gap() {
     site.all_in_axiom(&[(name, events)]);
 }
 
-/// What Axiom does not take waits, and comes later, in order.
+/// What Axiom does not take waits, and comes later, in order. Where everything is asked for, an hour of polls waits.
 #[test]
 fn what_axiom_does_not_take_waits() {
     let site = Collectors::new();
@@ -100,7 +101,7 @@ fn what_axiom_does_not_take_waits() {
     {
         site.fault(fault);
         site.until_status("it says why", |status| status["why"].as_str().is_some_and(|said| said.contains(why)));
-        collector.more(3);
+        collector.more(if is_long() { 120 } else { 3 });
         site.fault(Fault::Clear);
         site.until_status("it is well again", |status| status["why"].is_null());
     }
@@ -121,5 +122,40 @@ fn what_waits_outlives_the_process() {
     let mut collector = site.start(1, &["axiom=true"]);
     collector.more(2);
     events.extend(collector.end(Signal::SIGTERM).1);
+    site.all_in_axiom(&[(name, events)]);
+}
+
+/// Axiom says 200 and stores nothing of it: that is read in the answer, said, and the events are kept.
+#[test]
+fn what_axiom_rejects_is_kept() {
+    let site = Collectors::new();
+    let mut collector = site.start(1, &["axiom=true"]);
+    collector.until("the first one", |_| true);
+    site.fault(Fault::AxiomRejects { field: "growth".into() });
+    site.until_status("it says so", |status| status["why"].as_str().is_some_and(|why| why.contains("rejected")));
+    let kept = site.spool(1).join("rejected.ndjson");
+    assert!(fs::read_to_string(&kept).unwrap().lines().count() > 0);
+    site.fault(Fault::Clear);
+    site.until_status("it is well again", |status| status["why"].is_null());
+    let (name, events) = collector.end(Signal::SIGTERM);
+    // Each is in one of the two.
+    let text = fs::read_to_string(&kept).unwrap();
+    let stored: Vec<Value> = events.into_iter().filter(|event| !text.contains(event["id"].as_str().unwrap())).collect();
+    site.all_in_axiom(&[(name, stored)]);
+}
+
+/// Nothing is written down, and everything is sent all the same; it is said, and over when there is room.
+#[test]
+fn a_full_disk_keeps_nothing_from_axiom() {
+    let site = Collectors::new();
+    let Some(disk) = SmallDisk::over(&site.spool(1)) else { return };
+    let mut collector = site.start(1, &["axiom=true"]);
+    collector.more(2);
+    disk.fill();
+    site.until_status("it says so", |status| status["why"].as_str().is_some_and(|why| why.contains("did not take it")));
+    collector.more(3);
+    disk.has_room();
+    site.until_status("it is well again", |status| status["why"].is_null());
+    let (name, events) = collector.end(Signal::SIGTERM);
     site.all_in_axiom(&[(name, events)]);
 }

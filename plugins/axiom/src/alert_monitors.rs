@@ -141,7 +141,10 @@ impl Of<'_> {
     fn row(&self, row: &Threshold) -> Result<Wanted, String> {
         let rule = self.rule(row)?;
         let said = [row.wording.as_deref(), row.say.as_deref(), row.todo.as_deref()];
-        let description = said.into_iter().flatten().collect::<Vec<_>>().join("\n");
+        let summed = row.scope == Scope::Cluster && matches!(row.op, Op::AtMost | Op::Below | Op::Equal);
+        let how =
+            summed.then_some("(its query takes something of each node's figure, so that a silent node makes no alarm)");
+        let description = said.into_iter().flatten().chain(how).collect::<Vec<_>>().join("\n");
         Ok(self.wanted(&row.id, description, row.severity, rule))
     }
 
@@ -206,7 +209,8 @@ impl Of<'_> {
         Ok(Rule { query, operator, threshold: as_float(threshold), range, runs: None, by_node: true })
     }
 
-    /// The sum of what the nodes said, each once.
+    /// The sum of what the nodes said, each once. Where too little is the alarm, a node that says nothing must not make it:
+    /// of each figure so much is taken that the sum of fewer nodes is above any limit.
     fn over_all(&self, row: &Threshold, op: Op, value: u64, sustained: Option<u32>) -> Result<Rule, String> {
         let operator = match (op, value) {
             (Op::AtLeast, _) => Operator::AboveOrEqual,
@@ -215,9 +219,11 @@ impl Of<'_> {
             (Op::Below, _) => Operator::Below,
             _ => return Err("a monitor compares a sum, and cannot say that it is exactly that, or not".to_owned()),
         };
-        let query = self.events().summed_over("max", &row.field, &self.logs.node_field);
-        let range = USUALLY;
-        Ok(Rule { query, operator, threshold: as_float(value), range, runs: sustained, by_node: false })
+        let less = if matches!(op, Op::AtLeast | Op::Above) { 0 } else { value.saturating_add(1) };
+        let query = self.events().summed_over("max", &row.field, &self.logs.node_field, less);
+        let all = less.saturating_mul(self.cluster.nodes.len() as u64);
+        let (threshold, range) = (as_float(value) - as_float(all), USUALLY);
+        Ok(Rule { query, operator, threshold, range, runs: sustained, by_node: false })
     }
 
     /// In both halves of the time, where it has to last: two runs, each over one half.
@@ -317,8 +323,12 @@ mod tests {
         let share = "| extend ['share'] = 100.0 * ['jsz.storage'] / ['jsz.config.max_storage'] | summarize max(['share']) by ['node']";
         check(storage, share, ("above_or_equal", 80.0), (5, 1));
         let none = json!({ "field": "connz.num_connections", "op": "equal", "value": 0, "scope": "cluster" });
+        let sum = "| summarize ['figure'] = max(['connz.num_connections']) by ['node'] | summarize sum(['figure'] - 1)";
+        // All three have none; of two alone the sum is -2 at least.
+        check(none, sum, ("below_or_equal", -3.0), (5, 1));
+        let many = json!({ "field": "connz.num_connections", "op": "above", "value": 9, "scope": "cluster" });
         let sum = "| summarize ['figure'] = max(['connz.num_connections']) by ['node'] | summarize sum(['figure'])";
-        check(none, sum, ("below_or_equal", 0.0), (5, 1));
+        check(many, sum, ("above", 9.0), (5, 1));
         let errors = json!({ "field": "jsz.api.errors", "op": "grows", "value": 0 });
         check(errors, "| summarize sum(['growth.api_errors'])", ("above", 0.0), (10, 1));
         let lasting = json!({ "field": "jsz.api.errors", "op": "grows", "value": 0, "sustained": "5m" });

@@ -101,11 +101,12 @@ impl Query {
         self.and(&format!("summarize {how}({}){by}", name(field)))
     }
 
-    /// One figure of each group, and their sum.
+    /// One figure of each group, and the sum of what each is more than this.
     #[must_use]
-    pub(crate) fn summed_over(self, how: &'static str, field: &str, by: &str) -> Self {
+    pub(crate) fn summed_over(self, how: &'static str, field: &str, by: &str, less: u64) -> Self {
         let each = self.and(&format!("summarize {} = {how}({}) by {}", name("figure"), name(field), name(by)));
-        each.and(&format!("summarize sum({})", name("figure")))
+        let less = if less > 0 { format!(" - {less}") } else { String::new() };
+        each.and(&format!("summarize sum({}{less})", name("figure")))
     }
 
     /// Events that have this field.

@@ -92,6 +92,8 @@ enum Order {
     #[default]
     Newest,
     Oldest,
+    /// The newest are given, and the newest of them comes last, as in a log.
+    NewestLast,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -337,7 +339,10 @@ impl<'a> Question<'a> {
             now,
             late: self.late,
         };
-        let found = page.of(rows)?;
+        let mut found = page.of(rows)?;
+        if self.input.order == Order::NewestLast && !self.oldest_first() {
+            found.events.reverse();
+        }
         Ok(Output {
             dataset: self.logs.dataset.clone(),
             since: time::written(self.since),

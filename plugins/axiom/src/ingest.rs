@@ -9,6 +9,7 @@
 
 mod batch;
 mod outcome;
+mod parts;
 
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ impl Action for Ingest {
         let place = Place::of(&input)?;
         let mut done = Output::default();
         for batch in batch::all(&input.events) {
-            match place.send(host, call.deadline, &batch, &mut done).await {
+            match parts::send(&place, (host, call.deadline), batch, &mut done).await {
                 Ok(()) => {}
                 Err(Stop::Refused(problem)) if done.sent == 0 => return Err(problem),
                 Err(stop) => {
@@ -324,6 +325,20 @@ impl Output {
         if let Some(first) = self.rejected.first().filter(|_| self.why.is_none()) {
             self.why = Some(format!("Axiom did not store every event: {}", first.error));
         }
+    }
+
+    /// Of one event: Axiom does not read it, so it is not stored.
+    fn refused(&mut self, one: &Batch<'_>, why: &str) {
+        self.sent += one.events().len();
+        self.failed += one.events().len() as u64;
+        let rejected = one.events().iter().zip(one.first()..);
+        self.rejected.extend(rejected.map(|(item, index)| RejectedEvent {
+            index,
+            error: why.to_owned(),
+            certain: true,
+            item: item.clone(),
+        }));
+        self.why.get_or_insert_with(|| format!("Axiom did not store every event: {why}"));
     }
 
     fn stopped(&mut self, stop: Stop) {

@@ -12,6 +12,7 @@ pub(crate) mod outcome;
 pub(crate) mod plan;
 pub(crate) mod question;
 pub(crate) mod schema;
+mod sections;
 pub(crate) mod sign;
 pub(crate) mod table;
 pub(crate) mod text;

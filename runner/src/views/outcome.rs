@@ -6,7 +6,7 @@ use sluice_engine::diagnostic::visible;
 use super::important::plain;
 use super::sign::Sign;
 use super::text;
-use super::{findings, important, log_lines, unknown};
+use super::{findings, important, log_lines, sections, unknown};
 use crate::report::{OverrideReport, Report, RunStatus, StepKind, StepReport};
 use crate::screen::{Stream, Tone};
 use crate::trust::quoted;
@@ -17,22 +17,28 @@ pub(crate) fn results(report: &Report, stream: &Stream) -> String {
     for step in report.leaves() {
         parts.extend(step.output.as_ref().and_then(|output| findings::show(output, stream)));
     }
-    if let Some(outputs) = report.outputs.as_ref().filter(|outputs| !outputs.is_empty()) {
-        parts.push(outputs_of(outputs, stream));
+    if let Some(outputs) = &report.outputs {
+        let shown = outputs.iter().filter(|(name, _)| !report.carried.contains(name));
+        let shown: Map<String, Value> = shown.map(|(name, value)| (name.clone(), value.clone())).collect();
+        parts.extend((!shown.is_empty()).then(|| outputs_of(&shown, stream)));
     }
     parts.join("\n")
 }
 
-/// A line for each output, and a table for each that is a list of objects.
+/// A line for each output, and a table or a text of its own for each that is more than a line. What is not there is not shown.
 pub(crate) fn outputs_of(outputs: &Map<String, Value>, stream: &Stream) -> String {
     let table = |value: &Value| match value {
-        Value::Array(rows) => log_lines::show(rows, stream).or_else(|| findings::rows_table(rows, stream)),
+        Value::Array(rows) => log_lines::show(rows, stream)
+            .or_else(|| sections::show(rows, stream))
+            .or_else(|| findings::rows_table(rows, stream)),
+        Value::String(text) if text.trim_end().contains('\n') => Some(text::indented(text)),
         _ => None,
     };
-    let width = outputs.iter().filter(|(_, value)| table(value).is_none()).map(|(key, _)| text::width(key));
+    let there = || outputs.iter().filter(|(_, value)| !value.is_null());
+    let width = there().filter(|(_, value)| table(value).is_none()).map(|(key, _)| text::width(key));
     let width = width.max().unwrap_or(0);
     let (mut lines, mut tables) = (String::new(), String::new());
-    for (name, value) in outputs {
+    for (name, value) in there() {
         match table(value) {
             Some(table) => {
                 tables.push_str(&format!("\n{}\n{table}", stream.paint(Tone::Strong, &name.replace('_', " "))))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sluice_engine::diagnostic::visible;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 pub(crate) fn width(text: &str) -> usize {
@@ -64,6 +65,11 @@ pub(crate) fn broken(line: &str, columns: usize) -> Vec<String> {
         }
     }
     pieces
+}
+
+/// Text of several lines, each a little to the right; whatever else is in it is escaped.
+pub(crate) fn indented(text: &str) -> String {
+    text.trim_end().lines().map(|line| format!("  {}\n", visible(&line.replace('\t', "    ")))).collect()
 }
 
 /// `0.3 s`, `12 s`, `2 min 5 s`, `3 h 10 min`, `2 d 4 h`.

@@ -1,5 +1,5 @@
-//! `cargo lab bench`: builds the product and the program that measures it, for release, installs the peer it is compared
-//! with, and measures. It knows cargo and where things are; not what is measured.
+//! `cargo lab bench` and `cargo lab weigh`: build the product and the program that measures it, for release, install what it is
+//! compared with, and measure. They know cargo and where things are; not what is measured.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -34,9 +34,40 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let path = |name: &str| built_path(&built, name).context(format!("cargo built no {name}"));
     let (sluice, speed) = (path("sluice")?, path("speed")?);
     let mut command = Command::new(&speed);
-    let status = command.arg("--sluice").arg(sluice).arg("--just").arg(just).args(arguments).status();
-    let status = status.context(speed.display())?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    measured(command.arg("--sluice").arg(sluice).arg("--just").arg(just).args(arguments)).context(speed.display())
+}
+
+/// The product as nodes have it; the program that weighs it is another build, as it may use what tests may.
+const NODE: [&str; 10] = [
+    "build",
+    "--release",
+    "--locked",
+    "--package",
+    "sluice",
+    "--bin",
+    "sluice",
+    "--no-default-features",
+    "--features",
+    "node",
+];
+const WEIGH: [&str; 6] = ["build", "--locked", "--package", "acceptance", "--example", "weigh"];
+
+/// `arguments` are those of the weighing program.
+pub(crate) fn weigh(arguments: &[String]) -> Result<ExitCode> {
+    let tell = teller();
+    programs::ensure(&tell)?;
+    tell("building for nodes, for release; the first time takes some minutes");
+    let path = |built: &str, name: &str| built_path(built, name).context(format!("cargo built no {name}"));
+    let sluice = path(&built_by(&NODE)?, "sluice")?;
+    let weigh = path(&built_by(&WEIGH)?, "weigh")?;
+    let mut command = Command::new(&weigh);
+    measured(command.arg("--sluice").arg(sluice).args(arguments)).context(weigh.display())
+}
+
+/// Its exit code.
+fn measured(command: &mut Command) -> std::io::Result<ExitCode> {
+    let code = command.status()?.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// What cargo says it built, one JSON document in a line.

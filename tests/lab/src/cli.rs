@@ -89,6 +89,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Weigh what collecting its metrics costs a node, beside a shell script and collectd, built for release
+    Weigh {
+        /// Passed on: --polls N, --check
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Kill a replacement of a node around every event of its journal, take it up again, and count what was ended
     Crash {
         /// Passed on: RUNBOOK, --points one-each|all|N, --from K, --only TEXT, --labs N, --rate N, --as-shipped, --list
@@ -152,6 +158,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Verb::Test { arguments } => return suite::run(&arguments),
         Verb::Bench { arguments } => return bench::run(&arguments),
+        Verb::Weigh { arguments } => return bench::weigh(&arguments),
         Verb::Crash { arguments } => crash::run(&arguments)?,
         Verb::Upgrade { from } => return upgrade::run(&from),
         Verb::Daemon { lab, options } => background::daemon(&lab, &options)?,

@@ -42,13 +42,16 @@ struct Input {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Output {
-    group: String,
-    stream_prefix: String,
+    node: String,
     instance: String,
-    /// Milliseconds since 1970 in UTC; null when EC2 does not know when the instance was launched.
-    since: Option<i64>,
     /// What the newest line says: `ok`, `failed`, `unclear`; null when there is none.
     says: Option<Says>,
+    /// The newest line; null when there is none.
+    newest: Option<String>,
+    /// Milliseconds since 1970 in UTC; null when EC2 does not know when the instance was launched.
+    since: Option<i64>,
+    group: String,
+    stream_prefix: String,
     /// Newest first, ten at most.
     lines: Vec<Line>,
 }
@@ -75,11 +78,13 @@ impl Action for BootstrapLine {
             None => millis(ec2::describe(&aws, &instance).await?.as_ref().and_then(|one| one.launch_time())),
         };
         let mut seen = Output {
+            node: node.name.clone(),
+            instance: instance.clone(),
+            says: None,
+            newest: None,
+            since,
             group: logs.group.clone(),
             stream_prefix: prefix.to_owned(),
-            instance: instance.clone(),
-            since,
-            says: None,
             lines: Vec::new(),
         };
         let Some(since) = since else {
@@ -89,7 +94,7 @@ impl Action for BootstrapLine {
         };
         let wanted = Wanted { prefix, instance: &instance, since, bootstrap: &logs.bootstrap };
         seen.lines = read::lines(&aws, &logs.group, &wanted).await?;
-        seen.says = seen.lines.first().map(|line| line.says);
+        (seen.says, seen.newest) = seen.lines.first().map(|line| (line.says, line.text.clone())).unzip();
         let verdict = verdict(&node, &seen, &logs.bootstrap.phrase);
         judged(seen, verdict)
     }
@@ -151,8 +156,9 @@ pub(super) fn example() -> Example {
         summary: "The start of the new instance of node 1 went well".to_owned(),
         with: json!({ "cluster": cluster, "node": node, "instance": instance, "since": at - 60_000 }),
         output: json!({
+            "node": "nats-staging-node-1", "instance": instance, "says": "ok",
+            "newest": "[bootstrap] Axiom ingest check: OK (HTTP 200)", "since": at - 60_000,
             "group": "/aws/ec2/nats-cluster/nats-staging/diagnostic", "stream_prefix": "nats-staging-node-1-bootstrap-",
-            "instance": instance, "since": at - 60_000, "says": "ok",
             "lines": [{
                 "at": at, "stream": format!("nats-staging-node-1-bootstrap-{instance}"),
                 "text": "[bootstrap] Axiom ingest check: OK (HTTP 200)", "says": "ok",

@@ -61,6 +61,8 @@ struct Output {
     instance: String,
     /// Id of the command in the history of Systems Manager.
     command: String,
+    /// How it ended, and the beginning of what it printed.
+    summary: String,
     ended: How,
     /// Null where it was killed.
     exit: Option<i32>,
@@ -341,10 +343,20 @@ impl Output {
                 return Err(Problem::maybe_applied("no_proof", message).with_details(details(&sent, &seen)));
             }
         };
+        let how = match (ended, seen.exit) {
+            (How::Exited, Some(code)) => format!("exit {code}"),
+            (How::Exited, None) => "ended, and AWS does not say how".to_owned(),
+            (How::TimedOut, _) => "killed: its time was over".to_owned(),
+            (How::Cancelled, _) => "killed: somebody cancelled it in Systems Manager".to_owned(),
+        };
+        let printed = seen.stdout.lines().chain(seen.stderr.lines()).find(|line| !line.trim().is_empty());
+        let printed: String = printed.map_or_else(String::new, |line| line.chars().take(120).collect());
+        let summary = if printed.is_empty() { how } else { format!("{how}: {printed}") };
         Ok(Self {
             node: node.name.clone(),
             instance: sent.instance,
             command: sent.command,
+            summary,
             ended,
             exit: seen.exit.filter(|_| ended == How::Exited),
             stdout: seen.stdout,
@@ -369,7 +381,7 @@ fn example() -> Example {
         }),
         output: json!({
             "node": "nats-staging-node-1", "instance": "i-0123456789abcdef0",
-            "command": "0831e1a8-a1ac-4257-a1fd-c831bb48d1bb", "ended": "exited", "exit": 0, "stdout": "", "stderr": "",
+            "command": "0831e1a8-a1ac-4257-a1fd-c831bb48d1bb", "summary": "exit 0", "ended": "exited", "exit": 0, "stdout": "", "stderr": "",
             "cut": false,
         }),
     }

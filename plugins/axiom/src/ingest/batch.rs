@@ -62,6 +62,16 @@ impl<'a> Batch<'a> {
         Some(Self { all, first, count, lines })
     }
 
+    /// The same in two; nothing where there is one event.
+    pub(super) fn halves(&self) -> Option<[Self; 2]> {
+        let half = self.count / 2;
+        let part = |first: usize, count: usize| {
+            let lines = self.all.get(first..first + count)?.iter().map(line).collect();
+            Some(Self { all: self.all, first, count, lines })
+        };
+        (half > 0).then_some([part(self.first, half)?, part(self.first + half, self.count - half)?])
+    }
+
     /// The place of its first event among all.
     pub(super) fn first(&self) -> usize {
         self.first

@@ -141,6 +141,46 @@ fn what_sending_again_cannot_mend_is_a_problem() {
     check(Err(Problem::not_applied("denied", "put this into sluice.yaml")), "denied", None, &["sluice.yaml"]);
 }
 
+/// Events of which Axiom does not read those with these numbers: which ones are stored, which rejected, or what is said.
+#[test]
+fn what_axiom_does_not_read_stands_alone() {
+    fn answer(request: &sluice_plugin::HttpRequest, bad: &[u64]) -> Answer {
+        let mut text = String::new();
+        GzDecoder::new(request.body.as_slice()).read_to_string(&mut text).unwrap();
+        let number = |line: &str| serde_json::from_str::<Value>(line).unwrap()["n"].as_u64().unwrap();
+        match text.lines().any(|line| bad.contains(&number(line))) {
+            true => response(400, &[], r#"{"message":"bad value"}"#),
+            false => stored(text.lines().count() as u64),
+        }
+    }
+    let check = |count: usize, bad: &'static [u64], sent: usize, rejected: &[u64], requests: usize| {
+        let host = FakeHost::does(move |request, _| answer(request, bad));
+        let output = output_of("ingest", &host, with(events(count, 1)));
+        let named: Vec<u64> =
+            output["rejected"].as_array().unwrap().iter().map(|one| one["index"].as_u64().unwrap()).collect();
+        assert_eq!((output["sent"].as_u64(), named.as_slice()), (Some(sent as u64), rejected), "{output}");
+        assert_eq!(output["accepted"], json!(sent == count));
+        assert_eq!(output["ingested"], json!(sent - rejected.len()), "{output}");
+        assert_eq!(host.lines().len(), requests, "{output}");
+        assert!(output["why"].as_str().unwrap().contains("bad value"), "{output}");
+    };
+    check(2, &[0], 2, &[0], 3);
+    check(2, &[1], 2, &[1], 3);
+    check(50, &[31], 50, &[31], 13);
+    check(1000, &[0], 1000, &[0], 21);
+    check(1000, &[999], 1000, &[999], 21);
+    check(8, &[2, 5], 8, &[2, 5], 11);
+    // Too many for one call: what was read stays read, and the next call begins behind it.
+    check(1000, &[100, 300, 500, 700, 900], 250, &[100], 24);
+    // None is read, so it is not the events.
+    for count in [1, 2, 20] {
+        let host = FakeHost::does(|_, _| response(400, &[], "{}"));
+        let problem = run("ingest", &host, with(events(count, 1))).unwrap_err();
+        assert_eq!(problem.code, "bad_events");
+        assert!(host.lines().len() <= 24);
+    }
+}
+
 #[test]
 fn a_status_of_200_is_not_believed() {
     let failed = |ingested: u64, failures: Value| {

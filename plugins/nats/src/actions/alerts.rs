@@ -15,7 +15,7 @@ use sluice_plugin::{
 };
 
 use super::common;
-use crate::alerts::{self, Sample, Samples, Series};
+use crate::alerts::{self, NotJudged, Sample, Samples, Series};
 use crate::health::finding::{Finding, Severity};
 use crate::health::threshold;
 
@@ -49,6 +49,8 @@ struct Output {
     nodes: Vec<NodeSeen>,
     /// Samples that are of no node of the cluster, or have no time.
     not_used: u64,
+    /// Rows that could not be judged on a node. A row that could be on none is a finding too.
+    not_judged: Vec<NotJudged>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -100,13 +102,14 @@ impl Action for Alerts {
         let labels = &input.cluster.labels;
         let rows: Vec<Threshold> = input.thresholds.iter().filter_map(|row| row.for_labels(labels)).collect();
         let findings = alerts::judge(&samples, &rows);
-        let (verdict, summary) = (verdict(&findings), summary(&samples, &findings));
+        let not_judged = alerts::not_judged(&samples, &rows);
+        let (verdict, summary) = (verdict(&findings), summary(&samples, &findings, &not_judged));
         let nodes = samples.nodes.iter().map(|(name, series)| NodeSeen {
             name: name.clone(),
             samples: series.len() as u64,
             newest_age_seconds: series.newest().map(|sample| samples.now.since(sample.at).as_secs()),
         });
-        let output = Output { summary: summary.clone(), findings, nodes: nodes.collect(), not_used };
+        let output = Output { summary: summary.clone(), findings, nodes: nodes.collect(), not_used, not_judged };
         Ok(Outcome::judged(common::output(&output)?, verdict, summary))
     }
 }
@@ -145,9 +148,14 @@ fn verdict(findings: &[Finding]) -> Verdict {
     }
 }
 
-fn summary(samples: &Samples, findings: &[Finding]) -> String {
+fn summary(samples: &Samples, findings: &[Finding], not_judged: &[NotJudged]) -> String {
     let of = format!("{}, {} nodes", samples.cluster, samples.nodes.len());
-    let Some(first) = findings.first() else { return format!("{of}: no alarm") };
+    let Some(first) = findings.first() else {
+        let left_out = not_judged.first().map(|one| {
+            format!("; not judged {} times, first: {} on {}: {}", not_judged.len(), one.row, one.node, one.why)
+        });
+        return format!("{of}: no alarm{}", left_out.unwrap_or_default());
+    };
     let count = if findings.len() == 1 { "1 alarm".to_owned() } else { format!("{} alarms", findings.len()) };
     format!("{of}: {count}; first: {}: {}", first.subject, first.seen)
 }

@@ -103,7 +103,7 @@ impl Metrics {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = last.get(node).cloned();
         if before.is_some() || last.len() < REMEMBERED {
-            last.insert(node.to_owned(), look.clone());
+            last.insert(node.to_owned(), look.clone().or_as(before.as_ref()));
         }
         look.growth(&before?)
     }
@@ -115,12 +115,20 @@ impl Look {
         Self { at, varz: seen.varz.as_ref().ok().cloned(), api_errors }
     }
 
+    /// What it has no answer about is as it was before, as long as the same server runs: its growth is not lost.
+    fn or_as(self, before: Option<&Self>) -> Self {
+        let before = before.filter(|before| self.same_start(before).is_some());
+        Self { api_errors: self.api_errors.or_else(|| before?.api_errors), ..self }
+    }
+
     /// Nothing where another server answers now, or the same one was started anew: its counters began at 0 again.
-    fn growth(&self, before: &Self) -> Option<Growth> {
+    fn same_start<'a>(&'a self, before: &'a Self) -> Option<(&'a VarzFigures, &'a VarzFigures)> {
         let (now, then) = (self.varz.as_ref()?, before.varz.as_ref()?);
-        if (&now.server_id, &now.start) != (&then.server_id, &then.start) {
-            return None;
-        }
+        ((&now.server_id, &now.start) == (&then.server_id, &then.start)).then_some((now, then))
+    }
+
+    fn growth(&self, before: &Self) -> Option<Growth> {
+        let (now, then) = self.same_start(before)?;
         let grown = |of: fn(&VarzFigures) -> u64| of(now).checked_sub(of(then));
         Some(Growth {
             interval_s: self.at.since(before.at).as_secs_f64(),

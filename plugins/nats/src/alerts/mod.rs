@@ -1,6 +1,7 @@
 //! The alert table judged on samples that were taken before: what is so now, what has been so for a while, what grows. Pure: the
 //! same samples at the same moment give the same findings.
 
+mod not_judged;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use sluice_plugin::{Timestamp, format_duration};
 use crate::health::finding::{Finding, Severity, Subject, SubjectKind};
 use crate::health::threshold::finding;
 
+pub(crate) use not_judged::{NotJudged, not_judged};
 use series::growth;
 pub(crate) use series::{Sample, Series};
 
@@ -36,9 +38,14 @@ impl Samples {
     /// The nodes of which something is known now.
     fn heard(&self) -> impl Iterator<Item = (&str, &Series, &Sample)> {
         self.nodes.iter().filter_map(|(name, series)| {
-            let newest = series.newest().filter(|sample| self.now.since(sample.at) <= self.fresh)?;
+            let newest = series.newest().filter(|sample| self.is_fresh(sample.at))?;
             Some((name.as_str(), series, newest))
         })
+    }
+
+    /// One from the future is of a clock that is wrong, and would be new for as long as that is ahead.
+    fn is_fresh(&self, at: Timestamp) -> bool {
+        self.now.since(at) <= self.fresh && at.since(self.now) <= self.fresh
     }
 
     fn all_heard(&self) -> bool {
@@ -46,9 +53,11 @@ impl Samples {
     }
 }
 
-/// Critical first. Rows that nobody can judge on these samples make no finding but that of the silent node.
+/// Critical first. A row that can be judged on no node at all is unknown; one that cannot be on some is no finding, and
+/// [`not_judged`] tells.
 pub(crate) fn judge(samples: &Samples, rows: &[Threshold]) -> Vec<Finding> {
     let mut findings = silent(samples);
+    findings.extend(not_judged::everywhere(samples, rows));
     findings.extend(rows.iter().flat_map(|row| of_row(samples, row)));
     findings.sort_by_key(|finding| finding.severity);
     findings
@@ -57,13 +66,12 @@ pub(crate) fn judge(samples: &Samples, rows: &[Threshold]) -> Vec<Finding> {
 /// No news is not good news.
 fn silent(samples: &Samples) -> Vec<Finding> {
     let quiet = |(name, series): &(String, Series)| {
-        let newest = series.newest().map(|sample| sample.at);
-        let age = newest.map(|at| samples.now.since(at));
-        if age.is_some_and(|age| age <= samples.fresh) {
-            return None;
-        }
-        let seen = match age {
-            Some(age) => format!("the newest sample is {} s old", age.as_secs()),
+        let seen = match series.newest().map(|sample| sample.at) {
+            Some(at) if samples.is_fresh(at) => return None,
+            Some(at) if at > samples.now => {
+                format!("the newest sample is of {} s from now: its clock is wrong", at.since(samples.now).as_secs())
+            }
+            Some(at) => format!("the newest sample is {} s old", samples.now.since(at).as_secs()),
             None => "no sample".to_owned(),
         };
         let todo = "look whether its collector runs (`systemctl status sluice-metrics`), and whether the node does";
@@ -90,12 +98,13 @@ fn of_node(
     sustained: Option<Duration>,
     (name, series, newest): (&str, &Series, &Sample),
 ) -> Option<Finding> {
-    let crossed = |sample: &Sample| measured(row, sample).is_some_and(|seen| crosses(row, seen, limit));
+    let crossed = |sample: &Sample| measured(row, sample).map(|seen| crosses(row, seen, limit));
     let window = match sustained {
         Some(time) => series.within(time)?,
         None => std::slice::from_ref(newest),
     };
-    if !window.iter().all(crossed) {
+    // A sample without the figure says neither that it was better nor that it was not.
+    if crossed(newest) != Some(true) || window.iter().any(|sample| crossed(sample) == Some(false)) {
         return None;
     }
     let seen = match (measured(row, newest), newest.text(&row.field)) {

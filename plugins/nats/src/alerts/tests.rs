@@ -48,8 +48,8 @@ fn series(said: Said<'_>) -> Series {
 const NOW: Timestamp = Timestamp(1_795_370_100_000);
 
 fn cluster(first: Said<'_>) -> Samples {
-    let nodes =
-        vec![("n-1".into(), series(first)), ("n-2".into(), series(&[(5, &[])])), ("n-3".into(), series(&[(5, &[])]))];
+    let others = || series(&[(905, &[]), (605, &[]), (305, &[]), (155, &[]), (5, &[])]);
+    let nodes = vec![("n-1".into(), series(first)), ("n-2".into(), others()), ("n-3".into(), others())];
     Samples { cluster: "c".into(), nodes, now: NOW, fresh: Duration::from_secs(120) }
 }
 
@@ -98,7 +98,7 @@ fn what_a_node_says_only_together_with_the_others_is_judged_over_all() {
     let none: &[(&str, Value)] = &[("/connz/num_connections", json!(0))];
     check(&[(5, none)], &[]);
     let all = |first: Said<'_>| {
-        let nodes = ["n-1", "n-2", "n-3"].map(|name| (name.to_owned(), series(&[(5, none)])));
+        let nodes = ["n-1", "n-2", "n-3"].map(|name| (name.to_owned(), series(&[(605, none), (305, none), (5, none)])));
         let mut samples = Samples { nodes: nodes.into(), ..cluster(first) };
         samples.nodes[0].1 = series(first);
         judge(&samples, &shipped()).iter().map(|one| one.code.clone()).collect::<Vec<_>>()
@@ -114,6 +114,33 @@ fn a_silent_node_is_unknown_and_its_old_figures_are_not_judged() {
     check(&[(120, full)], &["warning disk n-1"]);
     check(&[(121, full)], &["unknown silent n-1"]);
     check(&[], &["unknown silent n-1"]);
+    // Its clock is ahead: a minute may be, an hour would make it new for an hour.
+    check(&[(-60, full)], &["warning disk n-1"]);
+    check(&[(5, full), (-3_600, full)], &["unknown silent n-1"]);
+}
+
+#[test]
+fn what_cannot_be_judged_is_told() {
+    let not = |first: Said<'_>| -> Vec<String> {
+        let told = not_judged(&cluster(first), &shipped());
+        told.iter().map(|one| format!("{} {}: {}", one.row, one.node, one.why)).collect()
+    };
+    let long: Said<'_> = &[(605, &[]), (305, &[]), (5, &[])];
+    assert_eq!(not(long), [""; 0]);
+    let one_only = "n-1: there is one sample only";
+    assert_eq!(not(&[(5, &[])]), [format!("slow_consumers {one_only}"), format!("api_errors {one_only}")]);
+    let short = "api_errors n-1: the samples reach back 1m, and it is judged over 5m";
+    assert_eq!(not(&[(65, &[]), (5, &[])]), [short]);
+    let gone: &[(&str, Value)] = &[("/jsz", json!(null))];
+    let told = not(&[(605, &[]), (305, &[]), (5, gone)]);
+    assert!(told.contains(&"storage n-1: the newest sample has no jsz.storage".to_owned()), "{told:?}");
+    // Nowhere: nobody may take it for well.
+    let mut all = cluster(long);
+    for (_, series) in &mut all.nodes {
+        *series = self::series(&[(605, &[]), (305, &[]), (5, gone)]);
+    }
+    let found = judge(&all, &shipped());
+    assert!(found.iter().any(|one| one.severity == Severity::Unknown && one.code == "storage"), "{found:?}");
 }
 
 #[test]
@@ -157,6 +184,9 @@ fn what_is_to_last_has_to_last() {
     check(&[(125, 80.0), (65, 79.0), (5, 80.0)], false);
     check(&[(125, 79.0), (65, 90.0), (5, 80.0)], false);
     check(&[(125, 80.0), (65, 90.0), (5, 79.0)], false);
+    // A sample without the figure is no better one.
+    check(&[(125, 80.0), (65, f64::NAN), (5, 80.0)], true);
+    check(&[(125, 80.0), (65, 90.0), (5, f64::NAN)], false);
     // What was before the first sample is not known.
     check(&[(95, 80.0), (65, 90.0), (5, 80.0)], false);
     check(&[(5, 99.0)], false);

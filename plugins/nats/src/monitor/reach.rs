@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     NotGranted,
     /// It answered, and the answer made no sense.
     BadAnswer,
+    /// Somebody answered who is not the node.
+    AnotherServer,
     Other,
 }
 
@@ -47,6 +49,7 @@ impl Unreached {
             }
             Kind::NotGranted => "the runner was not granted this address",
             Kind::BadAnswer => "it answered with something else than was asked",
+            Kind::AnotherServer => "another server answers at this address: a stale name, or the inventory is wrong",
             Kind::Other => "it could not be reached",
         };
         let why = if detail.is_empty() { meaning.to_owned() } else { format!("{meaning} ({detail})") };
@@ -68,6 +71,7 @@ impl Kind {
             Self::NoWay => "no way",
             Self::NotGranted => "not granted",
             Self::BadAnswer => "bad answer",
+            Self::AnotherServer => "another server",
             Self::Other => "not reached",
         }
     }

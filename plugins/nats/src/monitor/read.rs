@@ -57,12 +57,19 @@ impl NodeRead {
     }
 }
 
+impl Figures {
+    fn never(why: &Unreached) -> Self {
+        Self { health: Err(why.clone()), varz: Err(why.clone()), connz: Err(why.clone()), jsz: Err(why.clone()) }
+    }
+}
+
 /// Reads every node. `patience` gives the time allowed per node, by its place in the list.
 pub(crate) async fn round(host: &dyn Host, nodes: &[Node], patience: impl Fn(usize) -> Duration) -> Vec<NodeRead> {
     join_all(nodes.iter().enumerate().map(|(at, node)| read_node(host, node, patience(at)))).await
 }
 
-/// Its four endpoints at one time, so that one which hangs takes no time from the others.
+/// Its four endpoints at one time, so that one which hangs takes no time from the others. Figures of another server are
+/// worse than none.
 pub(crate) async fn figures(host: &dyn Host, node: &Node) -> Figures {
     let (health, varz, connz, jsz) = join4(
         health(host, node, PATIENCE),
@@ -71,7 +78,14 @@ pub(crate) async fn figures(host: &dyn Host, node: &Node) -> Figures {
         get(host, node, "/jsz", PATIENCE),
     )
     .await;
-    Figures { health, varz, connz: connz.map(ConnzFigures::from), jsz: jsz.map(JszFigures::named) }
+    let figures = Figures { health, varz, connz: connz.map(ConnzFigures::from), jsz: jsz.map(JszFigures::named) };
+    match &figures.varz {
+        Ok(VarzFigures { server_name, .. }) if *server_name != node.name => Figures::never(&Unreached::new(
+            Kind::AnotherServer,
+            &format!("{} calls itself `{server_name}`", node.monitor_url()),
+        )),
+        _ => figures,
+    }
 }
 
 /// `/healthz` and `/varz` of every node.

@@ -18,6 +18,9 @@ def read():
             properties += (value if same else rest.pop(0) if rest else "").split(",")
         elif name in ("-n", "--lines", "-o", "--output"):
             same or (rest and rest.pop(0))
+        elif word == "--":
+            words += rest
+            break
         elif word in OPTIONS:
             given.add(word)
         elif word.startswith("-"):
@@ -31,7 +34,7 @@ def properties_of(name, unit, known):
     """In systemd's order, which is not the caller's."""
     return {
         "Type": "simple", "Restart": "no", "MainPID": unit["pid"], "Result": unit["result"], "NRestarts": 0,
-        "ExecMainPID": unit["pid"], "ExecMainCode": unit["code"], "ExecMainStatus": unit["status"], "Id": name + ".service",
+        "ExecMainStartTimestamp": stamp(unit), "ExecMainPID": unit["pid"], "ExecMainCode": unit["code"], "ExecMainStatus": unit["status"], "Id": name + ".service",
         "Names": name + ".service", "Description": name + (".service" if not known else ""),
         "LoadState": "loaded" if known else "not-found", "ActiveState": unit["active"], "SubState": unit["sub"],
         "UnitFileState": "enabled" if known else "", "ActiveEnterTimestamp": stamp(unit) if unit["active"] == "active" else "",
