@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::ops::Deref;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use sluice_plugin::{Applied, Problem};
 
 use crate::files::{bad_path, failed};
-use crate::lock::{Hold, busy, hold, is_still};
+use crate::lock::{Hold, Locked, busy, hold, is_still};
 
 /// How large a file may become, how many older ones stay beside it, and the mode of those that are made.
 #[derive(Clone, Copy, Debug)]
@@ -53,24 +54,24 @@ pub(crate) fn foresee(path: &Path, length: usize, bounds: &Bounds) -> io::Result
         }
         Err(error) => return Err(error),
     };
-    let open = Open::measured(file)?;
+    let open = Open::measured(&file)?;
     let rotated = open.must_rotate(length, bounds);
     Ok(Appended { bytes: if rotated { length as u64 } else { open.after(length) }, rotated })
 }
 
-/// The file as it is, locked.
-struct Open {
-    file: File,
+/// The file as it is.
+struct Open<F> {
+    file: F,
     bytes: u64,
     /// A crash has left its last line without an end.
     torn: bool,
 }
 
-impl Open {
+impl Open<Locked> {
     fn at(path: &Path, mode: u32, until: Instant) -> Result<Self, Problem> {
         loop {
             let Some(file) = opened(path, mode)? else { continue };
-            hold(&file, path, Hold::Alone, until)?;
+            let file = hold(file, path, Hold::Alone, until)?;
             let look = |error: io::Error| failed("look at", path, &error);
             if is_still(&file, path).map_err(look)? {
                 return Self::measured(file).map_err(look);
@@ -85,7 +86,21 @@ impl Open {
         }
     }
 
-    fn measured(file: File) -> io::Result<Self> {
+    /// A torn line is ended in the same write, so that two never become one.
+    fn append(&mut self, text: &[u8]) -> Result<u64, (io::Error, Applied)> {
+        let after = self.after(text.len());
+        if self.torn {
+            let ended: Vec<u8> = [b"\n", text].concat();
+            put(&mut *self.file, self.bytes, &ended)?;
+        } else {
+            put(&mut *self.file, self.bytes, text)?;
+        }
+        Ok(after)
+    }
+}
+
+impl<F: Deref<Target = File>> Open<F> {
+    fn measured(file: F) -> io::Result<Self> {
         let bytes = file.metadata()?.len();
         let mut last = [b'\n'];
         if bytes > 0 {
@@ -100,18 +115,6 @@ impl Open {
 
     fn must_rotate(&self, length: usize, bounds: &Bounds) -> bool {
         self.bytes > 0 && self.after(length) > bounds.max_bytes
-    }
-
-    /// A torn line is ended in the same write, so that two never become one.
-    fn append(&mut self, text: &[u8]) -> Result<u64, (io::Error, Applied)> {
-        let after = self.after(text.len());
-        if self.torn {
-            let ended: Vec<u8> = [b"\n", text].concat();
-            put(&mut self.file, self.bytes, &ended)?;
-        } else {
-            put(&mut self.file, self.bytes, text)?;
-        }
-        Ok(after)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,15 +26,38 @@ pub(crate) enum Hold {
     Beside,
 }
 
-/// The lock is had as long as `file` is open.
-pub(crate) fn hold(file: &File, path: &Path, hold: Hold, until: Instant) -> Result<(), Problem> {
+/// An open file or folder that is ours until this is dropped. It is given back then, not only closed: a process that is being
+/// started somewhere else in here has it open too for a moment.
+pub(crate) struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+impl Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl DerefMut for Locked {
+    fn deref_mut(&mut self) -> &mut File {
+        &mut self.0
+    }
+}
+
+pub(crate) fn hold(file: File, path: &Path, hold: Hold, until: Instant) -> Result<Locked, Problem> {
     loop {
         let tried = match hold {
             Hold::Alone => file.try_lock(),
             Hold::Beside => file.try_lock_shared(),
         };
         match tried {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(Locked(file)),
             Err(TryLockError::Error(error)) => return Err(failed("lock", path, &error)),
             Err(TryLockError::WouldBlock) if Instant::now() >= until => return Err(busy(path)),
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),

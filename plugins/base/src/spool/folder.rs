@@ -10,12 +10,11 @@ use sluice_plugin::Problem;
 
 use super::disk::Disk;
 use crate::files::{Kind, failed, find};
-use crate::lock::{Hold, busy, hold, is_still};
+use crate::lock::{Hold, Locked, busy, hold, is_still};
 
 pub(crate) struct Folder {
     path: PathBuf,
-    /// As long as it is open the lock is ours.
-    _open: File,
+    _open: Locked,
 }
 
 impl Folder {
@@ -47,7 +46,7 @@ impl Folder {
     fn locked(path: PathBuf, how: Hold, patience: Duration) -> Result<Self, Problem> {
         let until = Instant::now() + patience;
         let open = File::open(&path).map_err(|error| failed("open", &path, &error))?;
-        hold(&open, &path, how, until)?;
+        let open = hold(open, &path, how, until)?;
         // Removed meanwhile, and perhaps made again: whoever has the new one would not wait for us.
         match is_still(&open, &path) {
             Ok(true) => Ok(Self { path, _open: open }),

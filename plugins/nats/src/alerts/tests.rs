@@ -128,7 +128,7 @@ fn what_cannot_be_judged_is_told() {
     let long: Said<'_> = &[(605, &[]), (305, &[]), (5, &[])];
     assert_eq!(not(long), [""; 0]);
     let one_only = "n-1: there is one sample only";
-    assert_eq!(not(&[(5, &[])]), [format!("slow_consumers {one_only}"), format!("api_errors {one_only}")]);
+    assert_eq!(not(&[(5, &[])]), [format!("api_errors {one_only}"), format!("slow_consumers {one_only}")]);
     let short = "api_errors n-1: the samples reach back 1m, and it is judged over 5m";
     assert_eq!(not(&[(65, &[]), (5, &[])]), [short]);
     let gone: &[(&str, Value)] = &[("/jsz", json!(null))];

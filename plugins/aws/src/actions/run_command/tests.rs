@@ -33,7 +33,7 @@ async fn the_text_is_sent_as_it_is_once_to_the_one_instance() {
         let stand_in = Commands::well().start().await;
         let output = act(&stand_in, given(text)).await.unwrap();
         let expect = json!({
-            "node": "lab-node-1", "instance": "i-1", "command": ID, "ended": "exited", "exit": 0, "stdout": "out",
+            "node": "lab-node-1", "instance": "i-1", "command": ID, "summary": "exit 0: out", "ended": "exited", "exit": 0, "stdout": "out",
             "stderr": "err", "cut": false,
         });
         assert_eq!(output, expect);
