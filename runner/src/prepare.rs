@@ -91,6 +91,7 @@ pub(crate) fn prepare(context: &Context, wanted: &str, pairs: &[Pair]) -> Result
 
 /// For a world that exists in memory only: nothing of the inventory is reached, so it need not be trusted, and no secret has
 /// to be there.
+#[cfg(feature = "simulate")]
 pub(crate) fn prepare_to_simulate(context: &Context, wanted: &str, pairs: &[Pair]) -> Result<Prepared> {
     let found = find(context, wanted)?;
     let runbook = check(context, &found)?;
@@ -112,6 +113,7 @@ fn inputs(
 }
 
 /// The runbook alone, for whoever only reads in it.
+#[cfg(feature = "aws")]
 pub(crate) fn checked(context: &Context, wanted: &str) -> Result<Checked> {
     check(context, &find(context, wanted)?)
 }

@@ -329,7 +329,7 @@ impl Report {
 fn outputs((runbook, state): (&Checked, &State), status: RunStatus, acts: bool) -> Option<Map<String, Value>> {
     match status {
         RunStatus::Done => Some(fill::outputs(runbook, state)),
-        RunStatus::Stopped | RunStatus::Failed if !acts && state.ended.is_some() => {
+        RunStatus::Stopped | RunStatus::Failed if !acts && runbook.session.is_none() && state.ended.is_some() => {
             Some(fill::outputs_known(runbook, state)).filter(|known| !known.is_empty())
         }
         _ => None,

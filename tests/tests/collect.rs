@@ -57,9 +57,32 @@ fn one_collector_for_each_node_tells_what_the_servers_tell() {
         let grown = figure(last, "varz.in_msgs") - figure(first, "varz.in_msgs");
         assert!((growth - grown).abs() < 1.0, "{node}: {growth} and {grown}");
     }
-    // All of it is in Axiom, each once.
+    // All of it is in Axiom, each once, and in the files for whoever follows those.
     site.all_in_axiom(&ended);
+    for ((_, events), n) in ended.iter().zip(1..) {
+        follows_as_documented(&fs::read_to_string(site.file(n)).unwrap(), events);
+    }
     eprintln!("resident, kB, first and last: {resident:?}");
+}
+
+/// As Fluent Bit reads a file, by its documentation: a line ends with its newline, one that is longer than `Buffer_Max_Size` is
+/// skipped, and the time is where `Time_Key` says, as `Time_Format` says. The real one is in no registry that tests may use.
+#[track_caller]
+fn follows_as_documented(text: &str, events: &[Value]) {
+    let conf = include_str!("../../runbooks/node/fluent-bit.conf");
+    let said = |key: &str| -> &str {
+        let line = conf.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap_or_else(|| panic!("no {key}"));
+        line.trim()
+    };
+    assert_eq!((said("Format  "), said("Time_Key"), said("Time_Format")), ("json", "_time", "%Y-%m-%dT%H:%M:%S.%LZ"));
+    assert!(text.ends_with('\n'));
+    let read: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(read.iter().zip(text.lines()).all(|(event, line)| event.is_object() && line.len() < 32 << 10));
+    for event in &read {
+        let time = event[said("Time_Key")].as_str().unwrap();
+        jiff::civil::DateTime::strptime("%Y-%m-%dT%H:%M:%S%.3fZ", time).unwrap();
+    }
+    assert_eq!(read, events, "each once, in order");
 }
 
 /// A server that is killed, frozen or started anew is a field that says so, and the machine's figures go on.

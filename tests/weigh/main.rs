@@ -54,12 +54,17 @@ fn weigh(args: &Args) -> Outcome<ExitCode> {
         lab.load(Load { rate: 50, ..Load::steady() }).await?;
         sluice_lab::Result::Ok(lab)
     })?;
-    let folder = tempfile::tempdir()?;
+    // collectd writes into no folder whose name begins with a dot.
+    let folder = tempfile::Builder::new().prefix("weigh-").tempdir()?;
     let mut rows = Vec::new();
     for way in Way::all() {
-        match way.start(&lab, &args.sluice, folder.path())? {
-            Some(started) => rows.push((way, gauge::watch(started, args.polls)?)),
-            None => println!("{}: not installed here (Debian: apt-get install collectd-core), left out", way.name()),
+        let weighed = way
+            .start(&lab, &args.sluice, folder.path())
+            .and_then(|started| started.map(|started| gauge::watch(started, args.polls)).transpose());
+        match weighed {
+            Ok(Some(cost)) => rows.push((way, cost)),
+            Ok(None) => println!("{}: not installed here (Debian: apt-get install collectd-core libyajl2)", way.name()),
+            Err(error) => println!("{}: left out: {error}", way.name()),
         }
     }
     let size = std::fs::metadata(&args.sluice)?.len() as f64 / 1e6;

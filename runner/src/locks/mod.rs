@@ -21,6 +21,7 @@ use sluice_engine::runbook::Checked;
 use sluice_plugin::inventory::Cluster;
 
 use crate::locks::parameters::{folder, opened};
+pub(crate) use parameters::shelf;
 
 /// The places that the trusted inventory knows.
 pub(crate) struct Places {

@@ -37,6 +37,11 @@ pub(super) fn locks(aws: Aws, prefix: &str) -> ParameterLocks {
     ParameterLocks(LockParameters::new(aws, prefix))
 }
 
+/// Those of an account, to be looked at.
+pub(crate) fn shelf(aws: Aws, prefix: &str) -> Option<Arc<dyn Locks>> {
+    Some(Arc::new(locks(aws, prefix)))
+}
+
 /// The same, once AWS has said whom it takes us for.
 pub(super) async fn opened(aws: Aws, prefix: &str) -> Result<Place, StoreError> {
     let locks = LockParameters::new(aws, prefix);

@@ -13,7 +13,9 @@ use crate::doctor::Tried;
 use crate::error::{Exit, Result};
 use crate::plan_document::PlanDocument;
 use crate::report::Report;
-use crate::verbs::{check, replay, runs, simulate, verify};
+#[cfg(feature = "simulate")]
+use crate::verbs::simulate;
+use crate::verbs::{check, replay, runs, verify};
 use crate::views;
 use crate::views::live::EventLine;
 
@@ -46,6 +48,7 @@ enum What {
     /// What `plan` prints with --json and writes with --save
     Plan,
     /// What `simulate` prints with --json
+    #[cfg(feature = "simulate")]
     Simulate,
     /// What `check` prints with --json
     Check,
@@ -73,6 +76,7 @@ fn schema(what: What) -> Value {
         What::Run => of::<Report>(),
         What::Events => of::<EventLine>(),
         What::Plan => of::<PlanDocument>(),
+        #[cfg(feature = "simulate")]
         What::Simulate => of::<simulate::Document>(),
         What::Check => of::<check::Document>(),
         What::Doctor => of::<Vec<Tried>>(),

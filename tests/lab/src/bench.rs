@@ -38,9 +38,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// The product as nodes have it; the program that weighs it is another build, as it may use what tests may.
-const NODE: [&str; 10] = [
+const NODE: [&str; 11] = [
     "build",
-    "--release",
+    "--profile",
+    "node",
     "--locked",
     "--package",
     "sluice",

@@ -91,12 +91,18 @@ impl Collectors {
             "disk=/".into(),
             format!("node={node}"),
             format!("spool={}", spool.display()),
+            format!("file={}", self.file(n).display()),
         ];
         for input in given.into_iter().chain(inputs.iter().map(|input| (*input).to_owned())) {
             arguments.extend(["-i".to_owned(), input]);
         }
         let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
         Collector::new(node, self.user.command(&words))
+    }
+
+    /// What a shipper of logs follows.
+    pub(super) fn file(&self, n: u8) -> PathBuf {
+        self.user.home().join(format!("metrics-{n}.jsonl"))
     }
 
     /// Where what waits lies.

@@ -15,7 +15,7 @@ use crate::clock::WallClock;
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
 use crate::launch::{Launch, new_run};
-use crate::locks::{Places, in_parameters};
+use crate::locks::{Places, shelf};
 use crate::views::live::Json;
 
 const AFTER: &str = "\
@@ -73,8 +73,9 @@ fn shelves(context: &Context, store: &Arc<dyn Store>, only: Option<&str>) -> Res
     let clusters = inventory.into_iter().flat_map(|inventory| inventory.clusters.values()).map(|entry| &entry.cluster);
     for cluster in clusters.filter(|cluster| only.is_none_or(|only| only == cluster.name)) {
         let at = places.of_cluster(cluster);
-        if let (true, Some(aws)) = (at.is_shared(), &cluster.aws) {
-            let locks = in_parameters(aws.clone(), &cluster.ssm_prefix);
+        if let (true, Some(aws)) = (at.is_shared(), &cluster.aws)
+            && let Some(locks) = shelf(aws.clone(), &cluster.ssm_prefix)
+        {
             shelves.push(Shelf { at, cluster: Some(cluster.name.clone()), locks });
         }
     }

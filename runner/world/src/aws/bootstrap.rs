@@ -37,7 +37,8 @@ pub(super) async fn run(world: &World, call: &Call) -> Result<Outcome, Problem> 
         }
     };
     let mut seen = json!({
-        "group": logs.group, "stream_prefix": prefix, "instance": instance, "since": since, "says": null, "lines": [],
+        "node": node.name, "instance": instance, "says": null, "newest": null, "since": since, "group": logs.group,
+        "stream_prefix": prefix, "lines": [],
     });
     let Some(since) = since else {
         return super::judged(seen, Verdict::Inconclusive, format!("EC2 does not tell when {instance} was launched"));
@@ -52,6 +53,7 @@ pub(super) async fn run(world: &World, call: &Call) -> Result<Outcome, Problem> 
     };
     if let (Some(newest), Some(fields)) = (shown.first(), seen.as_object_mut()) {
         fields.insert("says".to_owned(), newest["says"].clone());
+        fields.insert("newest".to_owned(), newest["text"].clone());
         fields.insert("lines".to_owned(), json!(shown));
     }
     super::judged(seen, verdict, why)
