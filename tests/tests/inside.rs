@@ -72,7 +72,7 @@ fn inspected() {
     // A section alone is given whole, as far as AWS keeps it, and a person reads it.
     let one = ["run", "node-inspect", "-i", "cluster=nats-staging", "-i", "sections=[\"services\"]"];
     let shown = site.user.run(&one).expect_code(0).stdout;
-    says(&shown, &[&format!("{} ({})", site.name(2), instance(site, 2)), "services\n  ", "Id=nats.service"]);
+    says(&shown, &[&format!("{} ({})", site.name(2), instance(site, 2)), "services\n│ ", "Id=nats.service"]);
 
     // One that was there before has the same name, and is not asked.
     let before = replaced(site, 2);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -10,8 +11,8 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use sluice_lab::{Fault, Options};
 
-use crate::common::sluice::{Done, Running};
-use crate::replace::site::{Site, says};
+use crate::common::sluice::{Done, Running, SHIPPED};
+use crate::replace::site::{PATIENCE, Site, says};
 
 #[test]
 fn logs_starts_and_alerts_are_told_as_they_are() {
@@ -44,7 +45,7 @@ fn lines(site: &Site) {
     site.until("the lines of the start are in Axiom", |site| has_boot(&logs(site, &["-i", "source=axiom"]).0));
     let (all, note) = logs(site, &[]);
     // The newest last, as in a log.
-    assert!(all.last().unwrap().contains("healthz 200") && note == "null null", "{note}: {all:?}");
+    assert!(all.last().unwrap().contains("monitor: healthz") && note == "null null", "{note}: {all:?}");
     let (some, _) = logs(site, &["-i", "contains=ingest CHECK"]);
     assert_eq!(some, [BOOT]);
     let (few, _) = logs(site, &["-i", "limit=2"]);
@@ -67,27 +68,30 @@ fn lines(site: &Site) {
     site.fault(Fault::Clear);
 }
 
-/// Every line once, in order, and nothing in between that is no line.
+/// Every line once, in order, tick after tick.
 fn follows(site: &Site) {
     let node = format!("node={}", site.name(2));
     let arguments = ["run", "logs", "--every", "1s", "-i", "cluster=nats-staging", "-i", &node, "-i", "source=axiom"];
-    let mut command = site.user.command(&arguments);
+    // Ended when it tells nothing.
+    let all = [&["60", SHIPPED][..], &arguments].concat();
+    let mut command = site.user.program(Path::new("timeout"), &all);
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let mut times: Vec<String> = Vec::new();
+    let (mut times, mut ticks): (Vec<String>, usize) = (Vec::new(), 0);
     for tick in BufReader::new(child.stdout.take().unwrap()).lines() {
         let tick: Value = serde_json::from_str(&tick.unwrap()).unwrap();
         assert!(tick.get("next").is_none(), "{tick}");
         let lines = tick["lines"].as_array().unwrap();
-        let healthz = lines.iter().filter(|line| line["message"].as_str().unwrap().contains("healthz"));
-        times.extend(healthz.map(|line| line["_time"].as_str().unwrap().to_owned()));
-        if times.len() > 15 && lines.len() < 10 {
+        times.extend(lines.iter().map(|line| line["_time"].as_str().unwrap().to_owned()));
+        ticks += usize::from(!lines.is_empty());
+        if ticks == 4 {
             break;
         }
     }
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     child.wait().unwrap();
-    let once: BTreeSet<&String> = times.iter().collect();
-    assert_eq!(once.len(), times.len(), "{times:?}");
+    assert_eq!(ticks, 4, "{times:?}");
+    let in_order: BTreeSet<&String> = times.iter().collect();
+    assert_eq!(in_order.into_iter().collect::<Vec<_>>(), times.iter().collect::<Vec<_>>(), "once, in order");
 }
 
 fn starts(site: &Site) {
@@ -121,6 +125,13 @@ fn starts(site: &Site) {
     let notes = without.json()["outputs"]["notes"].to_string();
     assert!(notes.contains("the Insights query did not answer"), "{notes}");
     site.fault(Fault::Clear);
+    // Without an instance nothing was started well.
+    site.fault(Fault::EmptyGroup { node: site.name(3), message: "no capacity".into() });
+    site.until("the group is empty", |site| !site.ask(site.lab.instances()).contains_key(&site.name(3)));
+    let empty = run(site, "bootstrap-check", &["-i", "insights=false"]).expect_code(3);
+    says(&empty.stdout, &["a start did not go well"]);
+    site.fault(Fault::Clear);
+    site.ask(site.lab.wait_healthy(PATIENCE));
     site.fault(Fault::LogGroupGone);
     let gone = run(site, "bootstrap-check", &[]).expect_code(3);
     says(&gone.stdout, &["found no /aws/ec2"]);

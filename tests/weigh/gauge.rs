@@ -24,6 +24,14 @@ pub(crate) struct Started {
     pub(crate) starts_others: bool,
 }
 
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It has usually ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Of one poll, but for memory.
 pub(crate) struct Cost {
     pub(crate) polls: u64,

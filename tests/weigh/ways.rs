@@ -115,7 +115,7 @@ fn started(mut command: Command, file: PathBuf, (folder, starts_others): (&Path,
     Ok(Started { child, file, folder: folder.to_owned(), starts_others })
 }
 
-/// As its unit runs it, with both of its sinks.
+/// With both of its sinks, which is more than its unit asks for.
 fn of_sluice(lab: &Lab, sluice: &Path, folder: &Path) -> Outcome<Started> {
     let inventory = fs::read_to_string(lab.inventory())?;
     let own: String =

@@ -220,7 +220,10 @@ impl Of<'_> {
             _ => return Err("a monitor compares a sum, and cannot say that it is exactly that, or not".to_owned()),
         };
         let less = if matches!(op, Op::AtLeast | Op::Above) { 0 } else { value.saturating_add(1) };
-        let query = self.events().summed_over("max", &row.field, &self.logs.node_field, less);
+        // What else sends events of this cluster is not counted.
+        let nodes: Vec<&str> = self.logs.node_values.values().map(String::as_str).collect();
+        let query = self.events().among(&self.logs.node_field, &nodes);
+        let query = query.summed_over("max", &row.field, &self.logs.node_field, less);
         let all = less.saturating_mul(self.cluster.nodes.len() as u64);
         let (threshold, range) = (as_float(value) - as_float(all), USUALLY);
         Ok(Rule { query, operator, threshold, range, runs: sustained, by_node: false })
@@ -323,11 +326,12 @@ mod tests {
         let share = "| extend ['share'] = 100.0 * ['jsz.storage'] / ['jsz.config.max_storage'] | summarize max(['share']) by ['node']";
         check(storage, share, ("above_or_equal", 80.0), (5, 1));
         let none = json!({ "field": "connz.num_connections", "op": "equal", "value": 0, "scope": "cluster" });
-        let sum = "| summarize ['figure'] = max(['connz.num_connections']) by ['node'] | summarize sum(['figure'] - 1)";
+        let of = "| where ['node'] in (\"nats-staging-node-1\") | summarize ['figure'] = max(['connz.num_connections']) by ['node']";
+        let sum = &format!("{of} | summarize sum(['figure'] - 1)");
         // Every node has none, of the one that there is here.
         check(none, sum, ("below_or_equal", -1.0), (5, 1));
         let many = json!({ "field": "connz.num_connections", "op": "above", "value": 9, "scope": "cluster" });
-        let sum = "| summarize ['figure'] = max(['connz.num_connections']) by ['node'] | summarize sum(['figure'])";
+        let sum = &format!("{of} | summarize sum(['figure'])");
         check(many, sum, ("above", 9.0), (5, 1));
         let errors = json!({ "field": "jsz.api.errors", "op": "grows", "value": 0 });
         check(errors, "| summarize sum(['growth.api_errors'])", ("above", 0.0), (10, 1));

@@ -1,5 +1,5 @@
-//! What ticks print. Whoever reads standard output may be slow, or stand still: no tick waits for that, lines are lost then
-//! and counted.
+//! What ticks print, and what is said about them. Whoever reads may be slow, or stand still: no tick waits for that, lines are
+//! lost then and counted.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -7,8 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-use crate::views;
 
 /// That wait for their reader.
 const WAITING: usize = 8;
@@ -22,14 +20,15 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn open() -> io::Result<Self> {
+    /// Those that this writes.
+    pub(super) fn open(write: fn(&str) -> io::Result<()>) -> io::Result<Self> {
         let (waiting, texts) = sync_channel::<String>(WAITING);
         let (tell, wrong) = unbounded_channel();
         let (end, over) = sync_channel::<()>(0);
         // A thread of its own, which nobody has to wait for: it may stand in a write for ever.
-        thread::Builder::new().name("stdout".to_owned()).spawn(move || {
+        thread::Builder::new().name("lines".to_owned()).spawn(move || {
             for text in texts {
-                if let Err(error) = views::out(&text)
+                if let Err(error) = write(&text)
                     && tell.send(error).is_err()
                 {
                     break;

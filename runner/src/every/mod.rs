@@ -116,18 +116,19 @@ async fn ticks(first: &Context, order: &Order) -> Result<Exit> {
                 anew.goes_on_from(&site);
                 site = anew;
                 teller.status.reloads += 1;
-                first.note("read anew: runbook, inventory, secrets");
+                teller.say("read anew: runbook, inventory, secrets");
             }
             Ok(None) => break,
             Err(error) => {
                 error.show(&first.screen.err);
-                first.note("what was read before goes on");
+                teller.say("what was read before goes on");
             }
         }
         supervisor::ready();
     }
     supervisor::ending();
     teller.lines.end(READ_WITHIN);
+    teller.words.end(READ_WITHIN);
     Ok(Exit::DONE)
 }
 
@@ -149,10 +150,14 @@ struct Teller {
     every: Duration,
     place: Place,
     lines: Lines,
+    /// On standard error.
+    words: Lines,
     watchdog: Watchdog,
     status: Status,
     /// That lines are lost has been said.
     told_unread: bool,
+    /// Why lines could not be printed, once that has been said.
+    unprinted: Option<String>,
     /// What could not be written, as long as it cannot.
     unwritten: Option<String>,
     screen: Screen,
@@ -180,15 +185,24 @@ impl Teller {
             why: None,
             next: String::new(),
         };
-        let lines = Lines::open().map_err(|error| CommandError::failed(format!("cannot start a thread: {error}")))?;
+        let open = |write: fn(&str) -> io::Result<()>| {
+            Lines::open(write).map_err(|error| CommandError::failed(format!("cannot start a thread: {error}")))
+        };
+        let to_words = |text: &str| {
+            views::err(text);
+            Ok(())
+        };
+        let (lines, words) = (open(views::out)?, open(to_words)?);
         Ok(Self {
             grid: Grid::new(order.every),
             every: order.every,
             place,
             lines,
+            words,
             watchdog: Watchdog::start(order.every),
             status,
             told_unread: false,
+            unprinted: None,
             unwritten: None,
             screen: context.screen.clone(),
         })
@@ -247,11 +261,16 @@ impl Teller {
     }
 
     /// Without a reader there is nothing to go on for; a file on a full disk may have room again.
-    fn unwritable(&self, error: io::Error) -> Result<()> {
+    fn unwritable(&mut self, error: io::Error) -> Result<()> {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Err(error.into());
         }
-        self.say(&format!("standard output cannot be written, and a line is lost: {error}"));
+        self.status.unread += 1;
+        let error = error.to_string();
+        if self.unprinted.as_ref() != Some(&error) {
+            self.say(&format!("standard output cannot be written, and lines are lost: {error}"));
+            self.unprinted = Some(error);
+        }
         Ok(())
     }
 
@@ -314,7 +333,8 @@ impl Teller {
     }
 
     fn say(&self, text: &str) {
-        views::live::say(&self.screen.err, &visible(text));
+        // That nobody reads it either is said to nobody.
+        self.words.add(views::live::said(&self.screen.err, &visible(text)));
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn outputs_of(outputs: &Map<String, Value>, stream: &Stream) -> Strin
         Value::Array(rows) => log_lines::show(rows, stream)
             .or_else(|| sections::show(rows, stream))
             .or_else(|| findings::rows_table(rows, stream)),
-        Value::String(text) if text.trim_end().contains('\n') => Some(text::indented(text)),
+        Value::String(text) if text.trim_end().contains('\n') => Some(text::quoted(text)),
         _ => None,
     };
     let there = || outputs.iter().filter(|(_, value)| !value.is_null());

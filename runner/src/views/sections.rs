@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use sluice_engine::diagnostic::visible;
 
-use super::text::indented;
+use super::text::quoted;
 use crate::screen::{Stream, Tone};
 
 /// `None` where a row is no machine with sections.
@@ -26,7 +26,7 @@ fn machine(row: &Map<String, Value>, stream: &Stream) -> Option<String> {
         let cut = if cut { ", its end: asked for alone it is given whole" } else { "" };
         shown.push_str(&stream.paint(Tone::Dim, &format!("{}{exit}{cut}", visible(text("name")))));
         shown.push('\n');
-        shown.push_str(&indented(text("text")));
+        shown.push_str(&quoted(text("text")));
     }
     Some(shown)
 }
@@ -46,8 +46,8 @@ mod tests {
         let services = json!({ "name": "services", "exit": 0, "text": "nats active\n\u{1b}[31mred\n", "cut": false });
         let logs = json!({ "name": "logs/nats", "exit": 1, "text": "no entries", "cut": true });
         let machine = json!({ "node": "n-1", "summary": "n-1: well", "sections": [services, logs] });
-        let shown = "n-1: well\nservices\n  nats active\n  \\u{1b}[31mred\nlogs/nats, exit 1, its end: asked for alone it is \
-                     given whole\n  no entries\n";
+        let shown = "n-1: well\nservices\n│ nats active\n│ \\u{1b}[31mred\nlogs/nats, exit 1, its end: asked for alone it is \
+                     given whole\n│ no entries\n";
         check(json!([machine]), Some(shown));
         check(json!([null, { "node": "n-2", "sections": [] }]), Some("n-2\n"));
         check(json!([{ "node": "n-2" }]), None);

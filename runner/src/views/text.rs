@@ -67,9 +67,9 @@ pub(crate) fn broken(line: &str, columns: usize) -> Vec<String> {
     pieces
 }
 
-/// Text of several lines, each a little to the right; whatever else is in it is escaped.
-pub(crate) fn indented(text: &str) -> String {
-    text.trim_end().lines().map(|line| format!("  {}\n", visible(&line.replace('\t', "    ")))).collect()
+/// Text of several lines that others have written, each behind a bar; whatever else is in it is escaped.
+pub(crate) fn quoted(text: &str) -> String {
+    text.trim_end().lines().map(|line| format!("│ {}\n", visible(&line.replace('\t', "    ")))).collect()
 }
 
 /// `0.3 s`, `12 s`, `2 min 5 s`, `3 h 10 min`, `2 d 4 h`.

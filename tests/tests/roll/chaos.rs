@@ -147,9 +147,15 @@ fn play(seed: u64) -> String {
     let looks = looks(&site);
     let mut unforeseen = 0;
     for one in &ended {
-        let look = looks.iter().rfind(|look| look.intended <= moment(&one.call.at)).unwrap();
+        let node = one.verdict.node.as_str();
+        let its = |look: &&Look| look.step.contains(node) && look.intended <= moment(&one.call.at);
+        let look = looks.iter().rfind(its).unwrap_or_else(|| panic!("seed {seed}: no last look: {one:#?}"));
+        assert!(age(look, one) <= 2 * FRESH, "seed {seed}: {look:?} {one:#?}");
         assert!(look.intended - look.oldest <= FRESH, "seed {seed}: {look:?}");
-        let after = |blow: &&Blow| blow.ended >= look.oldest && blow.began <= moment(&one.verdict.at);
+        // What happens to the node itself takes nothing from the others.
+        let after = |blow: &&Blow| {
+            blow.ended >= look.oldest && blow.began <= moment(&one.verdict.at) && blow.node.as_deref() != Some(node)
+        };
         let struck = blows.iter().find(after);
         eprintln!("seed {seed}: {} went {} ms after the last look", one.verdict.node, age(look, one));
         assert!(one.verdict.safe || struck.is_some(), "seed {seed}: {look:?} {one:#?}");
@@ -170,6 +176,8 @@ fn play(seed: u64) -> String {
 #[expect(dead_code, reason = "shown")]
 struct Blow {
     fault: String,
+    /// Every node, where it is none.
+    node: Option<String>,
     began: i64,
     ended: i64,
 }
@@ -179,17 +187,23 @@ impl Blow {
     fn dealt(site: &Site, fault: Fault) -> Option<Self> {
         let harms = matches!(fault, Fault::Kill { .. } | Fault::Freeze { .. } | Fault::Slow { .. });
         let moves = matches!(fault, Fault::MoveLeaders);
+        let node = match &fault {
+            Fault::Kill { node } | Fault::Freeze { node } | Fault::Slow { node, .. } => Some(node.clone()),
+            _ => None,
+        };
         let (text, began) = (format!("{fault:?}"), now());
         let dealt = site.try_fault(fault).is_ok();
         // Some leaders have moved, too, where not all would.
-        (moves || harms && dealt).then(|| Self { fault: text, began, ended: now() })
+        (moves || harms && dealt).then(|| Self { fault: text, node, began, ended: now() })
     }
 }
 
 /// The last look before an act, as the journal has it.
 #[derive(Debug)]
 struct Look {
-    /// When the oldest sample began.
+    /// Of the act.
+    step: String,
+    /// When the oldest sample began. One that began later may have seen what struck in between, and is believed.
     oldest: i64,
     /// When it was written down; the intent with it.
     intended: i64,
@@ -204,7 +218,7 @@ fn looks(site: &Site) -> Vec<Look> {
     let look = |record: Value| {
         let samples = record["body"]["looks"].as_array().unwrap();
         let oldest = samples.iter().map(|one| one["at"].as_i64().unwrap()).min().unwrap();
-        Look { oldest, intended: record["at"].as_i64().unwrap() }
+        Look { step: record["body"]["key"].to_string(), oldest, intended: record["at"].as_i64().unwrap() }
     };
     looked.map(look).collect()
 }

@@ -6,8 +6,11 @@ use sluice_plugin::{Host, Timestamp};
 use super::batch::Batch;
 use super::{Output, Place, Stop};
 
-/// Requests for one batch. One bad event of a thousand stands alone after twenty.
-const REQUESTS: usize = 24;
+/// Requests for one batch: a small one is gone through to its end, whatever is in it; of a thousand events a bad one stands alone
+/// after twenty.
+fn requests(batch: &Batch<'_>) -> usize {
+    (2 * batch.events().len()).clamp(24, 128)
+}
 
 pub(super) async fn send(
     place: &Place<'_>,
@@ -15,9 +18,9 @@ pub(super) async fn send(
     batch: Batch<'_>,
     done: &mut Output,
 ) -> Result<(), Stop> {
+    let mut requests = 0..requests(&batch);
     let (mut parts, mut alone, mut refusal, mut read) = (vec![batch], Vec::new(), None, false);
     let mut end = Ok(());
-    let mut requests = 0..REQUESTS;
     while let Some(part) = parts.pop() {
         if requests.next().is_none() {
             parts.push(part);

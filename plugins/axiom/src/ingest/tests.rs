@@ -170,8 +170,15 @@ fn what_axiom_does_not_read_stands_alone() {
     check(1000, &[0], 1000, &[0], 19);
     check(1000, &[999], 1000, &[999], 21);
     check(8, &[2, 5], 8, &[2, 5], 11);
-    // Too many for one call: what was read stays read, and the next call begins behind it.
-    check(1000, &[100, 300, 500, 700, 900], 250, &[100], 24);
+    check(1000, &[100, 300, 500, 700, 900], 1000, &[100, 300, 500, 700, 900], 83);
+    // Too many for one call: what was read is told as read.
+    let host = FakeHost::does(|request, _| answer(request, &std::array::from_fn::<u64, 500, _>(|n| 2 * n as u64)));
+    let output = output_of("ingest", &host, with(events(1000, 1)));
+    assert_eq!((host.lines().len(), &output["accepted"]), (128, &json!(false)));
+    assert_eq!(
+        output["sent"].as_u64().unwrap(),
+        output["ingested"].as_u64().unwrap() + output["failed"].as_u64().unwrap()
+    );
     // None is read, so it is not the events.
     for count in [1, 2, 20] {
         let host = FakeHost::does(|_, _| response(400, &[], "{}"));

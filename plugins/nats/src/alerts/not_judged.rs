@@ -8,7 +8,7 @@ use sluice_plugin::format_duration;
 use sluice_plugin::thresholds::{Op, Scope, Threshold};
 
 use super::series::{Sample, Series, growth};
-use super::{Finding, HEALTH, Samples, Severity, USUALLY, whole};
+use super::{Finding, Samples, Severity, USUALLY, measured, whole};
 
 /// A row that was not judged on a node of which there are samples.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]
@@ -28,7 +28,9 @@ pub(super) fn everywhere(samples: &Samples, rows: &[Threshold]) -> Vec<Finding> 
     let heard = samples.heard().count();
     let unknown = |row: &Threshold| {
         let nowhere = of_row(samples, row);
-        let first = nowhere.first().filter(|_| nowhere.len() == heard)?;
+        // Where too little is the alarm, one that is missing may have enough.
+        let all = row.scope == Scope::Cluster && !matches!(row.op, Op::AtLeast | Op::Above | Op::Grows);
+        let first = nowhere.first().filter(|_| all || nowhere.len() == heard)?;
         let todo = "look whether the collectors send this figure, and whether `since` reaches back far enough";
         let finding = Finding::new(Severity::Unknown, &row.id, whole(samples));
         Some(
@@ -51,22 +53,24 @@ fn of_row(samples: &Samples, row: &Threshold) -> Vec<NotJudged> {
 
 fn why_not(row: &Threshold, series: &Series, newest: &Sample) -> Option<String> {
     let sustained = row.sustained().ok()?;
-    let missing = [Some(row.field.as_str()), row.of.as_deref()].into_iter().flatten().find(|field| !has(newest, field));
-    if let Some(field) = missing {
-        return Some(format!("the newest sample has no {field}"));
+    if row.op != Op::Grows && measured(row, newest).is_none() {
+        let fields = [Some(row.field.as_str()), row.of.as_deref()].into_iter().flatten();
+        let missing = fields.clone().find(|field| newest.figure(field).is_none()).or(fields.last())?;
+        return Some(format!("the newest sample has no {missing}, or it is 0"));
     }
     match (row.op, row.scope, sustained) {
-        (Op::Grows, _, None) => {
-            let window = series.within(USUALLY).unwrap_or(series.all());
-            growth(window, &row.field).is_none().then(|| "there is one sample only".to_owned())
+        (Op::Grows, _, _) => {
+            // A young series shows growth as well; that it lasted it cannot show.
+            let window = match sustained {
+                Some(time) => series.within(time),
+                None => Some(series.within(USUALLY).unwrap_or(series.all())),
+            };
+            let Some(window) = window else { return too_short(series, sustained.unwrap_or(USUALLY)) };
+            growth(window, &row.field).is_none().then(|| format!("fewer than two samples have {}", row.field))
         }
-        (Op::Grows, _, Some(time)) | (_, Scope::Node, Some(time)) => too_short(series, time),
+        (_, Scope::Node, Some(time)) => too_short(series, time),
         (_, Scope::Cluster, _) | (_, Scope::Node, None) => None,
     }
-}
-
-fn has(sample: &Sample, field: &str) -> bool {
-    sample.figure(field).is_some() || (field == HEALTH.0 && sample.figure(HEALTH.1).is_some())
 }
 
 fn too_short(series: &Series, time: Duration) -> Option<String> {

@@ -127,13 +127,23 @@ fn what_cannot_be_judged_is_told() {
     };
     let long: Said<'_> = &[(605, &[]), (305, &[]), (5, &[])];
     assert_eq!(not(long), [""; 0]);
-    let one_only = "n-1: there is one sample only";
-    assert_eq!(not(&[(5, &[])]), [format!("api_errors {one_only}"), format!("slow_consumers {one_only}")]);
+    let told = [
+        "api_errors n-1: there is one sample only",
+        "slow_consumers n-1: fewer than two samples have varz.slow_consumers",
+    ];
+    assert_eq!(not(&[(5, &[])]), told);
     let short = "api_errors n-1: the samples reach back 1m, and it is judged over 5m";
     assert_eq!(not(&[(65, &[]), (5, &[])]), [short]);
     let gone: &[(&str, Value)] = &[("/jsz", json!(null))];
     let told = not(&[(605, &[]), (305, &[]), (5, gone)]);
-    assert!(told.contains(&"storage n-1: the newest sample has no jsz.storage".to_owned()), "{told:?}");
+    assert!(told.contains(&"storage n-1: the newest sample has no jsz.storage, or it is 0".to_owned()), "{told:?}");
+    // Of a sum, one that is missing may have what the others have not.
+    let none: &[(&str, Value)] = &[("/connz", json!(null))];
+    assert_eq!(found(&shipped(), &[(605, &[]), (305, &[]), (5, none)]), ["unknown no_connections c"]);
+    // A limit of 0 is none, and nothing is approached.
+    let no_limit: &[(&str, Value)] = &[("/jsz/config/max_storage", json!(0))];
+    let told = not(&[(605, &[]), (305, &[]), (5, no_limit)]);
+    assert!(told.iter().any(|one| one.starts_with("storage n-1")), "{told:?}");
     // Nowhere: nobody may take it for well.
     let mut all = cluster(long);
     for (_, series) in &mut all.nodes {

@@ -76,8 +76,13 @@ impl RunView for Silent {
 }
 
 /// A line of our own on standard error.
-pub(crate) fn say(stream: &Stream, text: &str) {
-    super::err(&format!("{} {text}\n", super::sign::Sign::Note.on(stream)));
+fn say(stream: &Stream, text: &str) {
+    super::err(&said(stream, text));
+}
+
+/// The same, for whoever writes it.
+pub(crate) fn said(stream: &Stream, text: &str) -> String {
+    format!("{} {text}\n", super::sign::Sign::Note.on(stream))
 }
 
 /// The engine's side of a view.
