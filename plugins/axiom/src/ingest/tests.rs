@@ -184,7 +184,7 @@ fn what_axiom_does_not_read_stands_alone() {
         let host = FakeHost::does(|_, _| response(400, &[], "{}"));
         let problem = run("ingest", &host, with(events(count, 1))).unwrap_err();
         assert_eq!(problem.code, "bad_events");
-        assert!(host.lines().len() <= 24);
+        assert!(host.lines().len() <= 40);
     }
 }
 
