@@ -39,7 +39,7 @@ pub(super) fn locks(aws: Aws, prefix: &str) -> ParameterLocks {
 
 /// Those of an account, to be looked at.
 pub(crate) fn shelf(aws: Aws, prefix: &str) -> Option<Arc<dyn Locks>> {
-    Some(Arc::new(locks(aws, prefix)))
+    Some(super::in_parameters(aws, prefix))
 }
 
 /// The same, once AWS has said whom it takes us for.
