@@ -87,8 +87,26 @@ impl Context {
         if let Some(registry) = self.registry.get() {
             return Ok(registry.clone());
         }
-        let registry = Arc::new(plugins::registry()?);
+        let registry = Arc::new(plugins::registry(self.own_plugins())?);
         Ok(self.registry.get_or_init(|| registry).clone())
+    }
+
+    #[cfg(feature = "wasm")]
+    fn own_plugins(&self) -> Vec<plugins::Own> {
+        crate::components::own(self)
+    }
+
+    /// There is no sandbox in this program.
+    #[cfg(not(feature = "wasm"))]
+    fn own_plugins(&self) -> Vec<plugins::Own> {
+        let Ok(Some(found)) = self.inventory() else { return Vec::new() };
+        let named = found.inventory.plugins.iter().filter(|(_, entry)| entry.component.is_some());
+        named
+            .map(|(name, _)| plugins::Own {
+                name: name.clone(),
+                make: Box::new(|| Err("this Sluice was built without a sandbox for plugins".to_owned())),
+            })
+            .collect()
     }
 
     /// Where runs are kept: where the trusted inventory says, else in the user's state folder.

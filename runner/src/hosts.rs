@@ -9,7 +9,7 @@ use sluice_engine::run::Hosts;
 use sluice_host::{
     BadGrant, Bound, Grants, HostParts, HttpGrant, Origin, ReadingPath, Redactor, Shared, Sink, SystemClock, Vault,
 };
-use sluice_plugin::{Call, Host, PluginName, Problem, Secret, SecretRef};
+use sluice_plugin::{ActionName, Call, Host, PluginName, Problem, Secret, SecretRef};
 
 use crate::error::{CommandError, Result};
 use crate::{paths, plugins};
@@ -72,8 +72,8 @@ impl RunHosts {
 }
 
 impl Hosts for RunHosts {
-    fn host(&self, plugin: &PluginName, call: &Call) -> Box<dyn Host> {
-        Box::new(self.shared.for_call(plugin, call))
+    fn host(&self, action: &ActionName, call: &Call) -> Box<dyn Host> {
+        Box::new(self.shared.for_call(action, call))
     }
 
     fn redact(&self, value: &mut Value) {
@@ -114,6 +114,7 @@ fn grants(inventory: &Inventory) -> Result<BTreeMap<PluginName, Grants>> {
             origin: Origin::parse(&node.monitor_url()).map_err(bad)?,
             private: true,
             read: Vec::new(),
+            write: None,
         });
     }
     Ok(grants)
@@ -125,6 +126,7 @@ fn written(entry: &PluginEntry) -> std::result::Result<Grants, BadGrant> {
         Ok(HttpGrant {
             origin: Origin::parse(&grant.origin)?,
             private: grant.private,
+            write: grant.write.clone(),
             read: read.collect::<std::result::Result<_, BadGrant>>()?,
         })
     });

@@ -9,6 +9,8 @@
 mod asking;
 mod builtin;
 mod clock;
+#[cfg(feature = "wasm")]
+mod components;
 mod confirming;
 mod context;
 mod doctor;
@@ -18,6 +20,10 @@ mod find;
 mod floor;
 mod hosts;
 mod inventory;
+#[cfg(feature = "wasm")]
+mod inventory_edit;
+#[cfg(feature = "wasm")]
+mod kit;
 mod known;
 mod launch;
 mod library;

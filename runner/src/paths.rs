@@ -14,6 +14,15 @@ pub(crate) fn state() -> Result<PathBuf> {
     }
 }
 
+/// `$XDG_CACHE_HOME/sluice`, else `~/.cache/sluice`. All of it can be made again.
+#[cfg(feature = "wasm")]
+pub(crate) fn cache() -> Result<PathBuf> {
+    match absolute("XDG_CACHE_HOME") {
+        Some(base) => Ok(base.join("sluice")),
+        None => Ok(home()?.join(".cache/sluice")),
+    }
+}
+
 /// Where runs keep what must not outlive them: in memory where the system offers that, else beside the state.
 pub(crate) fn private() -> Result<PathBuf> {
     match runtime_folder() {

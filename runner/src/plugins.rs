@@ -18,6 +18,9 @@ pub(crate) use sluice_aws::locks as parameter_locks;
 /// The plugin that reads the monitoring endpoints of the inventory's nodes.
 pub(crate) const MONITORING: &str = "nats";
 
+/// The action that reads them all.
+pub(crate) const SERVERS: &str = "nats.servers";
+
 /// The action that says whom AWS takes the caller for.
 pub(crate) const IDENTITY: &str = "aws.caller_identity";
 
@@ -39,14 +42,44 @@ const SHIPPED: &[(&str, Make)] = &[
     ("system", || Arc::new(sluice_system::plugin())),
 ];
 
-/// All plugins of this program.
-pub(crate) fn registry() -> Result<Registry> {
+/// A plugin that the inventory names and that lives in a file.
+pub(crate) struct Own {
+    pub(crate) name: PluginName,
+    pub(crate) make: MakeOwn,
+}
+
+/// Or why there is none.
+pub(crate) type MakeOwn = Box<dyn Fn() -> std::result::Result<Arc<dyn Plugin>, String> + Send + Sync>;
+
+/// All plugins of this program, and those of one's own, each of which takes the place of a shipped one of its name.
+pub(crate) fn registry(own: Vec<Own>) -> Result<Registry> {
     let mut registry = Registry::default();
-    for (name, make) in SHIPPED {
+    let failed = |error: Duplicate| CommandError::failed(error.to_string());
+    let shipped = SHIPPED.iter().filter(|(name, _)| own.iter().all(|own| own.name.as_str() != *name));
+    for (name, make) in shipped {
         let name = PluginName::parse(name).map_err(|error: BadName| CommandError::failed(error.to_string()))?;
-        registry.add(name, make).map_err(|error: Duplicate| CommandError::failed(error.to_string()))?;
+        registry.add(name, make).map_err(failed)?;
+    }
+    for Own { name, make } in own {
+        registry.add_or_say_why(name, make).map_err(failed)?;
     }
     Ok(registry)
+}
+
+/// These names are nobody else's.
+pub(crate) fn is_shipped(name: &PluginName) -> bool {
+    SHIPPED.iter().any(|(shipped, _)| *shipped == name.as_str())
+}
+
+/// Lines of `sha256sum`: the shipped plugins that are also shipped as components.
+#[cfg(feature = "wasm")]
+const COMPONENTS: &str = include_str!("../../plugins/guests/built/sha256sums");
+
+/// Whether this is the component of that name that ships with this Sluice.
+#[cfg(feature = "wasm")]
+pub(crate) fn ships_as_component(name: &PluginName, sha256: &str) -> bool {
+    let file = format!("{name}.wasm");
+    COMPONENTS.lines().filter_map(|line| line.split_once("  ")).any(|line| line == (sha256, &file))
 }
 
 #[cfg(feature = "simulate")]

@@ -12,7 +12,7 @@ use sluice_engine::registry::Registry;
 use sluice_engine::run::Hosts as _;
 use sluice_engine::runbook::checked::InputKind;
 use sluice_engine::runbook::{Checked, SecretUse};
-use sluice_plugin::{ActionName, Attempt, Call, PluginName, Problem, Purpose, Secret};
+use sluice_plugin::{ActionName, Attempt, Call, Problem, Purpose, Secret};
 
 use crate::error::{CommandError, Result};
 use crate::hosts::RunHosts;
@@ -66,7 +66,6 @@ impl Secrets<'_> {
     async fn call(&self, with: Value) -> std::result::Result<Value, Problem> {
         let broken = |why: String| Problem::not_applied("no_such_action", why);
         let name = ActionName::parse(plugins::PARAMETERS).map_err(|error| broken(error.to_string()))?;
-        let plugin = PluginName::parse(name.plugin()).map_err(|error| broken(error.to_string()))?;
         let action = self.registry.action(&name).ok_or_else(|| broken(format!("there is no action {name}")))?;
         let call = Call {
             run: self.run.to_string(),
@@ -76,7 +75,7 @@ impl Secrets<'_> {
             deadline: None,
             with,
         };
-        let host = self.hosts.host(&plugin, &call);
+        let host = self.hosts.host(&name, &call);
         Ok(action.plugin.run(name.operation(), &*host, &call).await?.output)
     }
 

@@ -19,7 +19,9 @@ fn allowed(package: &str) -> &'static [&'static str] {
         "sluice-plugin" | "sluice-lab" => &[],
         "sluice-engine" | "sluice-host" => &["sluice-plugin"],
         "sluice-store" | "sluice-world" => &["sluice-engine", "sluice-plugin"],
-        "sluice-aws" | "sluice-axiom" | "sluice-base" | "sluice-nats" | "sluice-system" => &["sluice-plugin"],
+        "sluice-aws" | "sluice-axiom" | "sluice-base" | "sluice-nats" | "sluice-sdk" | "sluice-system" | "sluice-wasm" => {
+            &["sluice-plugin"]
+        }
         "sluice" => &[
             "sluice-aws",
             "sluice-axiom",
@@ -30,6 +32,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
             "sluice-plugin",
             "sluice-store",
             "sluice-system",
+            "sluice-wasm",
             "sluice-world",
         ],
         // Its programs are the product with a store around the store.
@@ -46,6 +49,7 @@ fn allowed_in_tests(package: &str) -> &'static [&'static str] {
         "sluice-world" => &["sluice-axiom", "sluice-base", "sluice-nats", "sluice-store"],
         // The lab knows no package of the product.
         "sluice-aws" | "sluice-nats" => &["sluice-lab"],
+        "sluice-wasm" => &["sluice-axiom", "sluice-host"],
         "sluice-base" => &["sluice-engine", "sluice-host", "sluice-lab", "sluice-store"],
         "acceptance" => &[
             "sluice-aws",

@@ -17,7 +17,7 @@ use sluice_engine::run::{
 use sluice_engine::runbook::{Checked, load};
 use sluice_engine::source::Source;
 use sluice_host::{Clock as _, Grants, HostParts, HttpGrant, Origin, Redactor, Shared, Sink, SystemClock, Vault};
-use sluice_plugin::{Call, Host, Level, PluginName, Problem, Progress, Timestamp};
+use sluice_plugin::{ActionName, Call, Host, Level, PluginName, Problem, Progress, Timestamp};
 use sluice_store::MemoryStore;
 
 pub(crate) struct World {
@@ -118,8 +118,8 @@ impl Clock for Wall {
 struct RunHosts(Shared);
 
 impl Hosts for RunHosts {
-    fn host(&self, plugin: &PluginName, call: &Call) -> Box<dyn Host> {
-        Box::new(self.0.for_call(plugin, call))
+    fn host(&self, action: &ActionName, call: &Call) -> Box<dyn Host> {
+        Box::new(self.0.for_call(action, call))
     }
 
     fn redact(&self, _: &mut Value) {}

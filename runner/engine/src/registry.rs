@@ -13,7 +13,7 @@ use crate::fit::plainly_fits;
 use crate::ids::Sha256;
 use crate::runbook::Actions;
 
-type Maker = Box<dyn Fn() -> Arc<dyn Plugin> + Send + Sync>;
+type Maker = Box<dyn Fn() -> Result<Arc<dyn Plugin>, String> + Send + Sync>;
 
 /// All plugins of this process.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub struct Registry {
 
 struct Entry {
     make: Maker,
-    made: OnceLock<Loaded>,
+    made: OnceLock<Result<Loaded, String>>,
 }
 
 struct Loaded {
@@ -51,6 +51,15 @@ impl Registry {
         name: PluginName,
         make: impl Fn() -> Arc<dyn Plugin> + Send + Sync + 'static,
     ) -> Result<(), Duplicate> {
+        self.add_or_say_why(name, move || Ok(make()))
+    }
+
+    /// The same for one that may turn out to be none: then its actions are unknown, and this is said.
+    pub fn add_or_say_why(
+        &mut self,
+        name: PluginName,
+        make: impl Fn() -> Result<Arc<dyn Plugin>, String> + Send + Sync + 'static,
+    ) -> Result<(), Duplicate> {
         if self.plugins.contains_key(&name) {
             return Err(Duplicate(name));
         }
@@ -62,14 +71,22 @@ impl Registry {
         self.loaded(name)?.action(name.operation())
     }
 
-    fn loaded(&self, name: &ActionName) -> Option<&Loaded> {
-        let plugin = PluginName::parse(name.plugin()).ok()?;
-        Some(self.plugins.get(&plugin)?.loaded())
+    fn entry(&self, name: &ActionName) -> Option<&Entry> {
+        self.plugins.get(&PluginName::parse(name.plugin()).ok()?)
     }
 
-    /// Every plugin, made now if it was not before.
+    fn loaded(&self, name: &ActionName) -> Option<&Loaded> {
+        self.entry(name)?.loaded().as_ref().ok()
+    }
+
+    /// Every plugin that could be made, made now if it was not before.
     pub fn plugins(&self) -> impl Iterator<Item = &Arc<dyn Plugin>> {
-        self.plugins.values().map(|entry| &entry.loaded().plugin)
+        self.plugins.values().filter_map(|entry| Some(&entry.loaded().as_ref().ok()?.plugin))
+    }
+
+    /// Those that could not be made, and why.
+    pub fn failed(&self) -> impl Iterator<Item = (&PluginName, &str)> {
+        self.plugins.iter().filter_map(|(name, entry)| Some((name, entry.loaded().as_ref().err()?.as_str())))
     }
 }
 
@@ -83,14 +100,18 @@ impl Actions for Registry {
         self.plugins().flat_map(|plugin| plugin.describe().actions.iter().map(|spec| spec.name.clone())).collect()
     }
 
+    fn why_not(&self, name: &ActionName) -> Option<&str> {
+        self.entry(name)?.loaded().as_ref().err().map(String::as_str)
+    }
+
     fn check(&self, name: &ActionName, with: &Value) -> Vec<Problem> {
         self.action(name).map_or_else(Vec::new, |action| action.plugin.check(name.operation(), with))
     }
 }
 
 impl Entry {
-    fn loaded(&self) -> &Loaded {
-        self.made.get_or_init(|| Loaded { plugin: (self.make)(), actions: Mutex::default() })
+    fn loaded(&self) -> &Result<Loaded, String> {
+        self.made.get_or_init(|| Ok(Loaded { plugin: (self.make)()?, actions: Mutex::default() }))
     }
 }
 

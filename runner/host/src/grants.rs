@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use sluice_plugin::{Method, PluginName, Problem, Purpose};
+use sluice_plugin::{ActionName, Method, Problem, Purpose};
 use url::{Host, Url};
 
 /// Everything granted to one plugin. The default grants nothing.
@@ -30,6 +30,9 @@ pub struct HttpGrant {
     /// Requests that change nothing although their method could.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<ReadingPath>,
+    /// The operations that may change something there, each only in an act; without it, every act may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write: Option<Vec<String>>,
 }
 
 /// Scheme, host and port; nothing else. Written `https://api.axiom.co:443`; a port that the scheme implies may be left
@@ -68,19 +71,25 @@ impl Grants {
     /// The grant under which this request may be sent, or the refusal.
     pub(crate) fn http(
         &self,
-        plugin: &PluginName,
+        action: &ActionName,
         purpose: Purpose,
         method: Method,
         url: &Url,
     ) -> Result<HttpGrant, Problem> {
-        let origin = Origin::of(url)?;
+        let (plugin, origin) = (action.plugin(), Origin::of(url)?);
         let Some(grant) = self.joined(&origin) else {
-            let grant = HttpGrant { origin: origin.clone(), private: false, read: Vec::new() };
+            let grant = HttpGrant { origin: origin.clone(), private: false, read: Vec::new(), write: None };
             return Err(refused(plugin, &format!("may not reach {origin}"), "allow it", &grant));
         };
         let path = url.path();
-        if may(purpose, method) || grant.read.iter().any(|reading| reading.covers(method, path)) {
+        if may(purpose, method) && grant.lets_write(method, action) || grant.read.iter().any(|reading| reading.covers(method, path)) {
             return Ok(grant);
+        }
+        if may(purpose, method) {
+            let operation = action.operation();
+            let what = format!("may not send {} {path} to {origin} in `{operation}`", method.as_str());
+            let write = grant.write.iter().flatten().cloned().chain([operation.to_owned()]).collect();
+            return Err(refused(plugin, &what, "let this action change something there", &HttpGrant { write: Some(write), ..grant }));
         }
         let what = format!("may not send {} {path} to {origin} while it only reads", method.as_str());
         let reading = ReadingPath { method, path: path.to_owned() };
@@ -95,23 +104,29 @@ impl Grants {
         Some(grants.fold(first, |joined, grant| HttpGrant {
             private: joined.private || grant.private,
             read: joined.read.into_iter().chain(grant.read.iter().cloned()).collect(),
+            write: joined.write.zip(grant.write.clone()).map(|(all, more)| all.into_iter().chain(more).collect()),
             ..joined
         }))
     }
 
-    pub(crate) fn secret(&self, plugin: &PluginName, name: &str) -> Result<(), Problem> {
+    pub(crate) fn secret(&self, action: &ActionName, name: &str) -> Result<(), Problem> {
         if self.secrets.iter().any(|granted| granted == name) {
             return Ok(());
         }
+        let plugin = action.plugin();
         let line = format!("plugins: {{ {plugin}: {{ grants: {{ secrets: [{name}] }} }} }}");
         Err(denied(format!("plugin {plugin} may not use the secret `{name}`"), "allow it", &line))
     }
 }
 
 impl HttpGrant {
+    fn lets_write(&self, method: Method, action: &ActionName) -> bool {
+        method.reads() || self.write.as_ref().is_none_or(|may| may.iter().any(|may| may == action.operation()))
+    }
+
     /// The refusal when the granted origin turned out to lie at `address`. `grantable`: with `private: true` it could
     /// be reached.
-    pub(crate) fn refuse_address(&self, plugin: &PluginName, address: IpAddr, grantable: bool) -> Problem {
+    pub(crate) fn refuse_address(&self, plugin: &str, address: IpAddr, grantable: bool) -> Problem {
         let what = format!("may not reach {}: {address} is not a public address", self.origin);
         if !grantable {
             return denied_for_good(format!("plugin {plugin} {what}, and no grant for a name opens it"));
@@ -127,7 +142,7 @@ fn may(purpose: Purpose, method: Method) -> bool {
     }
 }
 
-fn refused(plugin: &PluginName, what: &str, aim: &str, grant: &HttpGrant) -> Problem {
+fn refused(plugin: &str, what: &str, aim: &str, grant: &HttpGrant) -> Problem {
     let line = format!("plugins: {{ {plugin}: {{ grants: {{ http: [{}] }} }} }}", grant.yaml());
     denied(format!("plugin {plugin} {what}"), aim, &line)
 }
@@ -153,6 +168,9 @@ impl HttpGrant {
             let paths: Vec<String> =
                 self.read.iter().map(|path| serde_json::Value::from(path.to_string()).to_string()).collect();
             line.push_str(&format!(", read: [{}]", paths.join(", ")));
+        }
+        if let Some(write) = &self.write {
+            line.push_str(&format!(", write: [{}]", write.join(", ")));
         }
         line + " }"
     }
@@ -277,17 +295,41 @@ mod tests {
             origin: Origin::parse(origin).unwrap(),
             private: false,
             read: read.iter().map(|path| ReadingPath::parse(path).unwrap()).collect(),
+            write: None,
         };
         let http = vec![
             grant("https://api.axiom.co:443", &["POST /v1/datasets/_apl", "POST /v1/runs/*/query"]),
             grant("http://[::1]:8080", &[]),
+            HttpGrant { write: Some(vec!["post".into()]), ..grant("https://one.example:443", &["POST /query"]) },
         ];
         Grants { http, secrets: vec!["axiom_token".into()] }
     }
 
     fn ask(purpose: Purpose, method: Method, url: &str) -> Result<(), Problem> {
-        let plugin = PluginName::parse("axiom").unwrap();
-        grants().http(&plugin, purpose, method, &Url::parse(url).unwrap()).map(drop)
+        ask_in("axiom.look", purpose, method, url)
+    }
+
+    fn ask_in(action: &str, purpose: Purpose, method: Method, url: &str) -> Result<(), Problem> {
+        let action = ActionName::parse(action).unwrap();
+        grants().http(&action, purpose, method, &Url::parse(url).unwrap()).map(drop)
+    }
+
+    #[test]
+    fn where_actions_are_named_no_other_changes_anything() {
+        let check = |operation: &str, purpose, method, path: &str, good: bool| {
+            let (action, url) = (format!("axiom.{operation}"), format!("https://one.example{path}"));
+            let asked = ask_in(&action, purpose, method, &url);
+            assert_eq!(asked.is_ok(), good, "{operation} {purpose:?} {method:?} {path}");
+        };
+        check("post", Purpose::Act, Method::Post, "/any", true);
+        check("post", Purpose::Read, Method::Post, "/any", false);
+        check("other", Purpose::Act, Method::Post, "/any", false);
+        check("other", Purpose::Act, Method::Get, "/any", true);
+        check("other", Purpose::Act, Method::Post, "/query", true);
+        check("other", Purpose::Read, Method::Post, "/query", true);
+        let refused = ask_in("axiom.other", Purpose::Act, Method::Put, "https://one.example/any").unwrap_err();
+        let line = r#"origin: "https://one.example:443", read: ["POST /query"], write: [post, other] }"#;
+        assert!(refused.message.contains(line), "{refused}");
     }
 
     #[test]
@@ -357,7 +399,7 @@ mod tests {
             "http://[::1]:8080/a?token=x",
             r#"plugins: { axiom: { grants: { http: [{ origin: "http://[::1]:8080", read: ["POST /a"] }] } } }"#,
         );
-        let problem = grants().secret(&PluginName::parse("axiom").unwrap(), "other").unwrap_err();
+        let problem = grants().secret(&ActionName::parse("axiom.look").unwrap(), "other").unwrap_err();
         assert!(problem.message.ends_with("plugins: { axiom: { grants: { secrets: [other] } } }"), "{problem}");
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use sluice_plugin::{
-    Call, Host, HttpRequest, HttpResponse, Level, ONLY_IN_A_RUN, PluginName, Problem, Progress, Purpose, Secret,
+    ActionName, Call, Host, HttpRequest, HttpResponse, Level, ONLY_IN_A_RUN, PluginName, Problem, Progress, Purpose, Secret,
     SecretRef, Timestamp,
 };
 
@@ -75,7 +75,7 @@ enum Private {
 pub struct CallHost {
     shared: Arc<Inner>,
     grants: Arc<Grants>,
-    plugin: PluginName,
+    action: ActionName,
     step: String,
     purpose: Purpose,
     deadline: Option<Timestamp>,
@@ -111,13 +111,15 @@ impl Shared {
         Self { inner: Arc::new(inner) }
     }
 
-    pub fn for_call(&self, plugin: &PluginName, call: &Call) -> CallHost {
+    /// `action` is the one that is called.
+    pub fn for_call(&self, action: &ActionName, call: &Call) -> CallHost {
         let mut given = Vec::new();
         references(&call.with, &mut given);
+        let plugin = self.inner.grants.iter().find(|(plugin, _)| plugin.as_str() == action.plugin());
         CallHost {
-            grants: self.inner.grants.get(plugin).unwrap_or(&self.inner.nothing).clone(),
+            grants: plugin.map_or(&self.inner.nothing, |(_, grants)| grants).clone(),
             shared: self.inner.clone(),
-            plugin: plugin.clone(),
+            action: action.clone(),
             step: call.step.clone(),
             purpose: call.purpose,
             deadline: call.deadline,
@@ -169,13 +171,17 @@ impl CallHost {
     /// A secret of the inventory has to be granted to the plugin; one that another step made, given to this call.
     fn may_use(&self, reference: &SecretRef) -> Result<(), Problem> {
         if let Some(name) = Vault::inventory_name(reference) {
-            return self.grants.secret(&self.plugin, name);
+            return self.grants.secret(&self.action, name);
         }
         if self.given.contains(reference) || self.sealed().contains(reference) {
             return Ok(());
         }
         let message =
-            format!("plugin {} may not use {}: it does not stand in this step's `with`", self.plugin, reference.0);
+            format!(
+            "plugin {} may not use {}: it does not stand in this step's `with`",
+            self.action.plugin(),
+            reference.0
+        );
         Err(denied_for_good(message))
     }
 
@@ -241,7 +247,7 @@ impl Host for CallHost {
 
     async fn http(&self, request: HttpRequest) -> Result<HttpResponse, Problem> {
         let exchange = Exchange {
-            plugin: &self.plugin,
+            action: &self.action,
             grants: &self.grants,
             purpose: self.purpose,
             clients: &self.shared.clients,

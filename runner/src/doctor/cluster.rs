@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sluice_engine::inventory::Entry;
 use sluice_engine::run::{Clock as _, Engine};
 use sluice_plugin::inventory::{Aws, Node};
-use sluice_plugin::{ActionName, Attempt, Call, HttpRequest, PluginName, Problem, Purpose, Timestamp};
+use sluice_plugin::{ActionName, Attempt, Call, HttpRequest, Problem, Purpose, Timestamp};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -117,9 +117,9 @@ async fn clock(engine: &Engine, node: &Node) -> Tried {
 }
 
 async fn date(engine: &Engine, node: &Node) -> std::result::Result<Option<Timestamp>, Problem> {
-    let plugin =
-        PluginName::parse(plugins::MONITORING).map_err(|error| Problem::not_applied("bad_name", error.to_string()))?;
-    let host = engine.hosts.host(&plugin, &call(Value::Null));
+    let reader =
+        ActionName::parse(plugins::SERVERS).map_err(|error| Problem::not_applied("bad_name", error.to_string()))?;
+    let host = engine.hosts.host(&reader, &call(Value::Null));
     let request = HttpRequest { timeout: PATIENCE, ..HttpRequest::get(format!("{}/healthz", node.monitor_url())) };
     let response = host.http(request).await?;
     let date = response.headers.iter().find(|(name, _)| name == "date").map(|(_, value)| value.as_str());
@@ -148,7 +148,7 @@ pub(super) async fn ask(engine: &Engine, action: &str, with: Value) -> Result<Va
     let name = ActionName::parse(action).map_err(|error| failed(error.to_string()))?;
     let action = engine.registry.action(&name).ok_or_else(|| failed(format!("this Sluice has no action `{name}`")))?;
     let call = call(with);
-    let host = engine.hosts.host(action.plugin.name(), &call);
+    let host = engine.hosts.host(&name, &call);
     let answer = action.plugin.run(name.operation(), &*host, &call).await;
     answer.map(|outcome| outcome.output).map_err(|problem| failed(problem.message))
 }

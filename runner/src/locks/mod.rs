@@ -113,7 +113,7 @@ clusters:
                  cluster }}, word: {{ type: string }} }}\nlock: \"{lock}\"\nsteps: [{{ id: a, uses: base.echo, with: \
                  {{ value: ['{{{{ inputs.cluster }}}}', '{{{{ inputs.node }}}}', '{{{{ inputs.word }}}}'] }} }}]\n"
             );
-            let registry = crate::plugins::registry().unwrap();
+            let registry = crate::plugins::registry(Vec::new()).unwrap();
             let runbook = load(&Source::new("toy.yaml", text), &registry).unwrap().runbook;
             let given = [("cluster", cluster), ("node", "node-1"), ("word", "x")];
             let given = given.map(|(name, text)| (name.to_owned(), Given::Text(text.to_owned())));

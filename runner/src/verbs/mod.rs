@@ -16,6 +16,8 @@ mod locks;
 mod new;
 mod override_gate;
 mod plan;
+#[cfg(feature = "wasm")]
+mod plugin;
 mod replay;
 mod resume;
 mod run;
@@ -110,6 +112,8 @@ verbs! {
     #[cfg(feature = "aws")]
     Iam(iam),
     Actions(actions),
+    #[cfg(feature = "wasm")]
+    Plugin(plugin),
     Explain(explain),
     New(new),
     Schema(schema),

@@ -199,16 +199,24 @@ fn place(at: &SecretAt) -> String {
     }
 }
 
-fn grants(plugin: &str, entry: &PluginEntry) -> Vec<String> {
+pub(crate) fn grants(plugin: &str, entry: &PluginEntry) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(component) = &entry.component {
         lines.push(format!("{plugin} is the file {} with SHA-256 {}", component.file, component.sha256));
+        for (operation, effect) in &entry.effects {
+            lines.push(format!("{plugin}.{operation} counts as {effect}, whatever it says of itself"));
+        }
     }
     for grant in &entry.http {
         let private = if grant.private { ", also where that is a private address" } else { "" };
         lines.push(format!("{plugin} may reach {}{private}", grant.origin));
         for (method, path) in &grant.read {
             lines.push(format!("  and {method} {path} there counts as reading"));
+        }
+        match grant.write.as_deref() {
+            Some([]) => lines.push("  and changes nothing there".to_owned()),
+            Some(write) => lines.push(format!("  and changes something there only in {}", write.join(", "))),
+            None => {}
         }
     }
     lines.extend(entry.secrets.iter().map(|secret| format!("{plugin} may use the secret {secret}")));

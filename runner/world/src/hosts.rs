@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use sluice_engine::run::{Clock, Hosts};
 use sluice_plugin::{
-    Call, Host, HttpRequest, HttpResponse, Level, PluginName, Problem, Progress, Secret, SecretRef, Timestamp,
+    ActionName, Call, Host, HttpRequest, HttpResponse, Level, Problem, Progress, Secret, SecretRef, Timestamp,
 };
 
 use crate::world::World;
@@ -74,7 +74,7 @@ fn gone() -> Problem {
 }
 
 impl Hosts for SimHosts {
-    fn host(&self, _: &PluginName, call: &Call) -> Box<dyn Host> {
+    fn host(&self, _: &ActionName, call: &Call) -> Box<dyn Host> {
         Box::new(SimHost { run: call.run.clone(), step: call.step.clone(), hosts: self.clone() })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use serde_json::{Value, json};
 use sluice_engine::run::Hosts;
-use sluice_plugin::{Applied, Attempt, Call, Plugin, PluginName, Problem, Purpose, Reconciled};
+use sluice_plugin::{ActionName, Applied, Attempt, Call, Plugin, Problem, Purpose, Reconciled};
 use sluice_world::{SimHosts, World, toy};
 
 use crate::books::Bench;
@@ -18,7 +18,7 @@ async fn change(bench: &Bench, with: Value) -> (Option<Result<Value, Problem>>, 
     let plugin = toy::plugin(world).unwrap();
     let (run, step, attempt) = ("r".to_owned(), "a".to_owned(), Attempt(1));
     let call = Call { run, step, attempt, purpose: Purpose::Act, deadline: None, with };
-    let host = SimHosts::new(world.clone()).host(&PluginName::parse("world").unwrap(), &call);
+    let host = SimHosts::new(world.clone()).host(&ActionName::parse("world.toy").unwrap(), &call);
     let act = plugin.run("change", &*host, &call);
     let patience = world.clock().sleep(Duration::from_secs(60));
     let heard = world.run(async {

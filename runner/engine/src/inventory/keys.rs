@@ -60,11 +60,11 @@ pub(super) const OVERRIDE: &[&str] = &["groups"];
 
 pub(super) const PERSON: &[&str] = &["os", "slack", "oidc", "groups"];
 
-pub(super) const PLUGIN: &[&str] = &["component", "sha256", "grants"];
+pub(super) const PLUGIN: &[&str] = &["component", "sha256", "grants", "effects"];
 
 pub(super) const GRANTS: &[&str] = &["http", "secrets"];
 
-pub(super) const HTTP_GRANT: &[&str] = &["origin", "read", "private"];
+pub(super) const HTTP_GRANT: &[&str] = &["origin", "read", "write", "private"];
 
 pub(super) const SECRET: &[&str] = &["env", "ssm", "file", "to"];
 

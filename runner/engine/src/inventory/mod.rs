@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use sluice_plugin::PluginName;
+use sluice_plugin::{Effect, PluginName};
 use sluice_plugin::inventory::Cluster;
 
 pub use assume::{Assumption, Basis};
@@ -105,6 +105,8 @@ pub struct PluginEntry {
     pub component: Option<Component>,
     pub http: Vec<HttpGrant>,
     pub secrets: Vec<SecretName>,
+    /// By operation: what it is at least, whatever it says of itself. Only of a plugin of one's own.
+    pub effects: BTreeMap<String, Effect>,
 }
 
 /// A WASM file and what it must hash to.
@@ -120,6 +122,8 @@ pub struct HttpGrant {
     pub origin: String,
     /// Requests that only read although their method could write: method and path.
     pub read: Vec<(String, String)>,
+    /// The operations that may change something there; without it, every act may.
+    pub write: Option<Vec<String>>,
     /// Whether private and link-local addresses may be reached.
     pub private: bool,
 }

@@ -148,6 +148,11 @@ fn plugin() -> Value {
             "http" => list_of(http_grant()),
             _ => list_of(json!({ "type": "string", "pattern": SecretName::PATTERN })),
         }),
+        "effects" => json!({
+            "type": "object",
+            "description": "what actions of a plugin of one's own are at least, by the name after the dot",
+            "additionalProperties": { "enum": ["change", "destroy"] },
+        }),
         _ => json!(true),
     });
     if let Some(object) = schema.as_object_mut() {
@@ -160,6 +165,10 @@ fn http_grant() -> Value {
     object(keys::HTTP_GRANT, &["origin"], |key| match key {
         "origin" => json!({ "type": "string", "pattern": "^https?://[^/?#@]+$" }),
         "read" => list_of(json!({ "type": "string", "pattern": "^[A-Z]+ /" })),
+        "write" => list_of(json!({
+            "type": "string",
+            "description": "the only actions that may change something there, by the name after the dot",
+        })),
         _ => json!({ "type": "boolean", "description": "whether private addresses may be reached" }),
     })
 }

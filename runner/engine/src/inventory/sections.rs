@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use sluice_plugin::PluginName;
+use sluice_plugin::{Effect, PluginName};
 
 use super::names::SecretName;
 use super::{
@@ -193,12 +193,40 @@ fn plugin(node: &Node, findings: &mut Findings) -> Option<PluginEntry> {
     let http = grants.as_ref().and_then(|grants| grants.get("http"));
     let http = http.and_then(|node| fields::seq(node, "`http`", findings)).unwrap_or_default();
     let names = grants.as_ref().map_or_else(Vec::new, |grants| texts(grants, "secrets", findings));
+    let component = component(&fields, findings);
+    let effects = fields.get("effects").map_or_else(BTreeMap::new, |node| effects(node, component.is_some(), findings));
     Some(PluginEntry {
-        component: component(&fields, findings),
+        component,
+        effects,
         http: http.iter().filter_map(|node| http_grant(node, findings)).collect(),
         // Names that are no names are found missing among the secrets.
         secrets: names.iter().filter_map(|name| SecretName::parse(name)).collect(),
     })
+}
+
+/// What the plugin's actions are at least.
+fn effects(node: &Node, own: bool, findings: &mut Findings) -> BTreeMap<String, Effect> {
+    if !own {
+        let help = "a runbook may raise the effect of a single step: `effect: change`";
+        findings.helped(Code::BadValue, node.span, "what ships with Sluice has the effects it has", help);
+        return BTreeMap::new();
+    }
+    let Some(map) = fields::map(node, "`effects`", findings) else { return BTreeMap::new() };
+    map.iter()
+        .filter_map(|entry| {
+            let what = format!("the effect of `{}`", entry.key.name);
+            let effect = match fields::text(&entry.value, &what, findings)? {
+                "change" => Effect::Change,
+                "destroy" => Effect::Destroy,
+                other => {
+                    let message = format!("{what} cannot be raised to `{other}`");
+                    findings.helped(Code::BadValue, entry.value.span, message, "`change` or `destroy`");
+                    return None;
+                }
+            };
+            Some((entry.key.name.clone(), effect))
+        })
+        .collect()
 }
 
 fn component(fields: &Fields<'_>, findings: &mut Findings) -> Option<Component> {
@@ -221,7 +249,8 @@ fn http_grant(node: &Node, findings: &mut Findings) -> Option<HttpGrant> {
     let read = fields.get("read").and_then(|node| fields::seq(node, "`read`", findings)).unwrap_or_default();
     let read = read.iter().filter_map(|node| read_path(node, findings)).collect();
     let origin = origin(fields.require("origin", findings)?, "`origin`", findings)?;
-    Some(HttpGrant { origin, read, private: private.unwrap_or(false) })
+    let write = fields.get("write").map(|_| texts(&fields, "write", findings));
+    Some(HttpGrant { origin, read, write, private: private.unwrap_or(false) })
 }
 
 fn origin(node: &Node, what: &str, findings: &mut Findings) -> Option<String> {

@@ -59,7 +59,11 @@ fn place(at: &SecretAt) -> Value {
 fn granted(entry: &PluginEntry) -> Value {
     let http = entry.http.iter().map(|grant| {
         let read: Vec<String> = grant.read.iter().map(|(method, path)| format!("{method} {path}")).collect();
-        json!({ "origin": grant.origin, "private": grant.private, "read": read })
+        let mut granted = json!({ "origin": grant.origin, "private": grant.private, "read": read });
+        if let (Some(write), Some(fields)) = (&grant.write, granted.as_object_mut()) {
+            fields.insert("write".to_owned(), json!(write));
+        }
+        granted
     });
     let mut fields = Map::from_iter([
         ("http".to_owned(), Value::Array(http.collect())),
@@ -67,6 +71,7 @@ fn granted(entry: &PluginEntry) -> Value {
     ]);
     if let Some(component) = &entry.component {
         fields.insert("sha256".to_owned(), json!(component.sha256));
+        fields.insert("effects".to_owned(), json!(entry.effects));
     }
     Value::Object(fields)
 }

@@ -147,7 +147,7 @@ impl Attempt {
         let limit = self.clock.now().plus(self.timeout);
         self.call.purpose = purpose;
         self.call.deadline = Some(self.until.map_or(limit, |until| limit.min(until)));
-        self.hosts.host(self.action.plugin.name(), &self.call)
+        self.hosts.host(&self.action.spec.name, &self.call)
     }
 
     /// `applied`: what may have happened when there is no answer.

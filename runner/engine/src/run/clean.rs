@@ -143,7 +143,7 @@ fn text(hosts: &dyn Hosts, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use sluice_plugin::{Attempt, Call, Host, PluginName, Timestamp, Verdict};
+    use sluice_plugin::{Attempt, ActionName, Call, Host, Timestamp, Verdict};
 
     use super::*;
     use crate::ids::{RunId, Sha256};
@@ -152,7 +152,7 @@ mod tests {
     struct Knowing;
 
     impl Hosts for Knowing {
-        fn host(&self, _: &PluginName, _: &Call) -> Box<dyn Host> {
+        fn host(&self, _: &ActionName, _: &Call) -> Box<dyn Host> {
             panic!("nothing is called here")
         }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use sluice_plugin::{Call, Host, PluginName, Problem, Timestamp, Verdict};
+use sluice_plugin::{ActionName, Call, Host, Problem, Timestamp, Verdict};
 
 use crate::ids::RunId;
 use crate::journal::{Envelope, Key, Outcome, Owner, Store, StoreError};
@@ -79,7 +79,7 @@ pub trait Clock: Send + Sync {
 
 /// Makes the host of one call, and knows the secrets of the run.
 pub trait Hosts: Send + Sync {
-    fn host(&self, plugin: &PluginName, call: &Call) -> Box<dyn Host>;
+    fn host(&self, action: &ActionName, call: &Call) -> Box<dyn Host>;
 
     /// Takes known secrets out of what is about to be stored.
     fn redact(&self, value: &mut Value);

@@ -327,7 +327,7 @@ impl TestHosts {
 }
 
 impl Hosts for TestHosts {
-    fn host(&self, _: &PluginName, call: &Call) -> Box<dyn Host> {
+    fn host(&self, _: &ActionName, call: &Call) -> Box<dyn Host> {
         Box::new(TestHost { step: call.step.clone(), secrets: self.clone() })
     }
 

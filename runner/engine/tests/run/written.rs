@@ -12,7 +12,7 @@ use sluice_engine::journal::{CancelHow, Durability, Envelope, Event, Outcome, Re
 use sluice_engine::run::{
     Ending, Engine, Hosts, Observer, OpenError, Order, RunError, SessionRequest, Sessions, Watched,
 };
-use sluice_plugin::{Call, Host, PluginName, Problem};
+use sluice_plugin::{ActionName, Call, Host, Problem};
 use sluice_store::MemoryStore;
 
 use super::cases::CASES;
@@ -27,8 +27,8 @@ const SECRET: &str = "hunter22";
 struct Knowing(TestHosts);
 
 impl Hosts for Knowing {
-    fn host(&self, plugin: &PluginName, call: &Call) -> Box<dyn Host> {
-        self.0.host(plugin, call)
+    fn host(&self, action: &ActionName, call: &Call) -> Box<dyn Host> {
+        self.0.host(action, call)
     }
 
     fn redact(&self, value: &mut Value) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Body, Response};
-use sluice_plugin::{Header, HttpRequest, HttpResponse, Method, PluginName, Problem, Purpose, SecretRef};
+use sluice_plugin::{Header, HttpRequest, HttpResponse, Method, ActionName, Problem, Purpose, SecretRef};
 use url::{Host, Url};
 
 use super::address::reach;
@@ -17,7 +17,7 @@ const MOST_REDIRECTS: usize = 10;
 
 /// Everything one request is judged by.
 pub(crate) struct Exchange<'a> {
-    pub(crate) plugin: &'a PluginName,
+    pub(crate) action: &'a ActionName,
     pub(crate) grants: &'a Grants,
     pub(crate) purpose: Purpose,
     pub(crate) clients: &'a Clients,
@@ -72,7 +72,7 @@ impl Exchange<'_> {
     }
 
     async fn hop(&self, hop: &Hop<'_>, body: Vec<u8>) -> Result<Answer, Problem> {
-        let grant = self.grants.http(self.plugin, self.purpose, hop.request.method, &hop.url)?;
+        let grant = self.grants.http(self.action, self.purpose, hop.request.method, &hop.url)?;
         self.judge_literal(&grant)?;
         let kind = Kind {
             tls: hop.origin.scheme() == Scheme::Https,
@@ -103,7 +103,7 @@ impl Exchange<'_> {
         if reach(address).allowed(grant.private, true) {
             return Ok(());
         }
-        Err(grant.refuse_address(self.plugin, address, true))
+        Err(grant.refuse_address(self.action.plugin(), address, true))
     }
 
     fn go_on(&self, hop: &mut Hop<'_>, url: Url) -> Result<(), Problem> {
@@ -170,7 +170,7 @@ impl Exchange<'_> {
 
     fn failed(&self, hop: &Hop<'_>, grant: &HttpGrant, error: &reqwest::Error) -> Problem {
         match failure::forbidden(error) {
-            Some(forbidden) => grant.refuse_address(self.plugin, forbidden.address, forbidden.grantable),
+            Some(forbidden) => grant.refuse_address(self.action.plugin(), forbidden.address, forbidden.grantable),
             None => self.attempted(hop).failed(error),
         }
     }

@@ -42,7 +42,7 @@ pub(crate) fn plugin() -> PluginName {
 
 pub(crate) fn grant(origin: &str, private: bool, read: &[&str]) -> HttpGrant {
     let read = read.iter().map(|path| ReadingPath::parse(path).unwrap()).collect();
-    HttpGrant { origin: Origin::parse(origin).unwrap(), private, read }
+    HttpGrant { origin: Origin::parse(origin).unwrap(), private, read, write: None }
 }
 
 /// Grants for the plugin `toy`.
@@ -81,7 +81,7 @@ impl Bench {
             deadline: None,
             with,
         };
-        self.shared.for_call(plugin, &call)
+        self.shared.for_call(&ActionName::parse(&format!("{plugin}.look")).unwrap(), &call)
     }
 
     pub(crate) fn reading(&self) -> CallHost {

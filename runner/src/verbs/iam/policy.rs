@@ -215,7 +215,7 @@ mod tests {
 
     /// What the shipped actions say they need.
     fn rights(actions: &[&str]) -> Vec<Right> {
-        let registry = crate::plugins::registry().unwrap();
+        let registry = crate::plugins::registry(Vec::new()).unwrap();
         let of = |name: &&str| {
             let action = registry.action(&ActionName::parse(&format!("aws.{name}")).unwrap()).unwrap();
             let right = |is: &Permission| Right { needed_by: action.spec.name.to_string(), is: is.clone() };

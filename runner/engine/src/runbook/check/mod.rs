@@ -38,6 +38,11 @@ pub trait Actions {
     /// All of them; asked only when a name is not known, for "did you mean".
     fn names(&self) -> Vec<ActionName>;
 
+    /// Why an action's plugin, which there should be, is not there.
+    fn why_not(&self, _name: &ActionName) -> Option<&str> {
+        None
+    }
+
     /// What the plugin itself finds wrong with a `with` that holds no template.
     fn check(&self, _name: &ActionName, _with: &Value) -> Vec<Problem> {
         Vec::new()
@@ -213,6 +218,11 @@ impl Check<'_> {
 }
 
 fn unknown_action(action: &yaml::fields::Spanned<ActionName>, actions: &dyn Actions, source: &Source) -> Diagnostic {
+    if let Some(why) = actions.why_not(&action.value) {
+        let message = format!("the plugin `{}` cannot be used: {why}", action.value.plugin());
+        let found = Diagnostic::error(Code::UnknownAction, message).at(source, action.span, "");
+        return found.help("the inventory names it under `plugins`; `sluice plugin list` looks at all of them");
+    }
     let names = actions.names();
     let near = crate::diagnostic::did_you_mean(action.value.as_str(), names.iter().map(ActionName::as_str));
     let found = Diagnostic::error(Code::UnknownAction, format!("there is no action `{}`", action.value));

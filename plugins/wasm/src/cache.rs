@@ -1,0 +1,98 @@
+//! Compiled components and what they say of themselves, kept so that the next process need not compile and ask again.
+//!
+//! What is kept is native code: whoever writes here runs as this user. So the folder must be this user's alone, and a file
+//! counts only while it is, byte for byte, what was written under its name. Losing any of it costs time and nothing else.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+/// A folder of compiled components.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+/// A folder that others could write, or that cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+#[error("the cache of compiled plugins, {}, is not used: {why}", folder.display())]
+pub struct UnsafeCache {
+    pub folder: PathBuf,
+    pub why: String,
+}
+
+/// What is kept of one component.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Kept {
+    pub(crate) code: Vec<u8>,
+    /// What it says of itself, as JSON.
+    pub(crate) description: Vec<u8>,
+}
+
+const DIGEST: usize = 32;
+
+impl Cache {
+    /// Makes the folder if there is none. One that anybody else could write is refused: with `chmod 700` it is taken again.
+    pub fn open(folder: &Path) -> Result<Self, UnsafeCache> {
+        let refused = |why: String| UnsafeCache { folder: folder.to_owned(), why };
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| refused(error.to_string()))?;
+        let found = fs::symlink_metadata(folder).map_err(|error| refused(error.to_string()))?;
+        let me = nix::unistd::geteuid().as_raw();
+        if !found.is_dir() {
+            return Err(refused("it is no folder".to_owned()));
+        }
+        if found.uid() != me {
+            return Err(refused(format!("it belongs to the user {}", found.uid())));
+        }
+        if found.mode() & 0o077 != 0 {
+            return Err(refused(format!("others may use it; mend it with `chmod 700 {}`", folder.display())));
+        }
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// What was kept under this key, if it is whole.
+    pub(crate) fn find(&self, key: &str) -> Option<Kept> {
+        parse(&fs::read(self.file(key)).ok()?)
+    }
+
+    /// Keeps it, if that can be done: without it everything works, and takes longer.
+    pub(crate) fn keep(&self, key: &str, kept: &Kept) {
+        let _ = self.write(key, kept);
+    }
+
+    fn write(&self, key: &str, kept: &Kept) -> io::Result<()> {
+        // Under a name of its own first: two processes may do this at once, and a third may read.
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        for part in parts(kept) {
+            file.write_all(&part)?;
+        }
+        file.persist(self.file(key)).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    fn file(&self, key: &str) -> PathBuf {
+        self.folder.join(format!("{key}.cwasm"))
+    }
+}
+
+/// Digest of all that follows, length of the description, description, code.
+fn parts(kept: &Kept) -> [Vec<u8>; 4] {
+    let length = u64::try_from(kept.description.len()).unwrap_or(u64::MAX).to_le_bytes();
+    let digest = Sha256::new().chain_update(length).chain_update(&kept.description).chain_update(&kept.code).finalize();
+    [digest.to_vec(), length.to_vec(), kept.description.clone(), kept.code.clone()]
+}
+
+fn parse(bytes: &[u8]) -> Option<Kept> {
+    let (digest, rest) = bytes.split_at_checked(DIGEST)?;
+    if Sha256::digest(rest).as_slice() != digest {
+        return None;
+    }
+    let (length, rest) = rest.split_at_checked(size_of::<u64>())?;
+    let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
+    let (description, code) = rest.split_at_checked(length)?;
+    Some(Kept { code: code.to_vec(), description: description.to_vec() })
+}

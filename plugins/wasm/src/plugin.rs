@@ -1,0 +1,139 @@
+//! A component as a plugin: what the contract asks, asked of an instance, and its answers looked at before they are believed.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use sluice_plugin::wit::Unreadable;
+use sluice_plugin::{
+    ActionSpec, Applied, ByHand, Call, Effect, Host, Outcome, Plugin, PluginSpec, Preview, Problem, Purpose, Reconciled,
+};
+
+use crate::bounds::Bounds;
+use crate::home::Component;
+use crate::instance::{ask, ask_alone};
+use crate::questions::{self, Called};
+use crate::wit::types;
+
+/// Effects that the inventory raises, by operation.
+pub type Raised = BTreeMap<String, Effect>;
+
+/// A plugin in a sandbox.
+pub struct WasmPlugin {
+    component: Component,
+    spec: PluginSpec,
+}
+
+impl WasmPlugin {
+    /// `raised` makes actions more dangerous than they say they are, and never less.
+    pub fn new(component: Component, raised: &Raised) -> Self {
+        let mut spec = component.described.spec.clone();
+        for action in &mut spec.actions {
+            if let Some(effect) = raised.get(action.name.operation()) {
+                raise(action, *effect);
+            }
+        }
+        Self { component, spec }
+    }
+
+    fn known(&self, operation: &str) -> Result<(), Problem> {
+        let none = || format!("plugin {} has no action `{operation}`", self.spec.name);
+        self.action(operation).map(|_| ()).ok_or_else(|| Problem::not_applied("no_such_action", none()))
+    }
+}
+
+/// What it says it repeats without harm, it says of something else.
+fn raise(action: &mut ActionSpec, to: Effect) {
+    if to > action.effect {
+        action.effect = to;
+        action.idempotent = false;
+        action.gate = None;
+    }
+}
+
+#[async_trait]
+impl Plugin for WasmPlugin {
+    fn describe(&self) -> &PluginSpec {
+        &self.spec
+    }
+
+    fn check(&self, action: &str, with: &Value) -> Vec<Problem> {
+        let able = self.action(action).is_some_and(|spec| spec.abilities.check);
+        if !able {
+            return Vec::new();
+        }
+        let question = questions::Check { action, with: &with.to_string() };
+        match ask_alone(&self.component.linked, &question) {
+            Ok(problems) => problems.into_iter().map(Into::into).collect(),
+            Err(ended) => vec![ended.problem(&Bounds::WORDS, Applied::No, Purpose::Read)],
+        }
+    }
+
+    async fn run(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
+        self.known(action)?;
+        let told = types::Call::from(call);
+        let answer = ask(&self.component.linked, host, call, questions::Run(Called { action, call: &told })).await?;
+        let outcome = answer?;
+        within(&[&outcome.output])?;
+        believed(outcome, call.purpose)
+    }
+
+    async fn preview(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Preview, Problem> {
+        self.known(action)?;
+        let told = types::Call::from(call);
+        let answer = ask(&self.component.linked, host, call, questions::Preview(Called { action, call: &told })).await?;
+        let preview = answer?;
+        match &preview {
+            types::Preview::Ready(ready) => within(&[&ready.binding, &ready.facts])?,
+            types::Preview::Already(already) => within(&[&already.output])?,
+            types::Preview::Refused(refused) => within(&[&refused.why])?,
+        }
+        believed(preview, call.purpose)
+    }
+
+    async fn reconcile(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {
+        self.known(action)?;
+        let told = types::Call::from(call);
+        let answer =
+            ask(&self.component.linked, host, call, questions::Reconcile(Called { action, call: &told })).await?;
+        let reconciled = answer?;
+        match &reconciled {
+            types::Reconciled::Done(done) => within(&[&done.output, &done.evidence])?,
+            types::Reconciled::NotDone(not) => within(&[&not.evidence])?,
+            types::Reconciled::CannotTell(cannot) => within(&[&cannot.evidence])?,
+        }
+        believed(reconciled, call.purpose)
+    }
+
+    fn by_hand(&self, action: &str, call: &Call) -> Vec<ByHand> {
+        let told = types::Call::from(call);
+        let question = questions::ByHand(Called { action, call: &told });
+        let commands = ask_alone(&self.component.linked, &question).unwrap_or_default();
+        commands.iter().filter_map(|command| serde_json::from_str(command).ok()).collect()
+    }
+
+    fn foresee(&self, action: &str, call: &Call) -> Option<Value> {
+        let told = types::Call::from(call);
+        let question = questions::Foresee(Called { action, call: &told });
+        serde_json::from_str(&ask_alone(&self.component.linked, &question).ok()??).ok()
+    }
+}
+
+/// Texts of this size are taken apart; larger ones are not even looked into.
+fn within(texts: &[&str]) -> Result<(), Problem> {
+    let (size, most) = (texts.iter().map(|text| text.len()).sum::<usize>(), Bounds::CALL.output);
+    if size <= most {
+        return Ok(());
+    }
+    let message = format!("the plugin gave back {} MiB, and may give {}", size.div_ceil(1 << 20), most >> 20);
+    Err(Problem::maybe_applied("plugin_output_too_large", message))
+}
+
+/// An answer whose texts are JSON. It came back, so whatever it is about may have been done.
+fn believed<W, T: TryFrom<W, Error = Unreadable>>(answer: W, purpose: Purpose) -> Result<T, Problem> {
+    T::try_from(answer).map_err(|error| {
+        let message = format!("the plugin's answer cannot be read: {error}");
+        let applied = if purpose == Purpose::Act { Applied::Maybe } else { Applied::No };
+        Problem { applied, ..Problem::not_applied("bad_output", message) }
+    })
+}
