@@ -40,6 +40,8 @@ const SHIPPED: &[(&str, Make)] = &[
     ("base", || Arc::new(sluice_base::plugin())),
     ("nats", || Arc::new(sluice_nats::plugin())),
     ("system", || Arc::new(sluice_system::plugin())),
+    #[cfg(feature = "terraform")]
+    ("terraform", || Arc::new(sluice_terraform::plugin())),
 ];
 
 /// A plugin that the inventory names and that lives in a file.

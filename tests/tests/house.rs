@@ -19,7 +19,8 @@ fn allowed(package: &str) -> &'static [&'static str] {
         "sluice-plugin" | "sluice-lab" => &[],
         "sluice-engine" | "sluice-host" => &["sluice-plugin"],
         "sluice-store" | "sluice-world" => &["sluice-engine", "sluice-plugin"],
-        "sluice-aws" | "sluice-axiom" | "sluice-base" | "sluice-nats" | "sluice-sdk" | "sluice-system" | "sluice-wasm" => {
+        "sluice-aws" | "sluice-axiom" | "sluice-base" | "sluice-nats" | "sluice-sdk" | "sluice-system"
+        | "sluice-terraform" | "sluice-wasm" => {
             &["sluice-plugin"]
         }
         "sluice" => &[
@@ -32,6 +33,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
             "sluice-plugin",
             "sluice-store",
             "sluice-system",
+            "sluice-terraform",
             "sluice-wasm",
             "sluice-world",
         ],
@@ -49,7 +51,7 @@ fn allowed_in_tests(package: &str) -> &'static [&'static str] {
         "sluice-world" => &["sluice-axiom", "sluice-base", "sluice-nats", "sluice-store"],
         // The lab knows no package of the product.
         "sluice-aws" | "sluice-nats" => &["sluice-lab"],
-        "sluice-wasm" => &["sluice-axiom", "sluice-host"],
+        "sluice-wasm" => &["sluice-axiom", "sluice-host", "sluice-terraform"],
         "sluice-base" => &["sluice-engine", "sluice-host", "sluice-lab", "sluice-store"],
         "acceptance" => &[
             "sluice-aws",

@@ -23,4 +23,5 @@ mod replace;
 mod replace_crash;
 mod roll;
 mod secrets;
+mod terraform;
 mod words;

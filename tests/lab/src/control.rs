@@ -33,6 +33,8 @@ async fn route(world: Arc<World>, request: Request) -> Result<Value> {
         "/calls" => cloud::tell(&world.plan, "/calls", body).await,
         "/queries" => Ok(json!({ "queries": world.axiom.queries() })),
         "/ingests" => Ok(json!({ "ingests": world.axiom.ingests() })),
+        "/terraform" => world.terraform.order(serde_json::from_value(body).context("order")?),
+        "/terraform/requests" => Ok(json!({ "requests": world.terraform.requests() })),
         "/instances" => instances(&world).await,
         "/creds" => creds(&world, &body),
         "/fault" => misdeeds::apply(&world, serde_json::from_value(body).context("fault")?).await,

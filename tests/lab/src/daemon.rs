@@ -29,6 +29,7 @@ use crate::referee::Verdict;
 use crate::registry::{self, Claim};
 use crate::server::{Doing, Node, wait_for};
 use crate::ship;
+use crate::terraform::{self, Terraform};
 
 const VERDICTS_KEPT: usize = 1000;
 
@@ -40,6 +41,7 @@ pub(crate) struct World {
     nodes: [Mutex<Node>; 3],
     pub(crate) ledger: Ledger,
     pub(crate) axiom: Arc<Axiom>,
+    pub(crate) terraform: Arc<Terraform>,
     /// Instead of the lab's own, until it is cleared.
     boot_delay: StdMutex<Option<Duration>>,
     /// Streams that were made to make trouble.
@@ -204,6 +206,7 @@ async fn start_claimed(claim: Claim, programs: Programs, progress: &Progress) ->
     let (stop, stopped) = watch::channel(None);
     let nodes = NODES.map(|n| Mutex::new(Node::new(&plan, n)));
     let axiom = Axiom::new(&plan, ship::DATASET);
+    let terraform = Terraform::new(&plan);
     let world = Arc::new(World {
         plan,
         keys,
@@ -211,6 +214,7 @@ async fn start_claimed(claim: Claim, programs: Programs, progress: &Progress) ->
         nodes,
         ledger: Ledger::default(),
         axiom,
+        terraform,
         boot_delay: StdMutex::default(),
         made: StdMutex::default(),
         verdicts: StdMutex::default(),
@@ -220,8 +224,12 @@ async fn start_claimed(claim: Claim, programs: Programs, progress: &Progress) ->
     claim.control.set_nonblocking(true).context("control API")?;
     let control = tokio::net::TcpListener::from_std(claim.control).context("control API")?;
     let logs = tokio::net::TcpListener::bind(world.plan.axiom()).await.context("Axiom")?;
-    let mut tasks =
-        vec![tokio::spawn(control::serve(control, world.clone())), tokio::spawn(world.axiom.clone().serve(logs))];
+    let [cloud, plans] = terraform::listen(&world.plan).await?;
+    let mut tasks = vec![
+        tokio::spawn(control::serve(control, world.clone())),
+        tokio::spawn(world.axiom.clone().serve(logs)),
+        tokio::spawn(world.terraform.clone().serve(cloud, plans)),
+    ];
     progress("starting three nats-servers and AWS (moto)");
     for n in NODES {
         world.node(n)?.lock().await.start(&world.plan, &world.keys, &world.programs).await?;

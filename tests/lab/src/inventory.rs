@@ -44,10 +44,12 @@ fn text(plan: &Plan) -> String {
          {creds}{logs}\
          plugins:\n\
          \x20 axiom: {{ grants: {{ http: [{{ origin: \"{axiom}\", private: true, read: [\"POST /v1/datasets/_apl\"] }}], secrets: [axiom_token, axiom_ingest_token, axiom_monitors_token] }} }}\n\
+         \x20 terraform: {{ grants: {{ http: [{{ origin: \"{terraform}\", private: true }}, {{ origin: \"{archive}\", private: true }}], secrets: [terraform_token] }} }}\n\
          secrets:\n\
          \x20 axiom_token: {{ env: AXIOM_TOKEN, to: [\"{axiom}\"] }}\n\
          \x20 axiom_ingest_token: {{ env: AXIOM_INGEST_TOKEN, to: [\"{axiom}\"] }}\n\
          \x20 axiom_monitors_token: {{ env: AXIOM_MONITORS_TOKEN, to: [\"{axiom}\"] }}\n\
+         \x20 terraform_token: {{ env: TFE_TOKEN, to: [\"{terraform}\"] }}\n\
          axiom: {{ url: \"{axiom}\" }}\n\
          # Journals of runs in this lab; they go with it.\n\
          store: {{ path: \"{folder}/state\" }}\n",
@@ -56,6 +58,8 @@ fn text(plan: &Plan) -> String {
         net = plan.net_text(),
         tier = plan.options.tier,
         axiom = format_args!("http://{}", plan.axiom()),
+        terraform = format_args!("http://{}", plan.terraform()),
+        archive = format_args!("http://{}", plan.terraform_archive()),
         creds = if plan.options.with_system_creds { creds.as_str() } else { "" },
         folder = plan.folder.display(),
     )
@@ -83,6 +87,8 @@ pub fn environment(plan: &Plan) -> Vec<(&'static str, String)> {
         ("AXIOM_TOKEN", plan.axiom_token()),
         ("AXIOM_INGEST_TOKEN", plan.axiom_ingest_token()),
         ("AXIOM_MONITORS_TOKEN", plan.axiom_monitors_token()),
+        ("TFE_ADDRESS", format!("http://{}", plan.terraform())),
+        ("TFE_TOKEN", plan.terraform_token()),
         ("SLUICE_INVENTORY", plan.folder.join("sluice.yaml").display().to_string()),
         ("SLUICE_LAB", plan.name.clone()),
         ("SLUICE_LAB_CONTROL", format!("http://{}", plan.control())),
@@ -109,6 +115,7 @@ mod tests {
             "  axiom_token: { env: AXIOM_TOKEN, to: [\"http://127.77.3.12:8080\"] }",
             "  axiom_ingest_token: { env: AXIOM_INGEST_TOKEN, to: [\"http://127.77.3.12:8080\"] }",
             "  axiom_monitors_token: { env: AXIOM_MONITORS_TOKEN, to: [\"http://127.77.3.12:8080\"] }",
+            "  terraform_token: { env: TFE_TOKEN, to: [\"http://127.77.3.13:8080\"] }",
             "axiom: { url: \"http://127.77.3.12:8080\" }",
             "store: { path: \"/x/state\" }",
         ] {

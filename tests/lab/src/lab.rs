@@ -25,6 +25,7 @@ use crate::programs;
 use crate::referee::Verdict;
 use crate::registry;
 use crate::server::wait_for;
+use crate::terraform::{TerraformOrder, TerraformRequest};
 
 /// One AWS call of the record.
 #[derive(Clone, Debug, Deserialize)]
@@ -185,6 +186,16 @@ impl Lab {
     /// What was sent to Axiom by others than the nodes' own shippers, oldest first, refused ones too.
     pub async fn ingests(&self) -> Result<Vec<Ingest>> {
         self.ask_for("/ingests", json!({}), "ingests").await
+    }
+
+    /// Lets something happen in Terraform Cloud; the answer says what came of it.
+    pub async fn terraform(&self, order: TerraformOrder) -> Result<Value> {
+        self.ask("/terraform", serde_json::to_value(&order).context("order")?).await
+    }
+
+    /// What Terraform Cloud was asked, oldest first, refused requests too.
+    pub async fn terraform_requests(&self) -> Result<Vec<TerraformRequest>> {
+        self.ask_for("/terraform/requests", json!({}), "requests").await
     }
 
     /// Starts the publisher and the consumers, instead of what ran before; with a `count` waits for the last

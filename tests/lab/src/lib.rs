@@ -1,5 +1,5 @@
 //! The lab: the world of the runbook on loopback with real parts. Three nats-servers in operator mode, moto as AWS,
-//! a stand-in for Axiom, faults, a referee that says whether losing a node was safe, and a ledger of acknowledged
+//! stand-ins for Axiom and Terraform Cloud, faults, a referee that says whether losing a node was safe, and a ledger of acknowledged
 //! messages.
 //! Tests use [`Lab`]; people use `cargo lab`. It knows the product only by its command line and its inventory.
 
@@ -46,6 +46,7 @@ mod second;
 mod server;
 mod ship;
 mod suite;
+mod terraform;
 mod upgrade;
 mod view;
 
@@ -61,6 +62,7 @@ pub use plan::{ACCOUNT, ACT_ROLE, AdminSys, NODES, OPERATOR_ROLE, Options, Plan,
 pub use process::Proc;
 pub use referee::{Request, Verdict};
 pub use registry::{Found, is_free, running, sweep};
+pub use terraform::{Planned, TerraformOrder, TerraformRequest};
 
 /// Told, in plain sentences, what is being waited for.
 pub type Progress = dyn Fn(&str) + Send + Sync;

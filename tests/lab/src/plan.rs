@@ -111,7 +111,7 @@ pub struct Plan {
     pub net: [u8; 3],
     /// The lab's private folder (0700).
     pub folder: PathBuf,
-    /// Keeps servers of other labs out of the cluster, and strangers out of its Axiom.
+    /// Keeps servers of other labs out of the cluster, and strangers out of its Axiom and Terraform Cloud.
     pub route_password: String,
 }
 
@@ -166,6 +166,31 @@ impl Plan {
         self.address(12, 8080)
     }
 
+    /// The Terraform Cloud endpoint.
+    pub fn terraform(&self) -> SocketAddr {
+        self.address(13, 8080)
+    }
+
+    /// Where its plans lie, for whoever was given a link.
+    pub fn terraform_archive(&self) -> SocketAddr {
+        self.address(13, 8081)
+    }
+
+    /// The operator's token for Terraform Cloud.
+    pub fn terraform_token(&self) -> String {
+        format!("user-{}", self.route_password)
+    }
+
+    /// A token for Terraform Cloud that may only see runs.
+    pub fn terraform_reader_token(&self) -> String {
+        format!("reader-{}", self.route_password)
+    }
+
+    /// The organization's own token for Terraform Cloud.
+    pub fn terraform_organization_token(&self) -> String {
+        format!("organization-{}", self.route_password)
+    }
+
     /// The operator's token for Axiom, for queries only.
     pub fn axiom_token(&self) -> String {
         format!("xaat-query-{}", self.route_password)
@@ -184,7 +209,8 @@ impl Plan {
     /// Every address the lab listens on, but the control API.
     pub fn listens(&self) -> Vec<SocketAddr> {
         let nodes = NODES.iter().flat_map(|n| [self.client(*n), self.route(*n), self.monitor(*n)]);
-        nodes.chain([self.aws(), self.adapter(), self.axiom()]).collect()
+        let terraform = [self.terraform(), self.terraform_archive()];
+        nodes.chain([self.aws(), self.adapter(), self.axiom()]).chain(terraform).collect()
     }
 
     /// The net as text, `127.77.3`.

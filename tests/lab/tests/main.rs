@@ -15,6 +15,7 @@ mod insights;
 mod ledger;
 mod life;
 mod ssm;
+mod terraform;
 mod traffic;
 mod wire;
 
