@@ -9,7 +9,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 use sluice_plugin::{ActionName, ActionSpec, Plugin, PluginName, Problem};
 
-use crate::fit::plainly_fits;
+use crate::fit::plainly_fits_a_call;
 use crate::ids::Sha256;
 use crate::runbook::Actions;
 
@@ -143,7 +143,7 @@ fn contract(spec: &ActionSpec) -> Sha256 {
 }
 
 fn errors(cell: &OnceLock<Result<Validator, String>>, schema: &Value, instance: &Value) -> Vec<(String, String)> {
-    if plainly_fits(schema, instance) {
+    if plainly_fits_a_call(schema, instance) {
         return Vec::new();
     }
     let validator =
