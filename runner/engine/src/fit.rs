@@ -4,13 +4,33 @@
 //! of a plain kind.
 
 use serde_json::{Map, Value};
+use sluice_plugin::SecretRef;
 
 /// True only when the value is surely valid. False says nothing.
 pub(crate) fn plainly_fits(schema: &Value, value: &Value) -> bool {
+    fits(schema, value, Secrets::Unknown)
+}
+
+/// The same where a reference to a secret may stand for a text that is marked `x-secret`.
+pub(crate) fn plainly_fits_a_call(schema: &Value, value: &Value) -> bool {
+    fits(schema, value, Secrets::ByReference)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    /// Nothing is said of a place for one.
+    Unknown,
+    ByReference,
+}
+
+fn fits(schema: &Value, value: &Value, secrets: Secrets) -> bool {
     match schema {
         Value::Bool(anything) => *anything,
         Value::Object(keywords) => {
-            keywords.iter().all(|(keyword, wanted)| keyword_fits(keyword, wanted, keywords, value))
+            let is_secret =
+                || keywords.get("x-secret") == Some(&Value::Bool(true)) && SecretRef::from_json(value).is_some();
+            secrets == Secrets::ByReference && is_secret()
+                || keywords.iter().all(|(keyword, wanted)| keyword_fits(keyword, wanted, keywords, value, secrets))
         }
         Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) => false,
     }
@@ -31,21 +51,22 @@ pub(crate) fn plainly_schema(schema: &Value) -> bool {
 
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
-fn keyword_fits(keyword: &str, wanted: &Value, beside: &Map<String, Value>, value: &Value) -> bool {
+fn keyword_fits(keyword: &str, wanted: &Value, beside: &Map<String, Value>, value: &Value, secrets: Secrets) -> bool {
     match keyword {
-        "title" | "description" | "default" | "examples" => true,
+        "title" | "description" | "default" | "examples" | "x-inventory" => true,
+        "x-secret" => secrets == Secrets::ByReference,
         "type" => match wanted {
             Value::String(name) => is(name, value),
             Value::Array(names) => names.iter().filter_map(Value::as_str).any(|name| is(name, value)),
             _ => false,
         },
         "properties" => each(value, |name, field| match wanted.get(name) {
-            Some(schema) => plainly_fits(schema, field),
+            Some(schema) => fits(schema, field, secrets),
             None => true,
         }),
         "additionalProperties" => {
             let named = |name: &str| beside.get("properties").is_some_and(|properties| properties.get(name).is_some());
-            each(value, |name, field| named(name) || plainly_fits(wanted, field))
+            each(value, |name, field| named(name) || fits(wanted, field, secrets))
         }
         "required" => match (wanted, value) {
             (Value::Array(names), Value::Object(fields)) => {
@@ -54,14 +75,16 @@ fn keyword_fits(keyword: &str, wanted: &Value, beside: &Map<String, Value>, valu
             (wanted, _) => wanted.is_array(),
         },
         "items" => match value {
-            Value::Array(items) => items.iter().all(|item| plainly_fits(wanted, item)),
+            Value::Array(items) => items.iter().all(|item| fits(wanted, item, secrets)),
             _ => true,
         },
         "enum" => wanted.as_array().is_some_and(|values| values.contains(value)),
         "const" => wanted == value,
-        "anyOf" => wanted.as_array().is_some_and(|branches| branches.iter().any(|branch| plainly_fits(branch, value))),
+        "anyOf" => wanted.as_array().is_some_and(|branches| branches.iter().any(|branch| fits(branch, value, secrets))),
         "minimum" => whole(wanted, value, |wanted, value| value >= wanted),
         "maximum" => whole(wanted, value, |wanted, value| value <= wanted),
+        "minItems" => counted(wanted, value, |wanted, count| count >= wanted),
+        "maxItems" => counted(wanted, value, |wanted, count| count <= wanted),
         // The formats of texts are the library's; others do not have any.
         "format" => !value.is_string(),
         _ => false,
@@ -86,6 +109,11 @@ fn each(value: &Value, fits: impl Fn(&str, &Value) -> bool) -> bool {
 /// Compares whole numbers; about fractions nothing is said.
 fn whole(wanted: &Value, value: &Value, holds: fn(i64, i64) -> bool) -> bool {
     !value.is_number() || wanted.as_i64().zip(value.as_i64()).is_some_and(|(wanted, value)| holds(wanted, value))
+}
+
+/// Compares how many items there are.
+fn counted(wanted: &Value, value: &Value, holds: fn(u64, u64) -> bool) -> bool {
+    value.as_array().is_none_or(|items| wanted.as_u64().is_some_and(|wanted| holds(wanted, items.len() as u64)))
 }
 
 #[cfg(test)]
@@ -114,6 +142,26 @@ mod tests {
         check(json!({ "type": "string", "pattern": "^a" }), json!("a"), false);
         check(json!({ "type": "string", "format": "uri" }), json!("a"), false);
         check(json!({ "type": "string", "x-secret": true }), json!("a"), false);
+        check(json!({ "type": "object", "x-inventory": "node" }), json!({}), true);
+        check(json!({ "minItems": 1, "maxItems": 2 }), json!([1]), true);
+        check(json!({ "minItems": 1, "maxItems": 2 }), json!([]), false);
+        check(json!({ "minItems": 1, "maxItems": 2 }), json!([1, 2, 3]), false);
+    }
+
+    #[test]
+    fn a_call_has_references_where_secrets_are_wanted() {
+        let schema =
+            json!({ "properties": { "token": { "type": "string", "x-secret": true }, "name": { "type": "string" } } });
+        let check = |value: Value, expect: bool| assert_eq!(plainly_fits_a_call(&schema, &value), expect, "{value}");
+        let reference = json!({ "$secret": "secrets.token" });
+        check(json!({ "token": reference }), true);
+        check(json!({ "token": "text" }), true);
+        check(json!({ "token": 1 }), false);
+        check(json!({ "token": { "$secret": "secrets.token", "more": 1 } }), false);
+        check(json!({ "name": reference }), false);
+        let optional = json!({ "anyOf": [{ "type": "string", "x-secret": true }, { "type": "null" }] });
+        assert!(plainly_fits_a_call(&optional, &reference));
+        assert!(!plainly_fits(&optional, &reference));
     }
 
     fn value() -> impl Strategy<Value = Value> {
@@ -141,6 +189,7 @@ mod tests {
             value().prop_map(|one| json!({ "const": one })),
             prop::collection::vec(value(), 1..3).prop_map(|all| json!({ "enum": all })),
             (-3i64..4, -3i64..4).prop_map(|(least, most)| json!({ "minimum": least, "maximum": most })),
+            (0u64..3, 0u64..3).prop_map(|(least, most)| json!({ "minItems": least, "maxItems": most })),
         ];
         leaf.prop_recursive(2, 8, 3, |inner| {
             let properties = prop::collection::btree_map("[abc]", inner.clone(), 0..3);

@@ -9,7 +9,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 use sluice_plugin::{ActionName, ActionSpec, Plugin, PluginName, Problem};
 
-use crate::fit::plainly_fits;
+use crate::fit::plainly_fits_a_call;
 use crate::ids::Sha256;
 use crate::runbook::Actions;
 
@@ -38,6 +38,7 @@ pub struct Action {
     pub plugin: Arc<dyn Plugin>,
     input: OnceLock<Result<Validator, String>>,
     output: OnceLock<Result<Validator, String>>,
+    contract: OnceLock<Sha256>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -129,7 +130,7 @@ impl Loaded {
 
 impl Action {
     fn new(spec: ActionSpec, plugin: Arc<dyn Plugin>) -> Self {
-        Self { spec, plugin, input: OnceLock::new(), output: OnceLock::new() }
+        Self { spec, plugin, input: OnceLock::new(), output: OnceLock::new(), contract: OnceLock::new() }
     }
 
     /// What is wrong with this `with`, each with a JSON pointer. Secret references stand for strings.
@@ -142,25 +143,28 @@ impl Action {
         errors(&self.output, &self.spec.output, output)
     }
 
-    /// The digest of what a resumed run relies on.
+    /// The digest of what a resumed run relies on. Made once: what is done every second begins with it every time.
     pub fn contract(&self) -> Sha256 {
-        let spec = &self.spec;
-        let contract = serde_json::json!([
-            spec.name.as_str(),
-            spec.effect,
-            spec.idempotent,
-            spec.gate,
-            spec.ephemeral,
-            spec.input,
-            spec.output,
-            spec.revision,
-        ]);
-        Sha256::of(contract.to_string().as_bytes())
+        *self.contract.get_or_init(|| contract(&self.spec))
     }
 }
 
+fn contract(spec: &ActionSpec) -> Sha256 {
+    let contract = serde_json::json!([
+        spec.name.as_str(),
+        spec.effect,
+        spec.idempotent,
+        spec.gate,
+        spec.ephemeral,
+        spec.input,
+        spec.output,
+        spec.revision,
+    ]);
+    Sha256::of(contract.to_string().as_bytes())
+}
+
 fn errors(cell: &OnceLock<Result<Validator, String>>, schema: &Value, instance: &Value) -> Vec<(String, String)> {
-    if plainly_fits(schema, instance) {
+    if plainly_fits_a_call(schema, instance) {
         return Vec::new();
     }
     let validator =

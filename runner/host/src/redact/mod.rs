@@ -33,6 +33,8 @@ struct Known {
     /// Each form of each value, and the name to print for it.
     forms: BTreeMap<String, Arc<str>>,
     short: BTreeMap<String, Arc<str>>,
+    /// One of them could stand in a number.
+    in_numbers: bool,
     /// Built when first asked after a value was added.
     automaton: Option<Arc<Automaton>>,
 }
@@ -67,6 +69,7 @@ impl Redactor {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let name: Arc<str> = name.into();
         if value.len() < SHORTEST {
+            known.in_numbers |= may_stand_in_a_number(value);
             known.short.insert(value.to_owned(), name);
             return;
         }
@@ -74,6 +77,7 @@ impl Redactor {
             return;
         }
         for form in encodings::forms(value) {
+            known.in_numbers |= may_stand_in_a_number(&form);
             known.forms.entry(form).or_insert_with(|| name.clone());
         }
         known.automaton = None;
@@ -99,8 +103,14 @@ impl Redactor {
 
     /// Every text in a document, keys too. A number that holds a known value becomes text.
     pub fn json(&self, value: &mut Value) {
+        let in_numbers = self.known.read().unwrap_or_else(PoisonError::into_inner).in_numbers;
+        self.clean(value, in_numbers);
+    }
+
+    fn clean(&self, value: &mut Value, in_numbers: bool) {
         match value {
             Value::Null | Value::Bool(_) => {}
+            Value::Number(_) if !in_numbers => {}
             Value::Number(number) => {
                 if let Cow::Owned(text) = self.text(&number.to_string()) {
                     *value = Value::String(text);
@@ -111,8 +121,8 @@ impl Redactor {
                     *text = clean;
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.json(item)),
-            Value::Object(fields) => self.object(fields),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.clean(item, in_numbers)),
+            Value::Object(fields) => self.object(fields, in_numbers),
         }
     }
 
@@ -121,8 +131,8 @@ impl Redactor {
         matches!(self.text(text), Cow::Owned(_))
     }
 
-    fn object(&self, fields: &mut serde_json::Map<String, Value>) {
-        fields.values_mut().for_each(|field| self.json(field));
+    fn object(&self, fields: &mut serde_json::Map<String, Value>, in_numbers: bool) {
+        fields.values_mut().for_each(|field| self.clean(field, in_numbers));
         if fields.keys().any(|key| self.finds(key)) {
             let old = std::mem::take(fields);
             fields.extend(old.into_iter().map(|(key, field)| (self.text(&key).into_owned(), field)));
@@ -192,6 +202,11 @@ impl Automaton {
         };
         (first..bytes.len()).find(begins).unwrap_or(bytes.len())
     }
+}
+
+/// Most values have signs in them that no number has. Nor has what only looks like a secret.
+fn may_stand_in_a_number(form: &str) -> bool {
+    form.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
 }
 
 /// Overlapping spans become one: two secrets that share a piece must not leave the rest of the second behind.
