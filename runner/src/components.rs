@@ -72,7 +72,8 @@ pub(crate) fn look(file: &Path) -> Result<(Vec<u8>, Component)> {
     let shown = paths::shown(file);
     let bytes = fs::read(file).map_err(|error| CommandError::usage(format!("cannot read {shown}: {error}")))?;
     let component = home().map_err(CommandError::failed)?.look(&bytes);
-    let component = component.map_err(|refused| CommandError::refused(format!("{shown} cannot be added: {refused}")))?;
+    let component =
+        component.map_err(|refused| CommandError::refused(format!("{shown} cannot be added: {refused}")))?;
     Ok((bytes, component))
 }
 

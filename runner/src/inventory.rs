@@ -54,6 +54,15 @@ pub(crate) fn place(named: Option<&Path>) -> Result<Option<PathBuf>> {
     Ok(Some(found))
 }
 
+/// One that is about to be written, in the current folder.
+#[cfg(feature = "wasm")]
+pub(crate) fn none_yet() -> Result<Found> {
+    let here = env::current_dir().and_then(|here| here.canonicalize());
+    let here = here.map_err(|error| CommandError::failed(format!("cannot tell where this is: {error}")))?;
+    let source = Source::new(FILE, "");
+    Ok(Found { path: here.join(FILE), digest: Sha256::of(b""), source, inventory: Inventory::default() })
+}
+
 fn nearest() -> Option<PathBuf> {
     let here = env::current_dir().ok()?.canonicalize().ok()?;
     here.ancestors().map(|folder| folder.join(FILE)).find(|file| file.is_file())

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use sluice_engine::diagnostic::Findings;
 use sluice_engine::inventory::{Inventory, parse};
-use sluice_engine::source::Source;
+use sluice_engine::source::{Source, Span};
 use sluice_engine::yaml::{self, Entry, Kind, Map};
 use sluice_plugin::PluginName;
 
@@ -65,8 +65,10 @@ pub(crate) fn write(found: &Found, text: &str) -> Result<()> {
     let cannot = |error: std::io::Error| CommandError::failed(format!("cannot write {}: {error}", found.shown()));
     let mut new = tempfile::NamedTempFile::new_in(found.folder()).map_err(cannot)?;
     new.write_all(text.as_bytes()).map_err(cannot)?;
-    let mode = fs::metadata(&found.path).map_err(cannot)?.permissions();
-    fs::set_permissions(new.path(), mode).map_err(cannot)?;
+    // One that is new is readable for its owner only, as temporary files are.
+    if let Ok(old) = fs::metadata(&found.path) {
+        fs::set_permissions(new.path(), old.permissions()).map_err(cannot)?;
+    }
     new.as_file().sync_all().map_err(cannot)?;
     new.persist(&found.path).map_err(|error| cannot(error.error))?;
     Ok(())
@@ -88,8 +90,8 @@ fn plugins(source: &Source) -> Place {
     let Some(Kind::Map(top)) = root.map(|root| root.kind) else { return Place::Missing };
     let Some(entry) = top.get("plugins") else { return Place::Missing };
     match &entry.value.kind {
-        Kind::Null => Place::Empty(line_end(text, entry.key.span.end)),
-        Kind::Map(map) if !text.get(entry.value.span.start..).is_some_and(|rest| rest.starts_with('{')) => {
+        Kind::Null => Place::Empty(line_end(text, range(entry.key.span).end)),
+        Kind::Map(map) if !text.get(range(entry.value.span)).is_some_and(|rest| rest.starts_with('{')) => {
             Place::Block(map.clone())
         }
         _ => Place::Flow,
@@ -98,10 +100,18 @@ fn plugins(source: &Source) -> Place {
 
 /// From the beginning of the entry's first line to the end of its last.
 fn whole(text: &str, entry: &Entry) -> Option<Range<usize>> {
-    let start = text.get(..entry.key.span.start)?.rfind('\n').map_or(0, |at| at + 1);
+    let (key, value) = (range(entry.key.span), range(entry.value.span));
     // The span of a block may reach over empty lines into what follows.
-    let value = text.get(entry.value.span.start..entry.value.span.end)?.trim_end();
-    Some(start..line_end(text, entry.value.span.start + value.len()))
+    let written = text.get(value.clone())?.trim_end();
+    Some(line_start(text, key.start)?..line_end(text, value.start + written.len()))
+}
+
+fn range(span: Span) -> Range<usize> {
+    span.start as usize..span.end as usize
+}
+
+fn line_start(text: &str, before: usize) -> Option<usize> {
+    Some(text.get(..before)?.rfind('\n').map_or(0, |at| at + 1))
 }
 
 fn line_end(text: &str, from: usize) -> usize {
@@ -120,9 +130,8 @@ fn line_of(text: &str, begins: &str) -> Option<usize> {
 
 /// How far entries are indented.
 fn column(text: &str, map: &Map) -> Option<usize> {
-    let first = map.iter().next()?;
-    let start = text.get(..first.key.span.start)?.rfind('\n').map_or(0, |at| at + 1);
-    Some(first.key.span.start - start)
+    let first = range(map.iter().next()?.key.span);
+    Some(first.start - line_start(text, first.start)?)
 }
 
 fn indented(lines: &Lines, by: usize) -> String {
@@ -137,9 +146,9 @@ fn spliced(text: &str, range: Range<usize>, new: &str) -> Option<String> {
 
 /// What the edited text says; everything but that one plugin must be as it was.
 fn checked(found: &Found, edited: &str, name: &PluginName) -> Result<Inventory> {
-    let source = Source::new(&found.shown(), edited);
-    let inventory = parse(&source)
-        .map_err(|found| CommandError::invalid("what would be written into the inventory", found))?;
+    let source = Source::new(found.shown(), edited);
+    let inventory =
+        parse(&source).map_err(|found| CommandError::invalid("what would be written into the inventory", found))?;
     let others = |inventory: &Inventory| {
         let mut inventory = inventory.clone();
         inventory.plugins.shift_remove(name);
@@ -155,7 +164,8 @@ fn checked(found: &Found, edited: &str, name: &PluginName) -> Result<Inventory> 
 }
 
 fn by_hand(found: &Found, lines: &Lines) -> CommandError {
-    let error = CommandError::refused(format!("`plugins` of {} is written in one line, which is not edited", found.shown()));
+    let error =
+        CommandError::refused(format!("`plugins` of {} is written in one line, which is not edited", found.shown()));
     let error = error.hint("put this under `plugins` by hand:");
     lines.iter().fold(error, |error, line| error.hint(format!("  {line}")))
 }

@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use tempfile::TempDir;
 
+/// Components, for who adds plugins.
+const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/guests/built");
+
 pub(crate) struct World {
     folder: TempDir,
 }
@@ -54,6 +57,7 @@ impl World {
             .env("COLUMNS", "100")
             .env("NO_COLOR", "1")
             .env("SHELL", "/bin/sh")
+            .env("GUESTS", GUESTS)
             .output()
             .unwrap()
     }
@@ -63,6 +67,7 @@ impl World {
     }
 
     fn same(&self, text: &str) -> String {
+        let text = text.replace(GUESTS, "GUESTS");
         let mut text = text.replace(&self.folder.path().canonicalize().unwrap().display().to_string(), "DIR");
         for (pattern, with) in SAME.iter() {
             text = pattern.replace_all(&text, *with).into_owned();

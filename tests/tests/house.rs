@@ -20,9 +20,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
         "sluice-engine" | "sluice-host" => &["sluice-plugin"],
         "sluice-store" | "sluice-world" => &["sluice-engine", "sluice-plugin"],
         "sluice-aws" | "sluice-axiom" | "sluice-base" | "sluice-nats" | "sluice-sdk" | "sluice-system"
-        | "sluice-terraform" | "sluice-wasm" => {
-            &["sluice-plugin"]
-        }
+        | "sluice-terraform" | "sluice-wasm" => &["sluice-plugin"],
         "sluice" => &[
             "sluice-aws",
             "sluice-axiom",

@@ -18,6 +18,7 @@ mod locks;
 mod logs;
 mod node;
 mod once;
+mod plugin;
 mod readme;
 mod replace;
 mod replace_crash;

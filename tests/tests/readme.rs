@@ -16,7 +16,9 @@ fn every_file_in_it_is_valid() {
     take("clusters:", "short/sluice.yaml");
     take("clusters:", "sluice.yaml");
     take("runbook:", "runbooks/is-it-up.yaml");
+    take("plugins:", "own/sluice.yaml");
     assert_eq!(shown.next(), None);
+    sluice.run(&["trust", "--inventory", "own/sluice.yaml", "--print-digest"]).expect_code(0);
     sluice.run(&["check", "--inventory", "short/sluice.yaml"]).expect_code(0);
     // The long one has all that replacing a node wants: not even a warning.
     let done = sluice.run(&["check", "runbooks/is-it-up.yaml", "replace-node"]).expect_code(0);

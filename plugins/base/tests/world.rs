@@ -36,7 +36,7 @@ impl World {
         registry.add(name.clone(), || Arc::new(sluice_base::plugin())).unwrap();
         let registry = Arc::new(registry);
         let folder = tempfile::tempdir().unwrap();
-        let grant = HttpGrant { origin: Origin::parse(origin).unwrap(), private: true, read: Vec::new() };
+        let grant = HttpGrant { origin: Origin::parse(origin).unwrap(), private: true, read: Vec::new(), write: None };
         let parts = HostParts {
             run: "run".into(),
             actor: "ana@laptop".into(),

@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sluice_plugin::{
-    Abilities, Action, ActionName, ActionSpec, Call, Effect, Example, GateClass, Host, Outcome, PluginName, Preview, Problem,
-    Reconciled, Verdict, schema,
+    Abilities, Action, ActionName, ActionSpec, Call, Effect, Example, GateClass, Host, Outcome, PluginName, Preview,
+    Problem, Reconciled, Verdict, schema,
 };
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send + 'a>>;
@@ -72,7 +72,8 @@ where
     Out: Serialize + JsonSchema + 'static,
     F: for<'a> Function<'a, In, Judged<Out>> + 'static,
 {
-    let run = doing(run, |judged: Judged<Out>| Ok(Outcome::judged(written(&judged.output)?, judged.verdict, judged.why)));
+    let run =
+        doing(run, |judged: Judged<Out>| Ok(Outcome::judged(written(&judged.output)?, judged.verdict, judged.why)));
     TypedAction { gate: Some(class), ..TypedAction::new::<In, Out>(operation, summary, Effect::Read, run) }
 }
 

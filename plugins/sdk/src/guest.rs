@@ -54,7 +54,12 @@ static PLUGIN: OnceLock<NativePlugin> = OnceLock::new();
 fn plugin<T: Made>() -> &'static NativePlugin {
     static HOOK: Once = Once::new();
     // There is no standard error here: without this, nobody would ever read why a plugin panicked.
-    HOOK.call_once(|| std::panic::set_hook(Box::new(|panic| host::log(types::Level::Error, &panic.to_string()))));
+    HOOK.call_once(|| {
+        let tell = |panic: &std::panic::PanicHookInfo<'_>| {
+            host::log(types::Level::Error, &panic.to_string().replace(":\n", ": "));
+        };
+        std::panic::set_hook(Box::new(tell));
+    });
     PLUGIN.get_or_init(T::plugin)
 }
 

@@ -62,7 +62,10 @@ pub struct Builder {
 pub fn plugin(name: &'static str, version: &str, summary: &str) -> Builder {
     let name = PluginName::parse(name).unwrap_or_else(|error| panic!("{error}"));
     let (version, summary) = (version.to_owned(), summary.to_owned());
-    Builder { about: PluginSpec { name, version, summary, powers: Vec::new(), actions: Vec::new() }, actions: Vec::new() }
+    Builder {
+        about: PluginSpec { name, version, summary, powers: Vec::new(), actions: Vec::new() },
+        actions: Vec::new(),
+    }
 }
 
 impl Builder {
@@ -102,7 +105,7 @@ macro_rules! export {
 
             type Exported = $crate::guest::Guest<Component>;
 
-            $crate::guest::export_component!(Exported with_types_in $crate::guest::wit);
+    $crate::guest::export_component!(Exported with_types_in $crate::guest::wit);
         };
     };
 }

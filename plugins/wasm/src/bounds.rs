@@ -19,8 +19,7 @@ pub struct Bounds {
 
 impl Bounds {
     /// For what a step does.
-    pub const CALL: Self =
-        Self { memory: 64 << 20, compute: Duration::from_secs(10), output: 8 << 20, log: 256 << 10 };
+    pub const CALL: Self = Self { memory: 64 << 20, compute: Duration::from_secs(10), output: 8 << 20, log: 256 << 10 };
 
     /// For saying what it is, and whatever else reaches nothing.
     pub const WORDS: Self = Self { memory: 16 << 20, compute: Duration::from_secs(1), output: 1 << 20, log: 16 << 10 };

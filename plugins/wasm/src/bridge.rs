@@ -52,8 +52,7 @@ impl State {
         let (ask, asked) = mpsc::unbounded_channel();
         let ticks = u64::try_from(bounds.compute.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX);
         let limiter = Limiter::new(bounds.memory);
-        let state =
-            Self { ask, limiter, ticks, words: bounds.log, unsaid: 0, purpose, sent: false, last_words: None };
+        let state = Self { ask, limiter, ticks, words: bounds.log, unsaid: 0, purpose, sent: false, last_words: None };
         (state, asked)
     }
 
@@ -63,7 +62,10 @@ impl State {
         answered.await.ok()
     }
 
-    async fn ask_or<T>(&self, ask: impl FnOnce(oneshot::Sender<Result<T, Problem>>) -> Ask) -> Result<T, types::Problem> {
+    async fn ask_or<T>(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<Result<T, Problem>>) -> Ask,
+    ) -> Result<T, types::Problem> {
         Ok(self.ask(ask).await.unwrap_or_else(|| Err(over()))?)
     }
 
@@ -72,7 +74,9 @@ impl State {
             self.words = 0;
             self.unsaid += 1;
             if self.unsaid == 1 {
-                let _ = self.ask.send(Ask::Log(Level::Warn, "the plugin says more than is kept; the rest is left out".to_owned()));
+                let _ = self
+                    .ask
+                    .send(Ask::Log(Level::Warn, "the plugin says more than is kept; the rest is left out".to_owned()));
             }
             return;
         }

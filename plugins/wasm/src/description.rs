@@ -136,7 +136,9 @@ fn stands_alone(value: &Value, depth: usize) -> Result<(), String> {
                 ("$ref" | "$dynamicRef", Some(target)) if !target.starts_with('#') => {
                     Err(format!("refers to `{target}`, and nothing outside of it is looked up"))
                 }
-                ("$id" | "$schema", Some(target)) => Err(format!("says `{key}: {target}`; it stands alone, as 2020-12")),
+                ("$id" | "$schema", Some(target)) => {
+                    Err(format!("says `{key}: {target}`; it stands alone, as 2020-12"))
+                }
                 _ => stands_alone(value, depth + 1),
             }
         }),

@@ -20,8 +20,8 @@ mod ticker;
 mod wit;
 
 pub use bounds::Bounds;
-pub use componentize::componentize;
 pub use cache::{Cache, UnsafeCache};
+pub use componentize::componentize;
 pub use description::{Asks, Described, HttpAsk, SecretAsk};
 pub use home::{Component, Home};
 pub use plugin::{Raised, WasmPlugin};

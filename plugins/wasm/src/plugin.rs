@@ -74,19 +74,20 @@ impl Plugin for WasmPlugin {
         let told = types::Call::from(call);
         let answer = ask(&self.component.linked, host, call, questions::Run(Called { action, call: &told })).await?;
         let outcome = answer?;
-        within(&[&outcome.output])?;
+        within(call.purpose, &[&outcome.output])?;
         believed(outcome, call.purpose)
     }
 
     async fn preview(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Preview, Problem> {
         self.known(action)?;
         let told = types::Call::from(call);
-        let answer = ask(&self.component.linked, host, call, questions::Preview(Called { action, call: &told })).await?;
+        let answer =
+            ask(&self.component.linked, host, call, questions::Preview(Called { action, call: &told })).await?;
         let preview = answer?;
         match &preview {
-            types::Preview::Ready(ready) => within(&[&ready.binding, &ready.facts])?,
-            types::Preview::Already(already) => within(&[&already.output])?,
-            types::Preview::Refused(refused) => within(&[&refused.why])?,
+            types::Preview::Ready(ready) => within(call.purpose, &[&ready.binding, &ready.facts])?,
+            types::Preview::Already(already) => within(call.purpose, &[&already.output])?,
+            types::Preview::Refused(refused) => within(call.purpose, &[&refused.why])?,
         }
         believed(preview, call.purpose)
     }
@@ -98,9 +99,9 @@ impl Plugin for WasmPlugin {
             ask(&self.component.linked, host, call, questions::Reconcile(Called { action, call: &told })).await?;
         let reconciled = answer?;
         match &reconciled {
-            types::Reconciled::Done(done) => within(&[&done.output, &done.evidence])?,
-            types::Reconciled::NotDone(not) => within(&[&not.evidence])?,
-            types::Reconciled::CannotTell(cannot) => within(&[&cannot.evidence])?,
+            types::Reconciled::Done(done) => within(call.purpose, &[&done.output, &done.evidence])?,
+            types::Reconciled::NotDone(not) => within(call.purpose, &[&not.evidence])?,
+            types::Reconciled::CannotTell(cannot) => within(call.purpose, &[&cannot.evidence])?,
         }
         believed(reconciled, call.purpose)
     }
@@ -120,20 +121,24 @@ impl Plugin for WasmPlugin {
 }
 
 /// Texts of this size are taken apart; larger ones are not even looked into.
-fn within(texts: &[&str]) -> Result<(), Problem> {
+fn within(purpose: Purpose, texts: &[&str]) -> Result<(), Problem> {
     let (size, most) = (texts.iter().map(|text| text.len()).sum::<usize>(), Bounds::CALL.output);
     if size <= most {
         return Ok(());
     }
     let message = format!("the plugin gave back {} MiB, and may give {}", size.div_ceil(1 << 20), most >> 20);
-    Err(Problem::maybe_applied("plugin_output_too_large", message))
+    Err(Problem { applied: perhaps(purpose), ..Problem::not_applied("plugin_output_too_large", message) })
 }
 
-/// An answer whose texts are JSON. It came back, so whatever it is about may have been done.
+/// What came back and cannot be used may have been done all the same.
+fn perhaps(purpose: Purpose) -> Applied {
+    if purpose == Purpose::Act { Applied::Maybe } else { Applied::No }
+}
+
+/// An answer whose texts are JSON.
 fn believed<W, T: TryFrom<W, Error = Unreadable>>(answer: W, purpose: Purpose) -> Result<T, Problem> {
     T::try_from(answer).map_err(|error| {
         let message = format!("the plugin's answer cannot be read: {error}");
-        let applied = if purpose == Purpose::Act { Applied::Maybe } else { Applied::No };
-        Problem { applied, ..Problem::not_applied("bad_output", message) }
+        Problem { applied: perhaps(purpose), ..Problem::not_applied("bad_output", message) }
     })
 }

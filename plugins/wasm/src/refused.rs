@@ -20,7 +20,9 @@ pub enum Refused {
     NoPlugin,
     #[error("it needs version {}.{} of the plugin API, and this Sluice offers {}.{}: {}", needs.major, needs.minor, OFFERED.major, OFFERED.minor, mends(needs))]
     OtherApi { needs: Version },
-    #[error("it asks for WASI (`{0}`), which is given to no plugin: build it for wasm32-unknown-unknown, without files, sockets and clocks")]
+    #[error(
+        "it asks for WASI (`{0}`), which is given to no plugin: build it for wasm32-unknown-unknown, without files, sockets and clocks"
+    )]
     Wasi(String),
     #[error("it asks for `{0}`, which is given to no plugin: a plugin imports `sluice:plugin` and nothing else")]
     Stranger(String),

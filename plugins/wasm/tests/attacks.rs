@@ -104,9 +104,9 @@ async fn sends(bench: &Bench, purpose: Purpose, method: &str, url: &str, secret:
 async fn only_what_was_granted_is_reached() {
     let (away, seen_away) = server(ok);
     let (here, seen) = server(move |line| match line {
-        "GET /away HTTP/1.1" => format!(
-            "HTTP/1.1 302 Found\r\nlocation: http://{away}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        ),
+        "GET /away HTTP/1.1" => {
+            format!("HTTP/1.1 302 Found\r\nlocation: http://{away}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        }
         line => ok(line),
     });
     let origin = format!("http://{here}");
@@ -166,7 +166,8 @@ async fn a_preview_writes_nowhere() {
 async fn a_secret_is_used_only_by_whom_it_was_granted_to() {
     let (here, _) = server(ok);
     let origin = format!("http://{here}");
-    let (with, without) = (bench(vec![grant(&origin, true, &[])], &["token"]), bench(vec![grant(&origin, true, &[])], &[]));
+    let (with, without) =
+        (bench(vec![grant(&origin, true, &[])], &["token"]), bench(vec![grant(&origin, true, &[])], &[]));
     let name = Some("secrets.token");
     assert_eq!(sends(&with, Purpose::Read, "GET", &origin, name).await.0, "sent");
     let (code, message) = sends(&without, Purpose::Read, "GET", &origin, name).await;

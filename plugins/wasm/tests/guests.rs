@@ -7,10 +7,8 @@ use sluice_wasm::{Component, Home, Raised, WasmPlugin};
 
 /// The folder of freshly built ones, for whoever builds them; else the one in the repository.
 pub(crate) fn bytes(name: &str) -> Vec<u8> {
-    let folder = std::env::var_os("SLUICE_GUESTS").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../guests/built")),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("SLUICE_GUESTS")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../guests/built")), PathBuf::from);
     let file = folder.join(format!("{name}.wasm"));
     std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
@@ -29,4 +27,9 @@ pub(crate) fn attacks() -> WasmPlugin {
 pub(crate) fn axiom() -> WasmPlugin {
     static AXIOM: OnceLock<Component> = OnceLock::new();
     WasmPlugin::new(AXIOM.get_or_init(|| home().look(&bytes("axiom")).unwrap()).clone(), &Raised::new())
+}
+
+pub(crate) fn terraform() -> WasmPlugin {
+    static TERRAFORM: OnceLock<Component> = OnceLock::new();
+    WasmPlugin::new(TERRAFORM.get_or_init(|| home().look(&bytes("terraform")).unwrap()).clone(), &Raised::new())
 }

@@ -83,7 +83,12 @@ fn answer(status: u16, body: &Value) -> Result<HttpResponse, Problem> {
 }
 
 /// Everything that can be asked of an action with this `with`, and everything that it asked.
-async fn everything(plugin: &dyn Plugin, action: &str, with: &Value, answers: &[Result<HttpResponse, Problem>]) -> Vec<String> {
+async fn everything(
+    plugin: &dyn Plugin,
+    action: &str,
+    with: &Value,
+    answers: &[Result<HttpResponse, Problem>],
+) -> Vec<String> {
     let mut all = vec![format!("check {:?}", plugin.check(action, with))];
     for purpose in [Purpose::Act, Purpose::Preview, Purpose::Reconcile] {
         let host = Recording::new(answers.to_vec());
@@ -119,13 +124,20 @@ async fn alike(native: &dyn Plugin, wasm: &dyn Plugin) -> usize {
         for with in spec.examples.iter().map(|example| &example.with).chain(&odd) {
             for answers in &services {
                 let action = spec.name.operation();
-                let (one, other) = (everything(native, action, with, answers).await, everything(wasm, action, with, answers).await);
+                let (one, other) =
+                    (everything(native, action, with, answers).await, everything(wasm, action, with, answers).await);
                 assert_eq!(other, one, "{action} with {with}");
                 compared += one.len();
             }
         }
     }
     compared
+}
+
+#[tokio::test]
+async fn terraform_is_the_same_in_both() {
+    let compared = alike(&sluice_terraform::plugin(), &guests::terraform()).await;
+    assert!(compared > 500, "only {compared} answers were compared");
 }
 
 #[tokio::test]

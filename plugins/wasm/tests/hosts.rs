@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_host::{Bound, Grants, HostParts, HttpGrant, Origin, ReadingPath, Redactor, Shared, Sink, SystemClock, Vault};
+use sluice_host::{
+    Bound, Grants, HostParts, HttpGrant, Origin, ReadingPath, Redactor, Shared, Sink, SystemClock, Vault,
+};
 use sluice_plugin::{
-    ActionName, Attempt, Call, Level, Outcome, Plugin as _, PluginName, Preview, Problem, Progress, Purpose, Secret, Timestamp,
+    ActionName, Attempt, Call, Level, Outcome, Plugin as _, PluginName, Preview, Problem, Progress, Purpose, Secret,
+    Timestamp,
 };
 use sluice_wasm::WasmPlugin;
 
@@ -60,7 +63,13 @@ pub(crate) fn call(purpose: Purpose, with: Value) -> Call {
 }
 
 impl Bench {
-    pub(crate) async fn run(&self, plugin: &WasmPlugin, action: &str, purpose: Purpose, with: Value) -> Result<Outcome, Problem> {
+    pub(crate) async fn run(
+        &self,
+        plugin: &WasmPlugin,
+        action: &str,
+        purpose: Purpose,
+        with: Value,
+    ) -> Result<Outcome, Problem> {
         self.call(plugin, action, call(purpose, with)).await
     }
 

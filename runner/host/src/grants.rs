@@ -82,14 +82,21 @@ impl Grants {
             return Err(refused(plugin, &format!("may not reach {origin}"), "allow it", &grant));
         };
         let path = url.path();
-        if may(purpose, method) && grant.lets_write(method, action) || grant.read.iter().any(|reading| reading.covers(method, path)) {
+        if may(purpose, method) && grant.lets_write(method, action)
+            || grant.read.iter().any(|reading| reading.covers(method, path))
+        {
             return Ok(grant);
         }
         if may(purpose, method) {
             let operation = action.operation();
             let what = format!("may not send {} {path} to {origin} in `{operation}`", method.as_str());
             let write = grant.write.iter().flatten().cloned().chain([operation.to_owned()]).collect();
-            return Err(refused(plugin, &what, "let this action change something there", &HttpGrant { write: Some(write), ..grant }));
+            return Err(refused(
+                plugin,
+                &what,
+                "let this action change something there",
+                &HttpGrant { write: Some(write), ..grant },
+            ));
         }
         let what = format!("may not send {} {path} to {origin} while it only reads", method.as_str());
         let reading = ReadingPath { method, path: path.to_owned() };

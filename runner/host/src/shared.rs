@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use sluice_plugin::{
-    ActionName, Call, Host, HttpRequest, HttpResponse, Level, ONLY_IN_A_RUN, PluginName, Problem, Progress, Purpose, Secret,
-    SecretRef, Timestamp,
+    ActionName, Call, Host, HttpRequest, HttpResponse, Level, ONLY_IN_A_RUN, PluginName, Problem, Progress, Purpose,
+    Secret, SecretRef, Timestamp,
 };
 
 use crate::clock::Clock;
@@ -176,8 +176,7 @@ impl CallHost {
         if self.given.contains(reference) || self.sealed().contains(reference) {
             return Ok(());
         }
-        let message =
-            format!(
+        let message = format!(
             "plugin {} may not use {}: it does not stand in this step's `with`",
             self.action.plugin(),
             reference.0

@@ -85,7 +85,8 @@ mod tests {
         let root = include_str!("../../../Cargo.toml");
         let new = include_str!("new/Cargo.toml.txt");
         let dependencies = new.split("[workspace.dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
-        let lines: Vec<&str> = dependencies.lines().filter(|line| !line.is_empty() && !line.contains("path =")).collect();
+        let lines: Vec<&str> =
+            dependencies.lines().filter(|line| !line.is_empty() && !line.contains("path =")).collect();
         assert!(lines.len() > 5, "{lines:?}");
         for line in lines {
             assert!(root.lines().any(|other| other == line), "{line}");

@@ -24,7 +24,7 @@ pub(crate) async fn judge(bench: &Bench, operation: &str, with: Value, purpose: 
     assert_eq!(action.input_errors(&with), [], "{operation}");
     let (run, step, attempt) = ("r".to_owned(), "a".to_owned(), Attempt(1));
     let call = Call { run, step, attempt, purpose, deadline: None, with };
-    let host = SimHosts::new(bench.world.clone()).host(action.plugin.name(), &call);
+    let host = SimHosts::new(bench.world.clone()).host(&action.spec.name, &call);
     let outcome = bench.world.run(action.plugin.run(operation, &*host, &call)).await?;
     assert_eq!(action.output_errors(&outcome.output), [], "{operation}: {}", outcome.output);
     assert_eq!(outcome.judgement.is_some(), action.spec.gate.is_some(), "{operation}");

@@ -65,14 +65,14 @@ fn call(purpose: Purpose, instance: &str) -> Call {
 async fn preview(bench: &Bench, instance: &str) -> Result<Preview, Problem> {
     let action = bench.registry.action(&ActionName::parse("aws.terminate_instance").unwrap()).unwrap();
     let call = call(Purpose::Preview, instance);
-    let host = SimHosts::new(bench.world.clone()).host(action.plugin.name(), &call);
+    let host = SimHosts::new(bench.world.clone()).host(&action.spec.name, &call);
     bench.world.run(action.plugin.preview("terminate_instance", &*host, &call)).await
 }
 
 async fn look_back(bench: &Bench, instance: &str) -> Result<Reconciled, Problem> {
     let action = bench.registry.action(&ActionName::parse("aws.terminate_instance").unwrap()).unwrap();
     let call = call(Purpose::Reconcile, instance);
-    let host = SimHosts::new(bench.world.clone()).host(action.plugin.name(), &call);
+    let host = SimHosts::new(bench.world.clone()).host(&action.spec.name, &call);
     let found = bench.world.run(action.plugin.reconcile("terminate_instance", &*host, &call)).await?;
     if let Reconciled::Done { output, .. } = &found {
         assert_eq!(action.output_errors(output), []);

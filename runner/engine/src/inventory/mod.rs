@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use sluice_plugin::{Effect, PluginName};
 use sluice_plugin::inventory::Cluster;
+use sluice_plugin::{Effect, PluginName};
 
 pub use assume::{Assumption, Basis};
 pub use names::{ClusterName, SecretName};

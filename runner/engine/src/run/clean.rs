@@ -143,7 +143,7 @@ fn text(hosts: &dyn Hosts, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use sluice_plugin::{Attempt, ActionName, Call, Host, Timestamp, Verdict};
+    use sluice_plugin::{ActionName, Attempt, Call, Host, Timestamp, Verdict};
 
     use super::*;
     use crate::ids::{RunId, Sha256};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Body, Response};
-use sluice_plugin::{Header, HttpRequest, HttpResponse, Method, ActionName, Problem, Purpose, SecretRef};
+use sluice_plugin::{ActionName, Header, HttpRequest, HttpResponse, Method, Problem, Purpose, SecretRef};
 use url::{Host, Url};
 
 use super::address::reach;

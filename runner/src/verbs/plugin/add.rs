@@ -12,7 +12,7 @@ use crate::error::{CommandError, Exit, Result};
 use crate::inventory::Found;
 use crate::screen::{Stream, Tone};
 use crate::views::ask;
-use crate::{components, inventory_edit, paths, plugins, trust, views};
+use crate::{components, inventory, inventory_edit, paths, plugins, trust, views};
 
 const AFTER: &str = "\
 Shows what the plugin is and what it asks: origins it wants to reach, the actions that would write there, secrets it \
@@ -42,11 +42,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
-    let found = context.inventory()?.ok_or_else(|| {
-        CommandError::usage("there is no inventory to put it into, from here upwards")
-            .hint("an empty sluice.yaml beside your runbooks is enough, or name one with --inventory")
-    })?;
     let (bytes, component) = components::look(&args.file)?;
+    let new;
+    let found = match context.inventory()? {
+        Some(found) => found,
+        None => {
+            new = inventory::none_yet()?;
+            &new
+        }
+    };
     let spec = &component.described.spec;
     if plugins::is_shipped(&spec.name) && !plugins::ships_as_component(&spec.name, &component.sha256) {
         return Err(CommandError::refused(format!(
@@ -79,7 +83,10 @@ fn missing_secrets(found: &Found, asks: &Asks) -> Result<()> {
         found.shown()
     ));
     Err(error
-        .hint(format!("say there where it is, and add the plugin again: secrets: {{ {}: {{ env: {variable} }} }}", ask.name))
+        .hint(format!(
+            "say there where it is, and add the plugin again: secrets: {{ {}: {{ env: {variable} }} }}",
+            ask.name
+        ))
         .hint("or pin it and grant nothing: --grant-nothing"))
 }
 
@@ -112,7 +119,8 @@ fn agreed(context: &Context, args: &Args, component: &Component, found: &Found) 
 /// What it is, and what it asks; what it did not have before stands out.
 fn shown(component: &Component, before: Option<&PluginEntry>, out: &Stream) -> String {
     let PluginSpec { name, version, summary, actions, .. } = &component.described.spec;
-    let mut shown = format!("{} {version}\n  {summary}\n  SHA-256 {}\n", out.paint(Tone::Strong, name.as_str()), component.sha256);
+    let mut shown =
+        format!("{} {version}\n  {summary}\n  SHA-256 {}\n", out.paint(Tone::Strong, name.as_str()), component.sha256);
     shown.push_str(&format!("\n{}\n", out.paint(Tone::Strong, "actions")));
     for action in actions {
         shown.push_str(&format!("  {} ({}): {}\n", action.name, action.effect, action.summary));
@@ -140,7 +148,8 @@ fn asked(asks: &Asks, before: Option<&PluginEntry>) -> Vec<(String, bool)> {
             all.push((format!("  and to change something there in `{operation}`"), may));
         }
         for request in read {
-            let may = has.is_some_and(|grant| grant.read.iter().any(|(method, path)| *request == format!("{method} {path}")));
+            let may =
+                has.is_some_and(|grant| grant.read.iter().any(|(method, path)| *request == format!("{method} {path}")));
             all.push((format!("  and to have `{request}` taken for reading"), may));
         }
     }
@@ -174,7 +183,8 @@ fn beside(found: &Found, file: &Path, name: &PluginName, bytes: &[u8]) -> Result
 fn lines(name: &PluginName, file: &str, sha256: &str, asks: &Asks, before: Option<&PluginEntry>) -> Vec<String> {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let list = |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
-    let mut lines = vec![format!("{name}:"), format!("  component: {}", quoted(file)), format!("  sha256: \"{sha256}\"")];
+    let mut lines =
+        vec![format!("{name}:"), format!("  component: {}", quoted(file)), format!("  sha256: \"{sha256}\"")];
     if !asks.http.is_empty() || !asks.secrets.is_empty() {
         lines.push("  grants:".to_owned());
     }

@@ -57,15 +57,30 @@ pub(super) fn build(folder: &Path, out: Option<&Path>) -> Result<(PathBuf, Compo
     let new = out.join("new.wasm");
     fs::create_dir_all(out).map_err(|error| cannot("make", out, error))?;
     fs::write(&new, &made).map_err(|error| cannot("write", &new, error))?;
-    let looked = components::look(&new);
-    let file = looked.as_ref().map(|(_, component)| out.join(format!("{}.wasm", component.described.spec.name)));
-    match file {
-        Ok(file) => fs::rename(&new, file).map_err(|error| cannot("write", file, error))?,
-        Err(_) => fs::remove_file(&new).map_err(|error| cannot("remove", &new, error))?,
+    match components::look(&new) {
+        Ok((_, component)) => {
+            let file = out.join(format!("{}.wasm", component.described.spec.name));
+            fs::rename(&new, &file).map_err(|error| cannot("write", &file, error))?;
+            Ok((file, component))
+        }
+        Err(error) => {
+            let _ = fs::remove_file(&new);
+            Err(error)
+        }
     }
-    let (_, component) = looked?;
-    let file = out.join(format!("{}.wasm", component.described.spec.name));
-    Ok((file, component))
+}
+
+const FLAGS: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
+
+/// Those of whoever builds, and no word in the component of where on this machine its sources lie: what is built elsewhere
+/// is the same to the byte.
+fn flags(folder: &Path) -> String {
+    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(paths::home().ok()?.join(".cargo")));
+    let places = [(cargo, "cargo"), (folder.canonicalize().ok(), "plugin")];
+    let remapped =
+        places.into_iter().filter_map(|(from, to)| Some(format!("--remap-path-prefix={}={to}", from?.display())));
+    let own = std::env::var(FLAGS).ok();
+    remapped.chain(own).collect::<Vec<_>>().join(" ")
 }
 
 /// The core module that cargo makes.
@@ -73,6 +88,7 @@ fn compiled(folder: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
+    command.env(FLAGS, flags(folder));
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let done = command.spawn().and_then(std::process::Child::wait_with_output);
     let done = done.map_err(|error| {
@@ -86,11 +102,11 @@ fn compiled(folder: &Path) -> Result<PathBuf> {
     let text = String::from_utf8_lossy(&done.stdout);
     let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     // Dependencies come first, the plugin itself last.
-    let modules = messages.filter_map(|message| {
+    let mut modules = messages.filter_map(|message| {
         let files = message.get("filenames")?.as_array()?.clone();
         files.iter().filter_map(Value::as_str).find(|file| file.ends_with(".wasm")).map(PathBuf::from)
     });
-    modules.last().ok_or_else(|| {
+    modules.next_back().ok_or_else(|| {
         CommandError::failed(format!("cargo built no WebAssembly in {}", paths::shown(folder)))
             .hint("its Cargo.toml needs: [lib] crate-type = [\"cdylib\", \"rlib\"]")
     })

@@ -13,6 +13,7 @@ use crate::views::text;
 
 /// List the plugins there are, where they live, and what they may do
 #[derive(clap::Args)]
+#[group(skip)]
 pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]

@@ -79,7 +79,8 @@ enum Outcome {
 async fn tried_out(registry: &Registry, hosts: &RunHosts, spec: &ActionSpec, example: &Example) -> Outcome {
     let Some(action) = registry.action(&spec.name) else { return Outcome::Wrong("it is not there".to_owned()) };
     let bad = action.input_errors(&example.with).into_iter().map(|(at, why)| format!("`with{at}`: {why}"));
-    let mut bad = bad.chain(action.output_errors(&example.output).into_iter().map(|(at, why)| format!("`output{at}`: {why}")));
+    let mut bad =
+        bad.chain(action.output_errors(&example.output).into_iter().map(|(at, why)| format!("`output{at}`: {why}")));
     if let Some(bad) = bad.next() {
         return Outcome::Wrong(bad);
     }
@@ -119,7 +120,11 @@ struct Told;
 
 impl sluice_host::Sink for Told {
     fn log(&self, _: &str, level: Level, text: &str) {
-        views::err(&format!("  {}: {}\n", format!("{level:?}").to_lowercase(), sluice_engine::diagnostic::visible(text)));
+        views::err(&format!(
+            "  {}: {}\n",
+            format!("{level:?}").to_lowercase(),
+            sluice_engine::diagnostic::visible(text)
+        ));
     }
 
     fn progress(&self, _: &str, _: Progress) {}

@@ -91,6 +91,7 @@ fn check(model: &Model, book: &Book, calls: &Calls<'_>, findings: &mut Findings)
         finally: false,
         confirming: 0,
         used_inputs: RefCell::default(),
+        missing: BTreeSet::new(),
         specs: BTreeMap::new(),
         used_defaults: BTreeSet::new(),
         findings,
@@ -129,6 +130,8 @@ struct Check<'a> {
     confirming: usize,
     used_inputs: RefCell<BTreeSet<String>>,
     specs: BTreeMap<ActionName, ActionSpec>,
+    /// Plugins that should be there and are not, of which that was said.
+    missing: BTreeSet<String>,
     used_defaults: BTreeSet<ActionName>,
     findings: &'a mut Findings,
 }
@@ -154,6 +157,10 @@ impl Check<'_> {
             return Some(spec.clone());
         }
         let Some(spec) = self.actions.spec(&action.value) else {
+            if self.actions.why_not(&action.value).is_some() && !self.missing.insert(action.value.plugin().to_owned()) {
+                // Why a plugin is not there is said once.
+                return None;
+            }
             self.findings.push(unknown_action(action, self.actions, self.findings.source()));
             return None;
         };
