@@ -14,13 +14,13 @@ use crate::guests;
 use crate::hosts::call;
 
 /// Answers from a list, and writes down all that was asked of it.
-struct Recording {
+pub(crate) struct Recording {
     answers: Mutex<Vec<Result<HttpResponse, Problem>>>,
     told: Mutex<Vec<String>>,
 }
 
 impl Recording {
-    fn new(mut answers: Vec<Result<HttpResponse, Problem>>) -> Self {
+    pub(crate) fn new(mut answers: Vec<Result<HttpResponse, Problem>>) -> Self {
         answers.reverse();
         Self { answers: Mutex::new(answers), told: Mutex::default() }
     }

@@ -5,6 +5,7 @@
 
 mod attacks;
 mod cache;
+mod figures;
 mod guests;
 mod homes;
 mod hosts;

@@ -203,6 +203,10 @@ fn the_interfaces_and_worlds_are_those_the_design_names() {
     assert_eq!(functions("plugin-check"), ["check"]);
     assert_eq!(functions("plugin-preview"), ["preview"]);
     assert_eq!(functions("plugin-reconcile"), ["reconcile"]);
+    assert_eq!(functions("host-actor"), ["actor"]);
+    assert_eq!(functions("plugin-by-hand"), ["by-hand"]);
+    assert_eq!(functions("plugin-foresee"), ["foresee"]);
+    assert_eq!(functions("plugin-asks"), ["asks"]);
     let worlds: Vec<&String> = package.worlds.keys().collect();
-    assert_eq!(worlds, ["reading-plugin", "acting-plugin"]);
+    assert_eq!(worlds, ["reading-plugin", "acting-plugin", "whole-plugin"]);
 }
