@@ -14,8 +14,9 @@ use sluice_plugin::{Abilities, Action, ActionSpec, Call, Effect, Host, Outcome, 
 
 use crate::describe::{example, input, input_of, output, spec};
 use crate::file::digest;
-use crate::files::{Target, blocking, failed, mode, quick};
+use crate::files::{Target, blocking, failed, mode};
 use crate::lines::{Bounds, append, foresee, lines_after, older};
+use crate::lock::PATIENCE;
 
 pub(crate) struct AppendLine;
 
@@ -95,9 +96,9 @@ impl Action for AppendLine {
 
     async fn run(&self, _host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         let input: Input = input_of(call)?;
-        let answer = quick(move |patience| {
+        let answer = blocking(move || {
             let (path, line, bounds) = (Target::at(&input.path)?.path, line(&input)?, bounds(&input)?);
-            let done = append(&path, &line, &bounds, patience)?;
+            let done = append(&path, &line, &bounds, PATIENCE)?;
             answer(&path, done.bytes, done.rotated)
         });
         answer.await.map(Outcome::plain)
@@ -105,7 +106,7 @@ impl Action for AppendLine {
 
     async fn preview(&self, _host: &dyn Host, call: &Call) -> Result<Preview, Problem> {
         let input: Input = input_of(call)?;
-        quick(move |_| {
+        blocking(move || {
             let (target, line, bounds) = (Target::at(&input.path)?, line(&input)?, bounds(&input)?);
             let look = |error| failed("look at", &target.path, &error);
             let foreseen = foresee(&target.path, line.len(), &bounds).map_err(look)?;

@@ -7,11 +7,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use sluice_plugin::{Applied, PRIVATE_MARK, Problem};
-
-use crate::lock::{BUSY, PATIENCE};
+use sluice_plugin::{PRIVATE_MARK, Problem};
 
 /// Where a file is to be written: its folder as it really is, and its name there.
 #[derive(Clone, Debug)]
@@ -180,19 +177,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(Problem::maybe_applied("file", "the work on the file broke off")))
-}
-
-/// For work that is over when a few lines are read or written: it is done here and now, which costs a machine of one core less
-/// than to wake another thread. Only where somebody else has to be waited for is it begun anew where that keeps nobody.
-pub(crate) async fn quick<T: Send + 'static>(
-    work: impl Fn(Duration) -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    match work(Duration::ZERO) {
-        Err(problem) if problem.code == BUSY && problem.applied == Applied::No => {
-            blocking(move || work(PATIENCE)).await
-        }
-        done => done,
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use sluice_plugin::{Applied, Problem};
 
 use crate::files::{bad_path, failed};
-use crate::lock::{Hold, Locked, PATIENCE, busy, hold, is_still};
+use crate::lock::{Hold, Locked, busy, hold, is_still};
 
 /// How large a file may become, how many older ones stay beside it, and the mode of those that are made.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +38,7 @@ pub(crate) fn append(path: &Path, text: &[u8], bounds: &Bounds, patience: Durati
     let rotated = open.must_rotate(text.len(), bounds);
     if rotated {
         rotate(path, bounds.keep).map_err(|error| failed("rotate", path, &error))?;
-        // It has begun, so it is not broken off for want of patience.
-        open = Open::at(path, bounds.mode, until.max(Instant::now() + PATIENCE))?;
+        open = Open::at(path, bounds.mode, until)?;
     }
     let bytes =
         open.append(text).map_err(|(error, applied)| Problem { applied, ..failed("append to", path, &error) })?;

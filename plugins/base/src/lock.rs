@@ -15,9 +15,6 @@ use crate::files::failed;
 /// For how long it is tried: whoever has one needs milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The code of a problem that is over when somebody else is done.
-pub(crate) const BUSY: &str = "busy";
-
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -81,5 +78,5 @@ pub(crate) fn is_still(file: &File, path: &Path) -> io::Result<bool> {
 
 pub(crate) fn busy(path: &Path) -> Problem {
     let message = format!("another call keeps {} locked; look for a second collector, or try again", path.display());
-    Problem { path: Some("/path".to_owned()), ..Problem::not_applied(BUSY, message).retryable() }
+    Problem { path: Some("/path".to_owned()), ..Problem::not_applied("busy", message).retryable() }
 }

@@ -3,7 +3,6 @@
 //! It knows of an item that it is an object and has an id. How a spool keeps them stands in `spool`.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -17,7 +16,7 @@ use sluice_plugin::{
 
 use crate::describe::{example, input, input_of, output, spec};
 use crate::file::digest;
-use crate::files::{blocking, quick};
+use crate::files::blocking;
 use crate::lock::{Hold, PATIENCE};
 use crate::spool::{Added, Disk, Folder, Item, Limits, Spool, failed};
 
@@ -68,9 +67,6 @@ const AROUND: u64 = 2_048;
 
 const ID_MOST: usize = 256;
 
-/// So many items are written at once.
-const FEW: usize = 64;
-
 fn id() -> String {
     "id".to_owned()
 }
@@ -104,25 +100,42 @@ impl Action for SpoolAdd {
 
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         let (input, now): (Input, _) = (input_of(call)?, host.now());
-        let limits = limits(&input, now)?;
-        let answer = if input.is_quick() {
-            let given = items(input)?;
-            quick(move |patience| add(&given, now, &limits, patience)).await
-        } else {
-            blocking(move || add(&items(input)?, now, &limits, PATIENCE)).await
-        };
-        answer.map(Outcome::plain)
+        let answer = blocking(move || {
+            let (limits, items) = (limits(&input, now)?, items(input)?);
+            let folder = Folder::make(&items.folder, PATIENCE)?;
+            let mut spool = Spool::open(&folder).map_err(|error| failed(&error))?;
+            let (added, done) = spool.add(&items.items, now, &limits);
+            done.map_err(|error| broken_off(failed(&error), added))?;
+            answer(&spool, added).map_err(|problem| broken_off(problem, added))
+        });
+        answer.await.map(Outcome::plain)
     }
 
     async fn preview(&self, host: &dyn Host, call: &Call) -> Result<Preview, Problem> {
         let (input, now): (Input, _) = (input_of(call)?, host.now());
-        let bounds = (limits(&input, now)?.bytes, input.max_age.clone());
-        if input.is_quick() {
+        blocking(move || {
+            let (limits, max_age) = (limits(&input, now)?, input.max_age.clone());
             let given = items(input)?;
-            quick(move |patience| foresee(&given, &bounds, patience)).await
-        } else {
-            blocking(move || foresee(&items(input)?, &bounds, PATIENCE)).await
-        }
+            let lines: String =
+                given.items.iter().map(|item| format!("{}\n", Value::from(item.content.clone()))).collect();
+            let path = Folder::real(&given.folder)?.display().to_string();
+            let binding = json!({
+                "folder": path, "sha256": digest(lines.as_bytes()), "max_bytes": limits.bytes, "max_age": max_age,
+            });
+            let count = given.items.len();
+            let Some(folder) = Folder::open(&given.folder, Hold::Beside, PATIENCE)? else {
+                let facts = json!({ "items": count, "new": count, "items_now": 0, "bytes_now": 0 });
+                return Ok(Preview::Ready { binding, facts });
+            };
+            let spool = Spool::open(&folder).map_err(|error| failed(&error))?;
+            let new = spool.fresh(&given.items).len();
+            if new == 0 && count > 0 {
+                return Ok(Preview::Already { output: answer(&spool, Added::default())? });
+            }
+            let facts = json!({ "items": count, "new": new, "items_now": spool.items(), "bytes_now": spool.bytes() });
+            Ok(Preview::Ready { binding, facts })
+        })
+        .await
     }
 
     async fn reconcile(&self, _host: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {
@@ -131,51 +144,10 @@ impl Action for SpoolAdd {
     }
 }
 
-impl Input {
-    /// Nothing is looked through for what is too old, and little is written.
-    fn is_quick(&self) -> bool {
-        self.max_age.is_none() && self.items.len() <= FEW
-    }
-}
-
 /// What was given, understood.
 struct Given {
     folder: String,
     items: Vec<Item>,
-}
-
-fn add(given: &Given, now: Timestamp, limits: &Limits, patience: Duration) -> Result<Value, Problem> {
-    let folder = Folder::make(&given.folder, patience)?;
-    let mut spool = Spool::open(&folder).map_err(|error| failed(&error))?;
-    let (added, done) = spool.add(&given.items, now, limits);
-    done.map_err(|error| broken_off(failed(&error), added))?;
-    answer(&spool, added).map_err(|problem| broken_off(problem, added))
-}
-
-fn foresee(
-    given: &Given,
-    (max_bytes, max_age): &(u64, Option<String>),
-    patience: Duration,
-) -> Result<Preview, Problem> {
-    let lines: String = given.items.iter().map(|item| format!("{}\n", Value::from(item.content.clone()))).collect();
-    let folder = Folder::open(&given.folder, Hold::Beside, patience)?;
-    let path = folder.as_ref().map_or_else(|| Folder::real(&given.folder), |folder| Ok(folder.path().to_owned()))?;
-    let binding = json!({
-        "folder": path.display().to_string(), "sha256": digest(lines.as_bytes()), "max_bytes": max_bytes,
-        "max_age": max_age,
-    });
-    let count = given.items.len();
-    let Some(folder) = folder else {
-        let facts = json!({ "items": count, "new": count, "items_now": 0, "bytes_now": 0 });
-        return Ok(Preview::Ready { binding, facts });
-    };
-    let spool = Spool::open(&folder).map_err(|error| failed(&error))?;
-    let new = spool.fresh(&given.items).len();
-    if new == 0 && count > 0 {
-        return Ok(Preview::Already { output: answer(&spool, Added::default())? });
-    }
-    let facts = json!({ "items": count, "new": new, "items_now": spool.items(), "bytes_now": spool.bytes() });
-    Ok(Preview::Ready { binding, facts })
 }
 
 fn limits(input: &Input, now: Timestamp) -> Result<Limits, Problem> {

@@ -2,7 +2,6 @@
 //! it once, since places only ever lie behind. Who delivered what is not known here.
 
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -12,7 +11,7 @@ use sluice_plugin::{Abilities, Action, ActionSpec, Applied, Call, Effect, Host, 
 
 use crate::describe::{example, input, input_of, output, spec};
 use crate::file::digest;
-use crate::files::{blocking, failed as failed_at, quick};
+use crate::files::{blocking, failed as failed_at};
 use crate::lines::{Bounds, append, last_line};
 use crate::lock::{Hold, PATIENCE};
 use crate::spool::{Folder, Place, Spool, Where, failed};
@@ -97,7 +96,7 @@ impl Action for SpoolDrop {
 
     async fn run(&self, _host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         let input: Input = input_of(call)?;
-        quick(move |patience| take_out(&input, patience)).await.and_then(|answer| output(&answer)).map(Outcome::plain)
+        blocking(move || take_out(&input)).await.and_then(|answer| output(&answer)).map(Outcome::plain)
     }
 
     async fn preview(&self, _host: &dyn Host, call: &Call) -> Result<Preview, Problem> {
@@ -112,22 +111,21 @@ fn place(input: &Input) -> Result<Place, Problem> {
     })
 }
 
-fn take_out(input: &Input, patience: Duration) -> Result<Output, Problem> {
+fn take_out(input: &Input) -> Result<Output, Problem> {
     let place = place(input)?;
-    let Some(folder) = Folder::open(&input.folder, Hold::Alone, patience)? else { return nothing_there(input, &place) };
+    let Some(folder) = Folder::open(&input.folder, Hold::Alone, PATIENCE)? else { return nothing_there(input, &place) };
     let mut spool = Spool::open(&folder).map_err(|error| failed(&error))?;
     let unrecorded = match spool.find(&place).map_err(|error| failed(&error))? {
         Where::Passed => 0,
         Where::Nowhere => return Err(nowhere(input)),
         Where::Ahead => {
             let path = folder.path().join(REJECTED);
-            let mut unrecorded = record(input, &path, patience)?;
+            let mut unrecorded = record(input, &path)?;
             let dropped = spool.drop_before(&place);
             dropped.map_err(|error| Problem { applied: Applied::Maybe, ..failed(&error) })?;
             if unrecorded > 0 {
                 // There may be room now.
-                unrecorded =
-                    record(input, &path, PATIENCE).map_err(|problem| Problem { applied: Applied::Maybe, ..problem })?;
+                unrecorded = record(input, &path).map_err(|problem| Problem { applied: Applied::Maybe, ..problem })?;
             }
             unrecorded
         }
@@ -179,7 +177,7 @@ fn lines(input: &Input) -> Result<Vec<String>, Problem> {
 }
 
 /// Writes down what was rejected, unless a call that died has done it. Gives how many found no room.
-fn record(input: &Input, path: &Path, patience: Duration) -> Result<usize, Problem> {
+fn record(input: &Input, path: &Path) -> Result<usize, Problem> {
     let at_folder = |problem: Problem| Problem { path: Some("/folder".to_owned()), ..problem };
     let lines = lines(input)?;
     let longest = lines.iter().map(String::len).max().unwrap_or(0);
@@ -191,7 +189,7 @@ fn record(input: &Input, path: &Path, patience: Duration) -> Result<usize, Probl
         return Ok(0);
     }
     let bounds = Bounds { max_bytes: input.max_rejected_bytes, keep: 1, mode: 0o600 };
-    match append(path, rest.concat().as_bytes(), &bounds, patience) {
+    match append(path, rest.concat().as_bytes(), &bounds, PATIENCE) {
         Ok(_) => Ok(0),
         Err(problem) if problem.code == "disk_full" => Ok(rest.len()),
         Err(problem) => Err(at_folder(problem)),

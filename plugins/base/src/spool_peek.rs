@@ -1,7 +1,5 @@
 //! `base.spool_peek`: the oldest items of a spool, which stay there. It writes nowhere, and knows nothing of items.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +7,7 @@ use serde_json::{Map, Value, json};
 use sluice_plugin::{Action, ActionSpec, ByHand, Call, Effect, Host, Outcome, Problem};
 
 use crate::describe::{example, input_of, output, spec};
-use crate::files::{blocking, quick};
+use crate::files::blocking;
 use crate::lock::{Hold, PATIENCE};
 use crate::spool::{Folder, Peeked, Spool, failed};
 
@@ -42,9 +40,6 @@ struct Output {
     torn: u64,
 }
 
-/// So many are read at once.
-const FEW_BYTES: u64 = 256 << 10;
-
 fn one_thousand() -> u64 {
     1_000
 }
@@ -71,12 +66,7 @@ impl Action for SpoolPeek {
 
     async fn run(&self, _host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         let input: Input = input_of(call)?;
-        let peeked = if input.most_bytes <= FEW_BYTES {
-            quick(move |patience| peek(&input, patience)).await
-        } else {
-            blocking(move || peek(&input, PATIENCE)).await
-        };
-        let Peeked { items, upto, left, torn } = peeked?;
+        let Peeked { items, upto, left, torn } = blocking(move || peek(&input)).await?;
         output(&Output { items, upto: upto.to_string(), left, torn }).map(Outcome::plain)
     }
 
@@ -92,8 +82,8 @@ impl Action for SpoolPeek {
     }
 }
 
-fn peek(input: &Input, patience: Duration) -> Result<Peeked, Problem> {
-    let Some(folder) = Folder::open(&input.folder, Hold::Beside, patience)? else { return Ok(Peeked::default()) };
+fn peek(input: &Input) -> Result<Peeked, Problem> {
+    let Some(folder) = Folder::open(&input.folder, Hold::Beside, PATIENCE)? else { return Ok(Peeked::default()) };
     let spool = Spool::open(&folder).map_err(|error| failed(&error))?;
     spool.peek(input.most, input.most_bytes).map_err(|error| failed(&error))
 }

@@ -65,7 +65,7 @@ impl<'a, D: Disk> Scan<'a, D> {
             && scan.next == cursor.next
             // In a segment that begins with this item it is the first: the cursor was of one that is lost.
             && segment.first < cursor.next
-            && is_line_begin(disk, segment, cursor.offset)?
+            && line_begin(disk, segment, cursor.offset)? == cursor.offset
         {
             scan.at = cursor.offset;
         }
@@ -140,7 +140,7 @@ fn read<D: Disk>(disk: &D, segment: &Segment, from: u64, most: usize) -> io::Res
 }
 
 /// The last place before `end`, or at it, where a line begins.
-fn line_begin<D: Disk>(disk: &D, segment: &Segment, end: u64) -> io::Result<u64> {
+pub(super) fn line_begin<D: Disk>(disk: &D, segment: &Segment, end: u64) -> io::Result<u64> {
     let mut end = end.min(segment.bytes);
     while end > 0 {
         let begin = end.saturating_sub(CHUNK as u64);
@@ -153,40 +153,16 @@ fn line_begin<D: Disk>(disk: &D, segment: &Segment, end: u64) -> io::Result<u64>
     Ok(0)
 }
 
-/// Whether a line begins here.
-fn is_line_begin<D: Disk>(disk: &D, segment: &Segment, at: u64) -> io::Result<bool> {
-    let Some(before) = at.checked_sub(1) else { return Ok(true) };
-    Ok(at <= segment.bytes && read(disk, segment, before, 1)? == b"\n")
-}
-
-/// Where the last whole line before `end`, or at it, ends, and that line unless it is too long to be one. Mostly it stands
-/// in what is read at once.
-fn last_line<D: Disk>(disk: &D, segment: &Segment, end: u64) -> io::Result<(u64, Option<Vec<u8>>)> {
-    let end = end.min(segment.bytes);
-    let begin = end.saturating_sub(CHUNK as u64);
-    let chunk = read(disk, segment, begin, (end - begin) as usize)?;
-    let last_end = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte == b'\n');
-    if let Some((last, line)) = last_end(&chunk).and_then(|last| Some((last, chunk.get(..last)?))) {
-        let first = last_end(line).map(|before| before + 1).or((begin == 0).then_some(0));
-        if let Some(line) = first.and_then(|first| line.get(first..)) {
-            return Ok((begin + last as u64 + 1, Some(line.to_vec())));
-        }
-    }
-    let whole = line_begin(disk, segment, end)?;
-    let Some(last) = whole.checked_sub(1) else { return Ok((0, None)) };
-    let first = line_begin(disk, segment, last)?;
-    let length = usize::try_from(last - first).ok().filter(|length| *length <= LINE_MOST);
-    Ok((whole, length.map(|length| read(disk, segment, first, length)).transpose()?))
-}
-
 /// The entry whose line ends at this place.
 pub(super) fn entry_before<D: Disk>(disk: &D, segment: &Segment, end: u64) -> io::Result<Option<Entry<IgnoredAny>>> {
-    let (whole, line) = last_line(disk, segment, end)?;
-    Ok(line.filter(|_| whole == end).and_then(|line| entry_of(segment, &line)))
-}
-
-fn entry_of(segment: &Segment, line: &[u8]) -> Option<Entry<IgnoredAny>> {
-    decode(line).filter(|entry| is_of(segment, entry))
+    if end == 0 || line_begin(disk, segment, end)? != end {
+        return Ok(None);
+    }
+    let begin = line_begin(disk, segment, end - 1)?;
+    let Some(length) = usize::try_from(end - 1 - begin).ok().filter(|length| *length <= LINE_MOST) else {
+        return Ok(None);
+    };
+    Ok(decode(&read(disk, segment, begin, length)?).filter(|entry| is_of(segment, entry)))
 }
 
 /// How a segment ends.
@@ -200,8 +176,8 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn of<D: Disk>(disk: &D, segment: &Segment) -> io::Result<Self> {
-        let (whole, line) = last_line(disk, segment, segment.bytes)?;
-        if let Some(entry) = line.and_then(|line| entry_of(segment, &line)) {
+        let whole = line_begin(disk, segment, segment.bytes)?;
+        if let Some(entry) = entry_before(disk, segment, whole)? {
             return Ok(Self { whole, last: Some((entry.n, Mark::of(&entry.id))) });
         }
         // Its last line is damaged: the ones before tell.
