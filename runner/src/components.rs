@@ -3,12 +3,13 @@
 //! An inventory that is not trusted makes none: whoever can write a folder would decide what is run, if only in a sandbox.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use sluice_engine::inventory::{Component as Pinned, PluginEntry};
 use sluice_plugin::{Effect, Plugin, PluginName};
-use sluice_wasm::{Cache, Component, Home, Raised, WasmPlugin};
+use sluice_wasm::{Cache, Component, Home, LARGEST, Raised, WasmPlugin};
 
 use crate::context::Context;
 use crate::error::{CommandError, Result};
@@ -23,18 +24,23 @@ pub(crate) fn own(context: &Context) -> Vec<Own> {
     named
         .map(|(name, pinned, entry)| {
             let raised = raised(entry);
-            let untrusted = (!context.is_trusted(found).unwrap_or(false)).then(|| untrusted(found));
+            let trusted = context.is_trusted(found).unwrap_or(false);
+            let untrusted = (!trusted).then(|| untrusted(found));
+            let replaces = trusted && plugins::ships_as_component(&name, &pinned.sha256);
             let (file, of) = (file(found, &pinned), name.clone());
             let make = move || match &untrusted {
                 Some(why) => Err(why.clone()),
                 None => made(&of, &file, &pinned, &raised),
             };
-            Own { name, make: Box::new(make) }
+            Own { name, replaces, make: Box::new(make) }
         })
         .collect()
 }
 
 fn untrusted(found: &inventory::Found) -> String {
+    if let Err(error) = trust::safe(found) {
+        return error.message;
+    }
     format!("the inventory {} names it and is not trusted; {}", found.shown(), trust::command(found))
 }
 
@@ -50,27 +56,42 @@ fn made(
     raised: &Raised,
 ) -> std::result::Result<Arc<dyn Plugin>, String> {
     if plugins::is_shipped(name) && !plugins::ships_as_component(name, &pinned.sha256) {
-        return Err(format!("`{name}` is the name of a plugin that ships with Sluice; give yours another"));
+        return Err(format!(
+            "`{name}` ships with Sluice, and this is not the component of it that ships: give yours another name, or add the \
+             one that ships with this version"
+        ));
     }
     let component = load(file, &pinned.sha256)?;
     let said = &component.described.spec.name;
     if said != name {
         return Err(format!("the inventory calls it `{name}`, and it calls itself `{said}`"));
     }
+    let known =
+        |operation: &String| component.described.spec.actions.iter().any(|spec| spec.name.operation() == operation);
+    if let Some(wrong) = raised.keys().find(|operation| !known(operation)) {
+        return Err(format!("the inventory speaks of its action `{wrong}`, and it has none of that name"));
+    }
     Ok(Arc::new(WasmPlugin::new(component, raised)))
+}
+
+/// The whole file; one that is too large is not even read.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The component that is pinned, if it is what is in the file.
 pub(crate) fn load(file: &Path, sha256: &str) -> std::result::Result<Component, String> {
     let shown = paths::shown(file);
-    let bytes = fs::read(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let bytes = read(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
     home()?.load(&bytes, sha256).map_err(|refused| format!("{shown}: {refused}"))
 }
 
 /// What is in a file that nobody has pinned.
 pub(crate) fn look(file: &Path) -> Result<(Vec<u8>, Component)> {
     let shown = paths::shown(file);
-    let bytes = fs::read(file).map_err(|error| CommandError::usage(format!("cannot read {shown}: {error}")))?;
+    let bytes = read(file).map_err(|error| CommandError::usage(format!("cannot read {shown}: {error}")))?;
     let component = home().map_err(CommandError::failed)?.look(&bytes);
     let component =
         component.map_err(|refused| CommandError::refused(format!("{shown} cannot be added: {refused}")))?;

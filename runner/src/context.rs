@@ -104,6 +104,7 @@ impl Context {
         named
             .map(|(name, _)| plugins::Own {
                 name: name.clone(),
+                replaces: false,
                 make: Box::new(|| Err("this Sluice was built without a sandbox for plugins".to_owned())),
             })
             .collect()

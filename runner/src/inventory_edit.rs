@@ -7,9 +7,10 @@ use std::io::Write as _;
 use std::ops::Range;
 
 use sluice_engine::diagnostic::Findings;
+use sluice_engine::ids::Sha256;
 use sluice_engine::inventory::{Inventory, parse};
 use sluice_engine::source::{Source, Span};
-use sluice_engine::yaml::{self, Entry, Kind, Map};
+use sluice_engine::yaml::{self, Entry, Kind, Map, Node};
 use sluice_plugin::PluginName;
 
 use crate::error::{CommandError, Result};
@@ -63,6 +64,14 @@ pub(crate) fn without(found: &Found, name: &PluginName) -> Result<String> {
 /// Puts it in the file's place, whole or not at all.
 pub(crate) fn write(found: &Found, text: &str) -> Result<()> {
     let cannot = |error: std::io::Error| CommandError::failed(format!("cannot write {}: {error}", found.shown()));
+    let now = match fs::read(&found.path) {
+        Ok(now) => now,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(cannot(error)),
+    };
+    if Sha256::of(&now) != found.digest {
+        return Err(CommandError::refused(format!("{} has changed meanwhile; nothing was written", found.shown())));
+    }
     let mut new = tempfile::NamedTempFile::new_in(found.folder()).map_err(cannot)?;
     new.write_all(text.as_bytes()).map_err(cannot)?;
     // One that is new is readable for its owner only, as temporary files are.
@@ -100,10 +109,22 @@ fn plugins(source: &Source) -> Place {
 
 /// From the beginning of the entry's first line to the end of its last.
 fn whole(text: &str, entry: &Entry) -> Option<Range<usize>> {
-    let (key, value) = (range(entry.key.span), range(entry.value.span));
-    // The span of a block may reach over empty lines into what follows.
-    let written = text.get(value.clone())?.trim_end();
-    Some(line_start(text, key.start)?..line_end(text, value.start + written.len()))
+    let start = line_start(text, range(entry.key.span).start)?;
+    Some(start..line_end(text, end(text, &entry.value, range(entry.key.span).end)))
+}
+
+/// Where what is written of it ends. The span of a block reaches up to what follows, over comments that are not its own.
+fn end(text: &str, node: &Node, key: usize) -> usize {
+    let span = range(node.span);
+    let flow = text.get(span.start..).is_some_and(|rest| rest.starts_with(['{', '[']));
+    match &node.kind {
+        Kind::Map(map) if !flow => {
+            map.iter().last().map_or(key, |last| end(text, &last.value, range(last.key.span).end))
+        }
+        Kind::Seq(items) if !flow => items.last().map_or(key, |last| end(text, last, key)),
+        Kind::Null => key,
+        _ => span.start + text.get(span).unwrap_or_default().trim_end().len(),
+    }
 }
 
 fn range(span: Span) -> Range<usize> {

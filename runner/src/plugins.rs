@@ -47,22 +47,26 @@ const SHIPPED: &[(&str, Make)] = &[
 /// A plugin that the inventory names and that lives in a file.
 pub(crate) struct Own {
     pub(crate) name: PluginName,
+    /// It is a plugin that ships, in its other home.
+    pub(crate) replaces: bool,
     pub(crate) make: MakeOwn,
 }
 
 /// Or why there is none.
 pub(crate) type MakeOwn = Box<dyn Fn() -> std::result::Result<Arc<dyn Plugin>, String> + Send + Sync>;
 
-/// All plugins of this program, and those of one's own, each of which takes the place of a shipped one of its name.
+/// All plugins of this program, and those of one's own. A name that ships is nobody else's: only the component of that very
+/// plugin takes its place.
 pub(crate) fn registry(own: Vec<Own>) -> Result<Registry> {
     let mut registry = Registry::default();
     let failed = |error: Duplicate| CommandError::failed(error.to_string());
-    let shipped = SHIPPED.iter().filter(|(name, _)| own.iter().all(|own| own.name.as_str() != *name));
+    let replaced = |name: &str| own.iter().any(|own| own.replaces && own.name.as_str() == name);
+    let shipped = SHIPPED.iter().filter(|(name, _)| !replaced(name));
     for (name, make) in shipped {
         let name = PluginName::parse(name).map_err(|error: BadName| CommandError::failed(error.to_string()))?;
         registry.add(name, make).map_err(failed)?;
     }
-    for Own { name, make } in own {
+    for Own { name, make, .. } in own.into_iter().filter(|own| own.replaces || !is_shipped(&own.name)) {
         registry.add_or_say_why(name, make).map_err(failed)?;
     }
     Ok(registry)
@@ -110,6 +114,18 @@ mod tests {
     fn every_plugin_is_of_the_name_it_stands_under() {
         for (name, make) in SHIPPED {
             assert_eq!(make().name().as_str(), *name);
+        }
+    }
+
+    #[cfg(feature = "wasm")]
+    #[test]
+    fn the_components_that_ship_are_those_whose_digests_do() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/guests/built");
+        for line in COMPONENTS.lines() {
+            let (sha256, file) = line.split_once("  ").unwrap();
+            let found = sluice_engine::ids::Sha256::of(&std::fs::read(folder.join(file)).unwrap());
+            assert_eq!(found.to_string(), sha256, "{file}");
+            assert!(is_shipped(&PluginName::parse(file.strip_suffix(".wasm").unwrap()).unwrap()), "{file}");
         }
     }
 

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use sluice_plugin::{Applied, Host, HttpRequest, HttpResponse, Level, Problem, Progress, Purpose, Secret, Timestamp};
+use serde_json::Value;
+use sluice_plugin::{
+    Applied, Call, Host, HttpRequest, HttpResponse, Level, Problem, Progress, Purpose, Secret, Timestamp,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bounds::{Bounds, Limiter};
@@ -35,12 +38,50 @@ pub(crate) struct State {
     /// Bytes that it may still log.
     words: usize,
     unsaid: usize,
+    /// How often it may still tell how far it is.
+    tellings: usize,
+    /// How much it may still hand over to be kept: secrets and private files.
+    keeping: Keeping,
     purpose: Purpose,
     /// A request has left that may have changed something.
     pub(crate) sent: bool,
     /// The last error it logged: why it panicked, if it did.
     pub(crate) last_words: Option<String>,
 }
+
+/// What one call may give the run to keep.
+struct Keeping {
+    pieces: usize,
+    bytes: usize,
+}
+
+impl Keeping {
+    /// Memory of the host, and the private folder may be memory too.
+    const MOST: Self = Self { pieces: 64, bytes: 1 << 20 };
+
+    fn take(&mut self, text: &str) -> Result<(), Problem> {
+        if self.pieces == 0 || text.len() > self.bytes {
+            let (pieces, kib) = (Self::MOST.pieces, Self::MOST.bytes >> 10);
+            let message = format!("a plugin may have {pieces} secrets and private files of {kib} KiB kept in one call");
+            return Err(Problem::not_applied("too_much_kept", message));
+        }
+        self.pieces -= 1;
+        self.bytes -= text.len();
+        Ok(())
+    }
+}
+
+/// Of an answer that comes over HTTP; what a plugin asks for beyond is not given.
+const LARGEST_BODY: usize = 16 << 20;
+
+/// What a line costs beside its letters: an empty one is not free.
+const LINE: usize = 64;
+
+/// Nobody looks at more.
+const MOST_TELLINGS: usize = 10_000;
+
+/// Characters of what it waits for.
+const LONGEST_NOTE: usize = 500;
 
 /// Nobody answers any more: the call is over.
 fn over() -> Problem {
@@ -52,7 +93,18 @@ impl State {
         let (ask, asked) = mpsc::unbounded_channel();
         let ticks = u64::try_from(bounds.compute.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX);
         let limiter = Limiter::new(bounds.memory);
-        let state = Self { ask, limiter, ticks, words: bounds.log, unsaid: 0, purpose, sent: false, last_words: None };
+        let state = Self {
+            ask,
+            limiter,
+            ticks,
+            words: bounds.log,
+            unsaid: 0,
+            tellings: MOST_TELLINGS,
+            keeping: Keeping::MOST,
+            purpose,
+            sent: false,
+            last_words: None,
+        };
         (state, asked)
     }
 
@@ -70,7 +122,8 @@ impl State {
     }
 
     fn say(&mut self, level: Level, message: String) {
-        if message.len() > self.words {
+        let cost = message.len() + LINE;
+        if cost > self.words {
             self.words = 0;
             self.unsaid += 1;
             if self.unsaid == 1 {
@@ -80,7 +133,7 @@ impl State {
             }
             return;
         }
-        self.words -= message.len();
+        self.words -= cost;
         if level == Level::Error {
             self.last_words = Some(message.clone());
         }
@@ -104,7 +157,8 @@ impl host::Host for State {
     }
 
     async fn http(&mut self, request: types::HttpRequest) -> Result<types::HttpResponse, types::Problem> {
-        let (request, before) = (HttpRequest::from(request), self.sent);
+        let (mut request, before) = (HttpRequest::from(request), self.sent);
+        request.max_body = request.max_body.min(LARGEST_BODY);
         // First: whoever is cut off while it waits may have changed something.
         self.sent |= self.purpose == Purpose::Act;
         let answered = self.ask(|answer| Ask::Http(request, answer)).await.unwrap_or_else(|| Err(over()));
@@ -119,17 +173,25 @@ impl host::Host for State {
     }
 
     async fn seal(&mut self, pointer: String, secret: String) -> String {
+        if self.keeping.take(&secret).is_err() {
+            return Value::Null.to_string();
+        }
         self.ask(|answer| Ask::Seal(pointer, Secret::new(secret), answer)).await.unwrap_or_default()
     }
 
     async fn private_file(&mut self, name: String, content: String) -> Result<String, types::Problem> {
+        self.keeping.take(&content)?;
         self.ask_or(|answer| Ask::PrivateFile(name, Secret::new(content), answer)).await
     }
 }
 
 impl host_progress::Host for State {
     async fn progress(&mut self, progress: types::Progress) {
-        let _ = self.ask.send(Ask::Progress(progress.into()));
+        let Some(left) = self.tellings.checked_sub(1) else { return };
+        self.tellings = left;
+        let mut progress = Progress::from(progress);
+        progress.note = progress.note.chars().take(LONGEST_NOTE).collect();
+        let _ = self.ask.send(Ask::Progress(progress));
     }
 }
 
@@ -140,9 +202,9 @@ impl host_actor::Host for State {
 }
 
 /// Answers until nobody asks any more.
-pub(crate) async fn serve(host: &dyn Host, asked: &mut mpsc::UnboundedReceiver<Ask>) {
+pub(crate) async fn serve(host: &dyn Host, call: &Call, asked: &mut mpsc::UnboundedReceiver<Ask>) {
     while let Some(ask) = asked.recv().await {
-        answer(host, ask).await;
+        answer(host, call, ask).await;
     }
 }
 
@@ -157,7 +219,7 @@ pub(crate) fn hear(host: &dyn Host, asked: &mut mpsc::UnboundedReceiver<Ask>) {
     }
 }
 
-async fn answer(host: &dyn Host, ask: Ask) {
+async fn answer(host: &dyn Host, call: &Call, ask: Ask) {
     // Who no longer waits for an answer has ended.
     match ask {
         Ask::Now(to) => drop(to.send(host.now())),
@@ -172,7 +234,7 @@ async fn answer(host: &dyn Host, ask: Ask) {
         Ask::Reveal(leaf, to) => {
             let leaf = sluice_plugin::wit::json("a leaf", &leaf);
             let leaf = leaf.map_err(|error| Problem::not_applied("bad_input", error.to_string()));
-            let secret = leaf.and_then(|leaf| host.reveal(&leaf));
+            let secret = leaf.and_then(|leaf| given(call, &leaf)).and_then(|leaf| host.reveal(&leaf));
             drop(to.send(secret.map(|secret| secret.expose().to_owned())));
         }
         Ask::Seal(pointer, secret, to) => drop(to.send(host.seal(&pointer, secret).to_string())),
@@ -180,5 +242,26 @@ async fn answer(host: &dyn Host, ask: Ask) {
             let file = host.private_file(&name, &content);
             drop(to.send(file.map(|path| path.to_string_lossy().into_owned())));
         }
+    }
+}
+
+/// What is revealed is kept out of everything the run shows. A text that nobody gave it is no secret: with one of its own
+/// choice a plugin could take words out of others' outputs.
+fn given(call: &Call, leaf: &Value) -> Result<Value, Problem> {
+    match leaf {
+        Value::String(text) if !holds(&call.with, text) => Err(Problem::not_applied(
+            "denied",
+            "this text does not stand in the step's `with`, so it is no secret of it",
+        )),
+        leaf => Ok(leaf.clone()),
+    }
+}
+
+fn holds(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(found) => found == text,
+        Value::Array(items) => items.iter().any(|item| holds(item, text)),
+        Value::Object(fields) => fields.values().any(|field| holds(field, text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

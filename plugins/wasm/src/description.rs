@@ -147,13 +147,100 @@ fn stands_alone(value: &Value, depth: usize) -> Result<(), String> {
     }
 }
 
+/// Control characters, and those that change the order of others or have no width: a person would read another text than
+/// the one that is there.
+fn hidden(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(char, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// A text that goes onto a screen: one line, no control characters, not endless.
 fn readable(text: &str, whose: &str) -> Result<(), String> {
-    if text.chars().any(char::is_control) {
-        return Err(format!("{whose} text holds control characters: {text:?}"));
+    if text.chars().any(hidden) {
+        return Err(format!("{whose} text holds characters that are not seen: {text:?}"));
     }
     if text.chars().count() > LONGEST_TEXT {
         return Err(format!("{whose} text is longer than {LONGEST_TEXT} characters"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn action(name: &str) -> Value {
+        json!({
+            "name": name, "summary": "Look", "effect": "read", "idempotent": true, "gate": null, "ephemeral": false,
+            "input": { "type": "object" }, "output": { "type": "object" },
+            "abilities": { "check": false, "preview": false, "reconcile": false },
+            "permissions": [], "examples": [], "revision": 1,
+        })
+    }
+
+    /// A description of one action, after it was changed.
+    fn check(change: impl FnOnce(&mut Value), expect: &str) {
+        let spec =
+            json!({ "name": "acme", "version": "1", "summary": "s", "powers": [], "actions": [action("acme.look")] });
+        let mut described = json!({ "spec": spec, "asks": { "http": [], "secrets": [] } });
+        change(&mut described);
+        let described: Described = serde_json::from_value(described).unwrap();
+        let found = super::check(&described).err().unwrap_or_default();
+        assert!(found.contains(expect) && found.is_empty() == expect.is_empty(), "{found:?}, not {expect:?}");
+    }
+
+    #[test]
+    fn what_it_says_of_itself_is_looked_at() {
+        check(|_| {}, "");
+        let set = |pointer: &'static str, to: Value| move |all: &mut Value| *all.pointer_mut(pointer).unwrap() = to;
+        check(set("/spec/summary", json!("a\u{1b}[2Jb")), "not seen");
+        check(set("/spec/actions/0/summary", json!("abc\u{202e}txt")), "not seen");
+        check(set("/spec/actions/0/summary", json!("x".repeat(3000))), "longer than");
+        check(
+            set("/spec/actions/0/name", json!("aws.terminate_instance")),
+            "one of its actions `aws.terminate_instance`",
+        );
+        check(set("/spec/actions", json!([])), "0 actions");
+        check(set("/spec/actions", json!([action("acme.look"), action("acme.look")])), "two actions");
+        check(set("/spec/actions/0/effect", json!("destroy")), "never idempotent");
+        check(
+            |all| {
+                let action = all.pointer_mut("/spec/actions/0").unwrap();
+                action["effect"] = json!("destroy");
+                action["idempotent"] = json!(false);
+            },
+            "say beforehand",
+        );
+        check(
+            |all| {
+                let action = all.pointer_mut("/spec/actions/0").unwrap();
+                action["effect"] = json!("change");
+                action["gate"] = json!("data");
+            },
+            "a gate only reads",
+        );
+        check(
+            |all| all["asks"]["http"] = json!([{ "origin": "https://a\u{200b}b", "write": [], "read": [], "why": "" }]),
+            "not seen",
+        );
+    }
+
+    #[test]
+    fn a_schema_stands_alone() {
+        let input = |schema: Value| move |all: &mut Value| *all.pointer_mut("/spec/actions/0/input").unwrap() = schema;
+        check(input(json!({ "$ref": "#/$defs/a", "$defs": { "a": { "type": "string" } } })), "");
+        check(input(json!({ "$ref": "https://example.com/schema.json" })), "nothing outside of it");
+        check(input(json!({ "properties": { "a": { "$ref": "file:///etc/passwd" } } })), "nothing outside of it");
+        check(input(json!({ "allOf": [{ "$dynamicRef": "other.json" }] })), "nothing outside of it");
+        check(input(json!({ "$schema": "http://json-schema.org/draft-04/schema#" })), "stands alone");
+        check(input(json!({ "$id": "https://example.com/mine" })), "stands alone");
+        check(input(json!({ "type": "wrong" })), "is no JSON Schema");
+        check(input(json!({ "pattern": "(" })), "is no JSON Schema");
+        check(input(json!(true)), "is no object");
+        let deep = (0..100).fold(json!({}), |inner, _| json!({ "not": inner }));
+        check(input(deep), "levels deep");
+    }
 }

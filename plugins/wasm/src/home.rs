@@ -21,7 +21,7 @@ use crate::ticker::Ticker;
 use crate::wit::{OFFERED, PACKAGE, World};
 
 /// A component made by a compiler has a few hundred KiB, one with an interpreter in it a few MiB.
-const LARGEST: usize = 64 << 20;
+pub const LARGEST: usize = 64 << 20;
 
 /// Where components live. One for a process.
 pub struct Home {
@@ -171,11 +171,15 @@ fn config() -> Config {
     config
 }
 
-/// What compiled code depends on beside the component.
+/// Raised when a description that was kept would not be taken any more.
+const RULES: u32 = 1;
+
+/// What compiled code and what was kept beside it depend on, beside the component.
 fn key(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish())
+    include_str!("../../../schemas/plugin.wit").hash(&mut hasher);
+    format!("{}-{RULES}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish())
 }
 
 fn digest(bytes: &[u8]) -> String {

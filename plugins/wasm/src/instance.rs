@@ -52,11 +52,11 @@ pub(crate) async fn ask<Q: Question>(
 ) -> Result<Q::Answer, Problem> {
     let bounds = Bounds::CALL;
     let (state, mut asked) = State::new(&bounds, call.purpose);
-    let mut store = store(&linked.home, state);
+    let mut store = store(&linked.home, state, &bounds);
     let answered = {
         let answer = in_time(left(host, call), enter(linked, &mut store, &question));
         let serve = async {
-            bridge::serve(host, &mut asked).await;
+            bridge::serve(host, call, &mut asked).await;
             // The store is gone, and with it whoever would ask: what there is to say has been said.
             std::future::pending().await
         };
@@ -76,12 +76,14 @@ pub(crate) fn ask_alone<Q: Question>(linked: &Linked, question: &Q) -> Result<Q:
     let (state, asked) = State::new(&Bounds::WORDS, Purpose::Read);
     // Whoever asks for anything is told at once that nobody answers.
     drop(asked);
-    futures::executor::block_on(enter(linked, &mut store(&linked.home, state), question))
+    futures::executor::block_on(enter(linked, &mut store(&linked.home, state, &Bounds::WORDS), question))
 }
 
-fn store(home: &Home, state: State) -> Store<State> {
+fn store(home: &Home, state: State, bounds: &Bounds) -> Store<State> {
     let mut store = Store::new(home.engine(), state);
     store.limiter(|state| &mut state.limiter);
+    // Bytes that are copied out of it at once: a larger answer is a trap, and is never made here.
+    store.set_hostcall_fuel(bounds.output.saturating_mul(2));
     store.set_epoch_deadline(1);
     // Each tick somebody else has a turn; so a component that computes holds up nobody.
     store.epoch_deadline_callback(|mut store| {

@@ -23,6 +23,6 @@ pub use bounds::Bounds;
 pub use cache::{Cache, UnsafeCache};
 pub use componentize::componentize;
 pub use description::{Asks, Described, HttpAsk, SecretAsk};
-pub use home::{Component, Home};
+pub use home::{Component, Home, LARGEST};
 pub use plugin::{Raised, WasmPlugin};
 pub use refused::Refused;

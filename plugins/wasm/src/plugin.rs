@@ -64,7 +64,7 @@ impl Plugin for WasmPlugin {
         }
         let question = questions::Check { action, with: &with.to_string() };
         match ask_alone(&self.component.linked, &question) {
-            Ok(problems) => problems.into_iter().map(Into::into).collect(),
+            Ok(problems) => problems.into_iter().take(MOST_PROBLEMS).map(shortened).collect(),
             Err(ended) => vec![ended.problem(&Bounds::WORDS, Applied::No, Purpose::Read)],
         }
     }
@@ -73,8 +73,11 @@ impl Plugin for WasmPlugin {
         self.known(action)?;
         let told = types::Call::from(call);
         let answer = ask(&self.component.linked, host, call, questions::Run(Called { action, call: &told })).await?;
-        let outcome = answer?;
+        let mut outcome = answer.map_err(shortened)?;
         within(call.purpose, &[&outcome.output])?;
+        if let Some(judgement) = &mut outcome.judgement {
+            judgement.why = judgement.why.chars().take(LONGEST_MESSAGE).collect();
+        }
         believed(outcome, call.purpose)
     }
 
@@ -83,7 +86,7 @@ impl Plugin for WasmPlugin {
         let told = types::Call::from(call);
         let answer =
             ask(&self.component.linked, host, call, questions::Preview(Called { action, call: &told })).await?;
-        let preview = answer?;
+        let preview = answer.map_err(shortened)?;
         match &preview {
             types::Preview::Ready(ready) => within(call.purpose, &[&ready.binding, &ready.facts])?,
             types::Preview::Already(already) => within(call.purpose, &[&already.output])?,
@@ -97,7 +100,7 @@ impl Plugin for WasmPlugin {
         let told = types::Call::from(call);
         let answer =
             ask(&self.component.linked, host, call, questions::Reconcile(Called { action, call: &told })).await?;
-        let reconciled = answer?;
+        let reconciled = answer.map_err(shortened)?;
         match &reconciled {
             types::Reconciled::Done(done) => within(call.purpose, &[&done.output, &done.evidence])?,
             types::Reconciled::NotDone(not) => within(call.purpose, &[&not.evidence])?,
@@ -119,6 +122,20 @@ impl Plugin for WasmPlugin {
         serde_json::from_str(&ask_alone(&self.component.linked, &question).ok()??).ok()
     }
 }
+
+/// A failure that a plugin tells of, cut to what somebody reads.
+fn shortened(problem: types::Problem) -> Problem {
+    let cut = |text: String, most: usize| if text.len() <= most { text } else { text.chars().take(most).collect() };
+    let details = problem.details.filter(|details| details.len() <= LONGEST_DETAILS);
+    let path = problem.path.map(|path| cut(path, LONGEST_PATH));
+    let (code, message) = (cut(problem.code, LONGEST_PATH), cut(problem.message, LONGEST_MESSAGE));
+    types::Problem { code, message, path, details, ..problem }.into()
+}
+
+const LONGEST_MESSAGE: usize = 4_000;
+const LONGEST_PATH: usize = 500;
+const LONGEST_DETAILS: usize = 64 << 10;
+const MOST_PROBLEMS: usize = 100;
 
 /// Texts of this size are taken apart; larger ones are not even looked into.
 fn within(purpose: Purpose, texts: &[&str]) -> Result<(), Problem> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sluice_plugin::{Applied, Plugin as _, Preview, Purpose};
 
-use crate::guests::attacks;
+use crate::guests::{attacks, component};
 use crate::hosts::{Bench, SECRET, bench, grant, server};
 
 /// Whatever happened before, the next call is served.
@@ -72,8 +72,8 @@ async fn the_log_has_an_end() {
     let said = bench.run(&attacks(), "log", Purpose::Read, json!({ "bytes": 2_000_000 })).await.unwrap();
     assert_eq!(said.output, json!({ "said": "all of it" }));
     let logged = bench.logged();
-    assert_eq!(logged.len(), 263, "262 of 1,000 bytes fit");
-    assert!(logged[262].contains("more than is kept"), "{}", logged[262]);
+    assert_eq!(logged.len(), 247, "246 of 1,000 bytes fit");
+    assert!(logged[246].contains("more than is kept"), "{}", logged[246]);
 }
 
 #[tokio::test]
@@ -205,6 +205,55 @@ async fn an_act_that_crashes_after_a_request_may_have_happened() {
     let with = json!({ "method": "POST", "url": "http://127.0.0.1:9/", "secret": null });
     let problem = bench.run(&attacks(), "act", Purpose::Act, with).await.unwrap_err();
     assert_eq!((problem.code.as_str(), problem.applied), ("denied", Applied::No));
+    // It takes the request, and gives no answer in time.
+    let (here, seen) = server(|_| {
+        std::thread::sleep(Duration::from_secs(2));
+        String::new()
+    });
+    let origin = format!("http://{here}");
+    let bench = bench_with(vec![grant(&origin, true, &[])]);
+    let with = json!({ "method": "POST", "url": origin, "secret": null });
+    let problem = bench.cut(&attacks(), "act", with, Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!(problem.applied, Applied::Maybe, "{problem}");
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
+fn bench_with(grants: Vec<sluice_host::HttpGrant>) -> Bench {
+    bench(grants, &[])
+}
+
+#[tokio::test]
+async fn an_action_is_at_least_what_the_inventory_says() {
+    use std::collections::BTreeMap;
+
+    use sluice_plugin::Effect;
+    use sluice_wasm::WasmPlugin;
+
+    let raised = BTreeMap::from([("well".to_owned(), Effect::Destroy), ("act".to_owned(), Effect::Read)]);
+    let plugin = WasmPlugin::new(component(), &raised);
+    let effect = |action: &str| (plugin.action(action).unwrap().effect, plugin.action(action).unwrap().idempotent);
+    assert_eq!(effect("well"), (Effect::Destroy, false));
+    assert_eq!(effect("act"), (Effect::Change, false), "nothing is lowered");
+    assert_eq!(effect("crash"), (Effect::Read, true));
+}
+
+/// A plugin cannot have words taken out of what others say.
+#[tokio::test]
+async fn a_text_that_nobody_gave_is_no_secret() {
+    let bench = bench(Vec::new(), &["token"]);
+    let with = |secret: Value| json!({ "secret": secret, "into": "log", "url": "" });
+    bench.run(&attacks(), "leak", Purpose::Read, with(json!("given-in-plain"))).await.unwrap();
+    assert!(!bench.cleaned(json!("done, given-in-plain")).contains("given-in-plain"));
+    let problem = bench.run(&attacks(), "blank", Purpose::Read, json!({})).await.unwrap_err();
+    assert_eq!(problem.code, "denied", "{problem}");
+    assert_eq!(bench.cleaned(json!("everything is done")), "\"everything is done\"");
+}
+
+#[tokio::test]
+async fn a_failure_is_told_in_few_words() {
+    let bench = bench(Vec::new(), &[]);
+    let problem = bench.run(&attacks(), "complain", Purpose::Read, json!({ "bytes": 1 << 20 })).await.unwrap_err();
+    assert_eq!((problem.code.as_str(), problem.message.len(), problem.details), ("complaint", 4_000, None));
 }
 
 #[tokio::test]
@@ -230,5 +279,5 @@ async fn many_at_once_are_served_and_leave_nothing() {
     }
     let grown = rss().saturating_sub(before);
     assert!(grown < 8 << 10, "1,024 calls left {grown} KiB");
-    assert_eq!(plugin.describe().actions.len(), 13);
+    assert_eq!(plugin.describe().actions.len(), 15);
 }

@@ -19,9 +19,14 @@ pub(crate) fn home() -> Arc<Home> {
     HOME.get_or_init(|| Home::new(None).unwrap()).clone()
 }
 
-pub(crate) fn attacks() -> WasmPlugin {
+/// The one that means harm.
+pub(crate) fn component() -> Component {
     static ATTACKS: OnceLock<Component> = OnceLock::new();
-    WasmPlugin::new(ATTACKS.get_or_init(|| home().look(&bytes("attacks")).unwrap()).clone(), &Raised::new())
+    ATTACKS.get_or_init(|| home().look(&bytes("attacks")).unwrap()).clone()
+}
+
+pub(crate) fn attacks() -> WasmPlugin {
+    WasmPlugin::new(component(), &Raised::new())
 }
 
 pub(crate) fn axiom() -> WasmPlugin {

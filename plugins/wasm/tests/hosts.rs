@@ -62,6 +62,11 @@ pub(crate) fn call(purpose: Purpose, with: Value) -> Call {
     Call { run: "run-1".into(), step: "one".into(), attempt: Attempt(1), purpose, deadline: None, with }
 }
 
+fn in_time(time: Duration) -> Timestamp {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp(i64::try_from(now.as_millis()).unwrap()).plus(time)
+}
+
 impl Bench {
     pub(crate) async fn run(
         &self,
@@ -73,10 +78,20 @@ impl Bench {
         self.call(plugin, action, call(purpose, with)).await
     }
 
+    /// An act, with so much time.
+    pub(crate) async fn cut(
+        &self,
+        plugin: &WasmPlugin,
+        action: &str,
+        with: Value,
+        time: Duration,
+    ) -> Result<Outcome, Problem> {
+        self.call(plugin, action, Call { deadline: Some(in_time(time)), ..call(Purpose::Act, with) }).await
+    }
+
     /// With so much time.
     pub(crate) async fn within(&self, plugin: &WasmPlugin, action: &str, time: Duration) -> Result<Outcome, Problem> {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let deadline = Some(Timestamp(i64::try_from(now.as_millis()).unwrap()).plus(time));
+        let deadline = Some(in_time(time));
         self.call(plugin, action, Call { deadline, ..call(Purpose::Read, serde_json::json!({})) }).await
     }
 

@@ -1,5 +1,6 @@
 //! `sluice plugin add`
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use sluice_engine::diagnostic::visible;
@@ -60,12 +61,18 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         .hint("give it another name"));
     }
     let before = found.inventory.plugins.get(&spec.name);
+    if args.grant_nothing && before.is_some_and(|entry| !entry.http.is_empty() || !entry.secrets.is_empty()) {
+        return Err(CommandError::refused(format!("{} grants {} something already", found.shown(), spec.name))
+            .hint(format!("to keep that, write the new digest there by hand: sha256: \"{}\"", component.sha256)));
+    }
     let asks = if args.grant_nothing { Asks::default() } else { component.described.asks.clone() };
     missing_secrets(found, &asks)?;
     views::out(&shown(&component, before, &context.screen.out))?;
     agreed(context, &args, &component, found)?;
-    let file = beside(found, &args.file, &spec.name, &bytes)?;
-    let text = inventory_edit::with(found, &spec.name, &lines(&spec.name, &file, &component.sha256, &asks, before))?;
+    let place = beside(found, &args.file, &spec.name)?;
+    let lines = lines(&spec.name, &place.named, &component.sha256, &asks, before);
+    let text = inventory_edit::with(found, &spec.name, &lines)?;
+    place.fill(&bytes)?;
     inventory_edit::write(found, &text)?;
     context.note(&format!("{} names {} now; trust it as it is: {}", found.shown(), spec.name, trust::command(found)));
     Ok(Exit::DONE)
@@ -132,7 +139,7 @@ fn shown(component: &Component, before: Option<&PluginEntry>, out: &Stream) -> S
     }
     for (line, granted) in asked(asks, before) {
         let new = if before.is_some() && !granted { out.paint(Tone::Warn, "  new") } else { String::new() };
-        shown.push_str(&format!("  {line}{new}\n"));
+        shown.push_str(&format!("  {}{new}\n", visible(&line)));
     }
     shown + "\n"
 }
@@ -166,17 +173,37 @@ fn same_origin(one: &str, other: &str) -> bool {
     parse(one).ok().zip(parse(other).ok()).is_some_and(|(one, other)| one == other)
 }
 
-/// Its path from the inventory. A file from elsewhere is copied beside it, so that the two stay together.
-fn beside(found: &Found, file: &Path, name: &PluginName, bytes: &[u8]) -> Result<String> {
-    let cannot = |error: std::io::Error| CommandError::failed(format!("cannot copy {}: {error}", paths::shown(file)));
-    let whole = file.canonicalize().map_err(cannot)?;
+/// Where the component is to be.
+struct Place {
+    /// From the inventory.
+    named: String,
+    /// A file from elsewhere is copied beside the inventory, so that the two stay together.
+    copy: Option<PathBuf>,
+}
+
+fn beside(found: &Found, file: &Path, name: &PluginName) -> Result<Place> {
+    let whole = file.canonicalize();
+    let whole = whole.map_err(|error| CommandError::failed(format!("cannot find {}: {error}", paths::shown(file))))?;
     if let Ok(inside) = whole.strip_prefix(found.folder()) {
-        return Ok(inside.to_string_lossy().into_owned());
+        return Ok(Place { named: inside.to_string_lossy().into_owned(), copy: None });
     }
-    let folder = found.folder().join("plugins");
-    std::fs::create_dir_all(&folder).map_err(cannot)?;
-    std::fs::write(folder.join(format!("{name}.wasm")), bytes).map_err(cannot)?;
-    Ok(format!("plugins/{name}.wasm"))
+    let named = format!("plugins/{name}.wasm");
+    Ok(Place { copy: Some(found.folder().join(&named)), named })
+}
+
+impl Place {
+    /// What was looked at, and not what is in the file by now.
+    fn fill(&self, bytes: &[u8]) -> Result<()> {
+        let Some(file) = &self.copy else { return Ok(()) };
+        let cannot =
+            |error: std::io::Error| CommandError::failed(format!("cannot write {}: {error}", paths::shown(file)));
+        let folder = file.parent().unwrap_or(file);
+        std::fs::create_dir_all(folder).map_err(cannot)?;
+        let mut new = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
+        new.write_all(bytes).map_err(cannot)?;
+        new.persist(file).map_err(|error| cannot(error.error))?;
+        Ok(())
+    }
 }
 
 /// The entry as it stands in the inventory. Whether an address is private, only the operator knows.

@@ -72,15 +72,12 @@ pub(super) fn build(folder: &Path, out: Option<&Path>) -> Result<(PathBuf, Compo
 
 const FLAGS: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
 
-/// Those of whoever builds, and no word in the component of where on this machine its sources lie: what is built elsewhere
-/// is the same to the byte.
-fn flags(folder: &Path) -> String {
+/// Those of whoever builds, and no word in the component of where on this machine the sources of its dependencies lie: what is
+/// built elsewhere is the same to the byte. Its own are named relatively.
+fn flags() -> String {
     let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(paths::home().ok()?.join(".cargo")));
-    let places = [(cargo, "cargo"), (folder.canonicalize().ok(), "plugin")];
-    let remapped =
-        places.into_iter().filter_map(|(from, to)| Some(format!("--remap-path-prefix={}={to}", from?.display())));
-    let own = std::env::var(FLAGS).ok();
-    remapped.chain(own).collect::<Vec<_>>().join(" ")
+    let remapped = cargo.map(|cargo| format!("--remap-path-prefix={}=cargo", cargo.display()));
+    remapped.into_iter().chain(std::env::var(FLAGS).ok()).collect::<Vec<_>>().join(" ")
 }
 
 /// The core module that cargo makes.
@@ -88,7 +85,7 @@ fn compiled(folder: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
-    command.env(FLAGS, flags(folder));
+    command.env(FLAGS, flags());
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let done = command.spawn().and_then(std::process::Child::wait_with_output);
     let done = done.map_err(|error| {

@@ -1,6 +1,7 @@
 //! `sluice plugin list`
 
 use serde::Serialize;
+use sluice_engine::diagnostic::visible;
 use sluice_engine::inventory::{Inventory, PluginEntry};
 use sluice_plugin::{Plugin, Power};
 
@@ -109,7 +110,7 @@ fn shown(all: &[Listed], out: &Stream) -> String {
             shown.push_str(&format!("  {line}\n"));
         }
         if let Some(problem) = &plugin.problem {
-            shown.push_str(&format!("  {}\n", out.paint(Tone::Bad, &format!("cannot be used: {problem}"))));
+            shown.push_str(&format!("  {}\n", out.paint(Tone::Bad, &format!("cannot be used: {}", visible(problem)))));
         }
     }
     shown

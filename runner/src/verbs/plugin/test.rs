@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_engine::registry::Registry;
-use sluice_engine::run::Hosts as _;
+use sluice_engine::run::{Clock as _, Hosts as _};
 use sluice_plugin::{ActionSpec, Attempt, Call, Effect, Example, Level, Plugin as _, Problem, Progress, Purpose};
 use sluice_wasm::{Component, Raised, WasmPlugin};
 
 use super::build;
+use crate::clock::WallClock;
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
 use crate::hosts::{Of, RunHosts};
@@ -68,6 +70,9 @@ fn component(what: &Path) -> Result<Component> {
     components::look(what).map(|(_, component)| component)
 }
 
+/// For one example.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 enum Outcome {
     Holds,
     /// It fits the schemas, and was not done for this reason.
@@ -92,7 +97,7 @@ async fn tried_out(registry: &Registry, hosts: &RunHosts, spec: &ActionSpec, exa
         step: "example".to_owned(),
         attempt: Attempt(1),
         purpose: Purpose::Read,
-        deadline: None,
+        deadline: Some(WallClock.now().plus(PATIENCE)),
         with: example.with.clone(),
     };
     let host = hosts.host(&spec.name, &call);
@@ -107,7 +112,7 @@ async fn tried_out(registry: &Registry, hosts: &RunHosts, spec: &ActionSpec, exa
 fn line(out: &Stream, spec: &ActionSpec, example: &str, outcome: &Outcome) -> String {
     let (sign, tone, rest) = match outcome {
         Outcome::Holds => ("✓", Tone::Good, String::new()),
-        Outcome::NotDone(why) => ("✓", Tone::Dim, format!(" (fits; not done: {why})")),
+        Outcome::NotDone(why) => ("·", Tone::Dim, format!(" (fits; not done: {why})")),
         Outcome::Wrong(why) => ("✗", Tone::Bad, format!(": {why}")),
         Outcome::NoExample => ("·", Tone::Dim, " has no example".to_owned()),
     };
