@@ -72,7 +72,7 @@ impl Keeping {
 }
 
 /// Of an answer that comes over HTTP; what a plugin asks for beyond is not given.
-const LARGEST_BODY: usize = 16 << 20;
+const LARGEST_BODY: usize = 64 << 20;
 
 /// What a line costs beside its letters: an empty one is not free.
 const LINE: usize = 64;
