@@ -61,7 +61,7 @@ impl Script {
         let places = plan.sources.uses.get("secrets").and_then(Value::as_object);
         for (secret, place) in places.into_iter().flatten() {
             let name = by_hand::name(&SecretRef(format!("secrets.{secret}")));
-            let place = place.as_object().and_then(|place| place.iter().next());
+            let place = place.get("from").unwrap_or(place).as_object().and_then(|place| place.iter().next());
             let place = place.map(|(kind, at)| format!("{kind} {}", at.as_str().unwrap_or_default()));
             self.gap();
             self.say(&format!("type the secret {secret}, from {}", place.unwrap_or_default()));
