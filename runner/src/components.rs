@@ -26,7 +26,8 @@ pub(crate) fn own(context: &Context) -> Vec<Own> {
             let raised = raised(entry);
             let trusted = context.is_trusted(found).unwrap_or(false);
             let untrusted = (!trusted).then(|| untrusted(found));
-            let replaces = trusted && plugins::ships_as_component(&name, &pinned.sha256);
+            // Whoever trusts it means the sandbox: what ships natively must not quietly do it instead.
+            let replaces = trusted;
             let (file, of) = (file(found, &pinned), name.clone());
             let make = move || match &untrusted {
                 Some(why) => Err(why.clone()),

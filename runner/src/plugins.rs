@@ -47,7 +47,7 @@ const SHIPPED: &[(&str, Make)] = &[
 /// A plugin that the inventory names and that lives in a file.
 pub(crate) struct Own {
     pub(crate) name: PluginName,
-    /// It is a plugin that ships, in its other home.
+    /// It stands in the place of a plugin of that name that ships, if only to say that it may not.
     pub(crate) replaces: bool,
     pub(crate) make: MakeOwn,
 }
@@ -55,8 +55,8 @@ pub(crate) struct Own {
 /// Or why there is none.
 pub(crate) type MakeOwn = Box<dyn Fn() -> std::result::Result<Arc<dyn Plugin>, String> + Send + Sync>;
 
-/// All plugins of this program, and those of one's own. A name that ships is nobody else's: only the component of that very
-/// plugin takes its place.
+/// All plugins of this program, and those of one's own. What an inventory that counts for nothing names under the name of one
+/// that ships is left out.
 pub(crate) fn registry(own: Vec<Own>) -> Result<Registry> {
     let mut registry = Registry::default();
     let failed = |error: Duplicate| CommandError::failed(error.to_string());
