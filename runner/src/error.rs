@@ -151,6 +151,7 @@ impl From<RunError> for CommandError {
         let hint = match &error {
             RunError::Lock(error) => return of_lock(error),
             RunError::Policy(why) => return CommandError::refused(why.clone()),
+            RunError::Component { .. } => "nothing was begun; `sluice plugin list` says which plugins can be used",
             RunError::Store(StoreError::TooNew(_)) => "nothing was written; the run is as it was",
             RunError::Store(_) => {
                 "the run stays as its journal says; once the store works, `sluice resume last` goes on"

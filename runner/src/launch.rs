@@ -31,7 +31,7 @@ use crate::confirming::confirming;
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
 use crate::hosts::{Of, RunHosts};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::locks::Places;
 use crate::owners::Processes;
 use crate::prepare::Prepared;
@@ -222,14 +222,13 @@ impl<'a> Launch<'a> {
 
     /// Opens the run again and shows it to its end.
     pub(crate) async fn resume(mut self, run: RunId) -> Result<Exit> {
-        let recheck = recheck(&self.engine.registry);
-        let loaded = self.engine.load(&run, &recheck).await?;
+        let loaded = self.engine.load(&run, &AsItWas).await?;
         self.at(&loaded)?;
         let remaining = self.remaining(&loaded);
         self.secrets_of(&run, &loaded.runbook, loaded.state.inputs(), remaining.clone()).await?;
         self.secrets_of_done_steps(&run, &loaded, &remaining).await;
         let mut signals = self.listen(&run)?;
-        let driven = self.ticking(self.engine.resume(&run, &recheck, &mut signals)).await;
+        let driven = self.ticking(self.engine.resume(&run, &AsItWas, &mut signals)).await;
         self.tidy();
         let (ending, state) = driven.map_err(|error| match error {
             OpenError::Run(error) => explained(error, &loaded.runbook),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluice_engine::registry::{Duplicate, Registry};
+use sluice_engine::registry::{Component, Duplicate, Registry};
 use sluice_plugin::{BadName, Plugin, PluginName};
 #[cfg(feature = "simulate")]
 use sluice_world::{World, aws::SimAws};
@@ -49,11 +49,8 @@ pub(crate) struct Own {
     pub(crate) name: PluginName,
     /// It stands in the place of a plugin of that name that ships, if only to say that it may not.
     pub(crate) replaces: bool,
-    pub(crate) make: MakeOwn,
+    pub(crate) component: Arc<dyn Component>,
 }
-
-/// Or why there is none.
-pub(crate) type MakeOwn = Box<dyn Fn() -> std::result::Result<Arc<dyn Plugin>, String> + Send + Sync>;
 
 /// All plugins of this program, and those of one's own. What an inventory that counts for nothing names under the name of one
 /// that ships is left out.
@@ -66,8 +63,8 @@ pub(crate) fn registry(own: Vec<Own>) -> Result<Registry> {
         let name = PluginName::parse(name).map_err(|error: BadName| CommandError::failed(error.to_string()))?;
         registry.add(name, make).map_err(failed)?;
     }
-    for Own { name, make, .. } in own.into_iter().filter(|own| own.replaces || !is_shipped(&own.name)) {
-        registry.add_or_say_why(name, make).map_err(failed)?;
+    for Own { name, component, .. } in own.into_iter().filter(|own| own.replaces || !is_shipped(&own.name)) {
+        registry.add_component(name, component).map_err(failed)?;
     }
     Ok(registry)
 }

@@ -1,4 +1,4 @@
-//! How fast the product is, beside its peers and its floors, all measured in one run on one machine: rows 1 to 5 of the
+//! How fast the product is, beside its peers and its floors, all measured in one run on one machine: rows 1 to 6 of the
 //! design's table. `cargo lab bench` builds it, installs the peer it needs, and runs it.
 
 mod acts;
@@ -7,6 +7,7 @@ mod floor;
 mod http;
 mod meter;
 mod native;
+mod sandbox;
 mod server;
 mod spawn;
 mod steps;
@@ -48,7 +49,7 @@ struct Args {
     check: bool,
 
     /// Measure only these rows of the design's table
-    #[arg(value_name = "ROW", value_parser = clap::value_parser!(u8).range(1..=5))]
+    #[arg(value_name = "ROW", value_parser = clap::value_parser!(u8).range(1..=6))]
     rows: Vec<u8>,
 }
 
@@ -119,6 +120,10 @@ fn measure(bench: &Bench, wanted: &[u8]) -> Outcome<Vec<Row>> {
     if wants(5) {
         eprintln!("row 5: {} runs of each program", bench.runs);
         rows.extend(http::rows(bench)?);
+    }
+    if wants(6) {
+        eprintln!("row 6: the same steps in both homes of a plugin");
+        rows.extend(sandbox::rows(bench)?);
     }
     Ok(rows)
 }

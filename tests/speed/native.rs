@@ -15,7 +15,7 @@ use sluice_engine::run::{
 use sluice_engine::runbook::{Checked, load};
 use sluice_engine::source::Source;
 use sluice_host::{Clock as _, HostParts, Redactor, Shared, Sink, SystemClock, Vault};
-use sluice_plugin::{ActionName, Call, Host, Level, PluginName, Problem, Progress, Timestamp};
+use sluice_plugin::{ActionName, Call, Host, Level, Plugin, Problem, Progress, Timestamp};
 use sluice_store::SqliteStore;
 
 use crate::{Outcome, toys};
@@ -32,10 +32,14 @@ pub(crate) struct Native {
 
 impl Native {
     pub(crate) fn new(folder: &Path) -> Outcome<Self> {
+        Self::with(folder, vec![Arc::new(sluice_base::plugin()), Arc::new(toys::plugin()?)])
+    }
+
+    pub(crate) fn with(folder: &Path, plugins: Vec<Arc<dyn Plugin>>) -> Outcome<Self> {
         let mut registry = Registry::default();
-        registry.add(PluginName::parse("base")?, || Arc::new(sluice_base::plugin()))?;
-        let toys = Arc::new(toys::plugin()?);
-        registry.add(PluginName::parse("speed")?, move || toys.clone())?;
+        for plugin in plugins {
+            registry.add(plugin.name().clone(), move || plugin.clone())?;
+        }
         let parts = HostParts {
             run: "speed".to_owned(),
             actor: "ana@laptop".into(),

@@ -18,6 +18,7 @@ pub mod schema;
 mod secret;
 pub mod thresholds;
 pub mod time;
+pub mod typed;
 pub mod wit;
 
 pub use action::{Abilities, ActionName, ActionSpec, BadName, Effect, Example, GateClass, Permission, PluginName};

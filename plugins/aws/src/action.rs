@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sluice_plugin::inventory::Aws;
 use sluice_plugin::{
-    Abilities, ActionName, ActionSpec, BadName, Call, Effect, Example, GateClass, Outcome, Permission, Problem, Verdict,
+    Abilities, ActionName, ActionSpec, BadName, Call, Effect, Example, GateClass, Outcome, Permission, Problem,
+    Verdict, typed,
 };
 
 /// The service of rights that an act needs. Where the inventory has an `act_role`, they are the role's and not the
@@ -66,7 +67,7 @@ pub(crate) fn constant<T>(parsed: Result<T, BadName>) -> T {
 }
 
 pub(crate) fn input<I: DeserializeOwned>(call: &Call) -> Result<I, Problem> {
-    I::deserialize(&call.with).map_err(|error| Problem::bad_input("", format!("the input does not fit: {error}")))
+    typed::input(&call.with)
 }
 
 pub(crate) fn output(output: impl Serialize) -> Result<Outcome, Problem> {
@@ -78,8 +79,7 @@ pub(crate) fn judged(output: impl Serialize, (verdict, why): (Verdict, impl Into
 }
 
 pub(crate) fn value(value: impl Serialize) -> Result<Value, Problem> {
-    let unwritable = |error| Problem::not_applied("internal", format!("the output cannot be written as JSON: {error}"));
-    serde_json::to_value(value).map_err(unwritable)
+    typed::output(&value)
 }
 
 /// The `aws` of a cluster or node, at `pointer` in the input.

@@ -1,10 +1,11 @@
 //! Descriptions of actions with the usual answers filled in, and inputs as Rust types.
 
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sluice_plugin::{ActionName, ActionSpec, Call, Effect, Example, PluginName, Problem};
+
+pub(crate) use sluice_plugin::typed::{input, output};
 
 /// An action that has no verdict and answers no optional call. What differs is set on what comes back.
 pub(crate) fn spec<In: JsonSchema, Out: JsonSchema>(operation: &str, summary: &str, effect: Effect) -> ActionSpec {
@@ -15,17 +16,8 @@ pub(crate) fn example(summary: &str, with: Value, output: Value) -> Example {
     Example { summary: summary.to_owned(), with, output }
 }
 
-/// The engine has checked `with` against the schema; this says no only when schema and type disagree.
-pub(crate) fn input<T: DeserializeOwned>(with: &Value) -> Result<T, Problem> {
-    T::deserialize(with).map_err(|error| Problem::bad_input("", error.to_string()))
-}
-
 pub(crate) fn input_of<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
     input(&call.with)
-}
-
-pub(crate) fn output(value: &impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(value).map_err(|error| Problem::maybe_applied("bad_output", error.to_string()))
 }
 
 #[expect(clippy::expect_used, reason = "the names are constants, and a test describes every action")]

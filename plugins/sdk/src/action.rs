@@ -10,11 +10,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sluice_plugin::{
-    Abilities, Action, ActionName, ActionSpec, Call, Effect, Example, GateClass, Host, Outcome, PluginName, Preview,
-    Problem, Reconciled, Verdict, schema,
+    Abilities, Action, ActionName, ActionSpec, ByHand, Call, Effect, Example, GateClass, Host, Outcome, PluginName,
+    Preview, Problem, Reconciled, Verdict, schema, typed,
 };
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send + 'a>>;
+
+type Commands = Box<dyn Fn(&Call) -> Vec<ByHand> + Send + Sync>;
 
 type Doing<T> = Box<dyn for<'a> Fn(&'a dyn Host, &'a Call) -> Answer<'a, T> + Send + Sync>;
 
@@ -52,6 +54,7 @@ pub struct TypedAction {
     run: Doing<Outcome>,
     preview: Option<Doing<Preview>>,
     reconcile: Option<Doing<Reconciled>>,
+    by_hand: Option<Commands>,
     examples: Vec<Example>,
 }
 
@@ -72,8 +75,9 @@ where
     Out: Serialize + JsonSchema + 'static,
     F: for<'a> Function<'a, In, Judged<Out>> + 'static,
 {
-    let run =
-        doing(run, |judged: Judged<Out>| Ok(Outcome::judged(written(&judged.output)?, judged.verdict, judged.why)));
+    let run = doing(run, |judged: Judged<Out>| {
+        Ok(Outcome::judged(typed::output(&judged.output)?, judged.verdict, judged.why))
+    });
     TypedAction { gate: Some(class), ..TypedAction::new::<In, Out>(operation, summary, Effect::Read, run) }
 }
 
@@ -118,6 +122,7 @@ impl TypedAction {
             run,
             preview: None,
             reconcile: None,
+            by_hand: None,
             examples: Vec::new(),
         }
     }
@@ -153,6 +158,14 @@ impl TypedAction {
         F: for<'a> Function<'a, In, Reconciled> + 'static,
     {
         Self { reconcile: Some(doing(reconcile, Ok)), ..self }
+    }
+
+    /// The commands with which a person does the same, for `sluice plan --by-hand`.
+    #[must_use]
+    pub fn by_hand<In: DeserializeOwned>(self, commands: impl Fn(In) -> Vec<ByHand> + Send + Sync + 'static) -> Self {
+        // A `with` that does not fit is refused elsewhere, in words.
+        let by_hand = move |call: &Call| typed::input(&call.with).map(&commands).unwrap_or_default();
+        Self { by_hand: Some(Box::new(by_hand)), ..self }
     }
 
     pub(crate) fn operation(&self) -> &'static str {
@@ -215,6 +228,10 @@ impl Action for Named {
             None => Err(Problem::not_applied("no_reconcile", "this action cannot look whether it happened")),
         }
     }
+
+    fn by_hand(&self, call: &Call) -> Vec<ByHand> {
+        self.action.by_hand.as_ref().map(|commands| commands(call)).unwrap_or_default()
+    }
 }
 
 fn plain<In, Out, F>(run: F) -> Doing<Outcome>
@@ -223,7 +240,7 @@ where
     Out: Serialize + 'static,
     F: for<'a> Function<'a, In, Out> + 'static,
 {
-    doing(run, |output: Out| written(&output).map(Outcome::plain))
+    doing(run, |output: Out| typed::output(&output).map(Outcome::plain))
 }
 
 fn doing<In, Out, T, F>(function: F, finish: fn(Out) -> Result<T, Problem>) -> Doing<T>
@@ -235,7 +252,7 @@ where
 {
     let doing = Called { function, types: PhantomData::<fn(In) -> Out> };
     Box::new(move |host, call| {
-        let input = In::deserialize(&call.with).map_err(|error| Problem::bad_input("", error.to_string()));
+        let input = typed::input(&call.with);
         // Begun here: what is waited for borrows the host, and nothing of this action.
         let begun = input.map(|input| doing.function.call(host, input));
         Box::pin(async move { finish(begun?.await?) })
@@ -245,8 +262,4 @@ where
 struct Called<F, T> {
     function: F,
     types: PhantomData<T>,
-}
-
-fn written(output: &impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(output).map_err(|error| Problem::maybe_applied("bad_output", error.to_string()))
 }

@@ -42,7 +42,7 @@ pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
 pub use serde_json::{self, Value, json};
 pub use sluice_plugin::{
-    Applied, GateClass, Header, Host, HttpRequest, HttpResponse, Level, Method, NativePlugin, Preview, Problem,
+    Applied, ByHand, GateClass, Header, Host, HttpRequest, HttpResponse, Level, Method, NativePlugin, Preview, Problem,
     Progress, Reconciled, Secret, SecretRef, Timestamp, Verdict, schema,
 };
 

@@ -1,10 +1,9 @@
 //! Descriptions of actions with the usual answers filled in, and inputs as Rust types.
 
 use schemars::JsonSchema;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use sluice_plugin::{Abilities, ActionName, ActionSpec, Effect, GateClass, PluginName, Problem};
+use sluice_plugin::{Abilities, ActionName, ActionSpec, Effect, GateClass, PluginName};
+
+pub(crate) use sluice_plugin::typed::{input, output};
 
 /// A read that is usable as a gate: what Terraform Cloud says of a run is the run.
 pub(crate) fn gate<In: JsonSchema, Out: JsonSchema>(operation: &str, summary: &str) -> ActionSpec {
@@ -25,15 +24,6 @@ pub(crate) fn change<In: JsonSchema, Out: JsonSchema>(operation: &str, summary: 
         abilities: Abilities { check: true, preview: true, reconcile: true },
         ..read::<In, Out>(operation, summary)
     }
-}
-
-/// The engine has checked `with` against the schema; this says no only when schema and type disagree.
-pub(crate) fn input<T: DeserializeOwned>(with: &Value) -> Result<T, Problem> {
-    T::deserialize(with).map_err(|error| Problem::bad_input("", error.to_string()))
-}
-
-pub(crate) fn output(value: &impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(value).map_err(|error| Problem::maybe_applied("bad_output", error.to_string()))
 }
 
 #[expect(clippy::expect_used, reason = "the names are constants, and a test describes every action")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sluice_plugin::{
-    Applied, Call, Host, HttpRequest, HttpResponse, Level, Problem, Progress, Purpose, Secret, Timestamp,
+    Applied, Call, Host, HttpRequest, HttpResponse, Level, Method, Problem, Progress, Purpose, Secret, Timestamp,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -45,6 +45,8 @@ pub(crate) struct State {
     purpose: Purpose,
     /// A request has left that may have changed something.
     pub(crate) sent: bool,
+    /// One that was not only a question was answered with success.
+    pub(crate) taken: bool,
     /// The last error it logged: why it panicked, if it did.
     pub(crate) last_words: Option<String>,
 }
@@ -103,6 +105,7 @@ impl State {
             keeping: Keeping::MOST,
             purpose,
             sent: false,
+            taken: false,
             last_words: None,
         };
         (state, asked)
@@ -158,6 +161,7 @@ impl host::Host for State {
 
     async fn http(&mut self, request: types::HttpRequest) -> Result<types::HttpResponse, types::Problem> {
         let (mut request, before) = (HttpRequest::from(request), self.sent);
+        let asks_only = matches!(request.method, Method::Get | Method::Head);
         request.max_body = request.max_body.min(LARGEST_BODY);
         // First: whoever is cut off while it waits may have changed something.
         self.sent |= self.purpose == Purpose::Act;
@@ -165,6 +169,8 @@ impl host::Host for State {
         if answered.as_ref().is_err_and(|problem| problem.applied == Applied::No) {
             self.sent = before;
         }
+        let taken = answered.as_ref().is_ok_and(|response| response.status < 400);
+        self.taken |= self.purpose == Purpose::Act && taken && !asks_only;
         Ok(answered?.into())
     }
 

@@ -34,6 +34,9 @@ pub(crate) struct Kept {
 
 const DIGEST: usize = 32;
 
+/// Components that are kept: more than anybody uses at a time.
+const MOST: usize = 64;
+
 impl Cache {
     /// Makes the folder if there is none. One that anybody else could write is refused: with `chmod 700` it is taken again.
     pub fn open(folder: &Path) -> Result<Self, UnsafeCache> {
@@ -62,6 +65,17 @@ impl Cache {
     /// Keeps it, if that can be done: without it everything works, and takes longer.
     pub(crate) fn keep(&self, key: &str, kept: &Kept) {
         let _ = self.write(key, kept);
+        let _ = self.sweep();
+    }
+
+    /// What older versions left would stay for ever: the newest are kept.
+    fn sweep(&self) -> io::Result<()> {
+        let written = |entry: fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
+        let ours = |path: &Path| path.extension().is_some_and(|extension| extension == "cwasm");
+        let found = fs::read_dir(&self.folder)?.filter_map(|entry| written(entry.ok()?));
+        let mut found: Vec<_> = found.filter(|(_, path)| ours(path)).collect();
+        found.sort_by(|a, b| b.cmp(a));
+        found.iter().skip(MOST).try_for_each(|(_, path)| fs::remove_file(path))
     }
 
     fn write(&self, key: &str, kept: &Kept) -> io::Result<()> {
@@ -95,4 +109,27 @@ fn parse(bytes: &[u8]) -> Option<Kept> {
     let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
     let (description, code) = rest.split_at_checked(length)?;
     Some(Kept { code: code.to_vec(), description: description.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(&folder.path().join("cache")).unwrap();
+        fs::write(cache.folder.join("of somebody else"), "").unwrap();
+        let kept = Kept { code: b"code".to_vec(), description: b"{}".to_vec() };
+        let day = |number: u64| std::time::UNIX_EPOCH + std::time::Duration::from_secs(86_400 * number);
+        for number in 0..MOST + 3 {
+            cache.write(&format!("k{number}"), &kept).unwrap();
+            let file = fs::File::open(cache.file(&format!("k{number}"))).unwrap();
+            file.set_modified(day(number as u64)).unwrap();
+        }
+        cache.keep("new", &kept);
+        let there = |key: &str| cache.find(key).is_some();
+        assert_eq!(["k0", "k3", "k4", "k66", "new"].map(there), [false, false, true, true, true]);
+        assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), MOST + 1);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use semver::Version;
 use sha2::{Digest as _, Sha256};
@@ -96,8 +97,7 @@ impl Home {
 
     fn compile(self: &Arc<Self>, bytes: &[u8], sha256: String) -> Result<(Component, Kept), Refused> {
         looks_like_one(bytes)?;
-        let compiled = wasmtime::component::Component::from_binary(&self.engine, bytes);
-        let compiled = compiled.map_err(|error| Refused::NoComponent(first_line(&error)))?;
+        let compiled = machine_code(&self.engine, bytes)?;
         self.imports(&compiled)?;
         let linked = self.link(&compiled)?;
         let described = describe(&linked)?;
@@ -129,6 +129,24 @@ impl Home {
         let entrances = Entrances::find(&ready)?;
         Ok(Linked { home: self.clone(), ready, entrances })
     }
+}
+
+/// A compiler can be stopped by nobody: past this whoever waits is told, and it works on until the process ends.
+const COMPILED_WITHIN: Duration = Duration::from_secs(120);
+
+fn machine_code(engine: &Engine, bytes: &[u8]) -> Result<wasmtime::component::Component, Refused> {
+    let (engine, bytes) = (engine.clone(), bytes.to_vec());
+    let compiled = within(COMPILED_WITHIN, move || wasmtime::component::Component::from_binary(&engine, &bytes));
+    let slow = Refused::SlowToCompile { within: COMPILED_WITHIN.as_secs() };
+    compiled.ok_or(slow)?.map_err(|error| Refused::NoComponent(first_line(&error)))
+}
+
+/// What this gives, if it is there in time.
+fn within<T: Send + 'static>(time: Duration, make: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (give, given) = std::sync::mpsc::sync_channel(1);
+    let worker = std::thread::Builder::new().name("sluice-compile".to_owned());
+    worker.spawn(move || drop(give.send(make()))).ok()?;
+    given.recv_timeout(time).ok()
 }
 
 /// Asks a component what it is, with nothing granted.
@@ -220,4 +238,18 @@ pub(crate) fn first_line(error: &wasmtime::Error) -> String {
 /// The error and what caused it, in one line.
 pub(crate) fn causes(error: &wasmtime::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_compiler_without_an_end() {
+        assert_eq!(within(Duration::from_secs(60), || 1), Some(1));
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        assert_eq!(within(Duration::from_millis(10), move || held.recv().is_ok()), None);
+        drop(hold);
+        assert_eq!(within(Duration::from_secs(60), || panic!("as a compiler may")), None::<()>);
+    }
 }

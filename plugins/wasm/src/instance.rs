@@ -43,13 +43,20 @@ pub(crate) enum Ended {
     Other(wasmtime::Error),
 }
 
+/// What came back, and what the host saw meanwhile.
+pub(crate) struct Answered<T> {
+    pub(crate) answer: T,
+    /// An act's request that was not only a question was answered with success.
+    pub(crate) taken: bool,
+}
+
 /// In an instance that reaches this host, until the call's deadline.
 pub(crate) async fn ask<Q: Question>(
     linked: &Linked,
     host: &dyn Host,
     call: &Call,
     question: Q,
-) -> Result<Q::Answer, Problem> {
+) -> Result<Answered<Q::Answer>, Problem> {
     let bounds = Bounds::CALL;
     let (state, mut asked) = State::new(&bounds, call.purpose);
     let mut store = store(&linked.home, state, &bounds);
@@ -68,6 +75,8 @@ pub(crate) async fn ask<Q: Question>(
     };
     bridge::hear(host, &mut asked);
     let applied = if store.data().sent { Applied::Maybe } else { Applied::No };
+    let taken = store.data().taken;
+    let answered = answered.map(|answer| Answered { answer, taken });
     answered.map_err(|ended| ended.problem(&bounds, applied, call.purpose))
 }
 

@@ -72,8 +72,8 @@ impl Plugin for WasmPlugin {
     async fn run(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         self.known(action)?;
         let told = types::Call::from(call);
-        let answer = ask(&self.component.linked, host, call, questions::Run(Called { action, call: &told })).await?;
-        let mut outcome = answer.map_err(shortened)?;
+        let answered = ask(&self.component.linked, host, call, questions::Run(Called { action, call: &told })).await?;
+        let mut outcome = answered.answer.map_err(|problem| doubted(shortened(problem), answered.taken))?;
         within(call.purpose, &[&outcome.output])?;
         if let Some(judgement) = &mut outcome.judgement {
             judgement.why = judgement.why.chars().take(LONGEST_MESSAGE).collect();
@@ -84,8 +84,8 @@ impl Plugin for WasmPlugin {
     async fn preview(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Preview, Problem> {
         self.known(action)?;
         let told = types::Call::from(call);
-        let answer =
-            ask(&self.component.linked, host, call, questions::Preview(Called { action, call: &told })).await?;
+        let question = questions::Preview(Called { action, call: &told });
+        let answer = ask(&self.component.linked, host, call, question).await?.answer;
         let preview = answer.map_err(shortened)?;
         match &preview {
             types::Preview::Ready(ready) => within(call.purpose, &[&ready.binding, &ready.facts])?,
@@ -98,8 +98,8 @@ impl Plugin for WasmPlugin {
     async fn reconcile(&self, action: &str, host: &dyn Host, call: &Call) -> Result<Reconciled, Problem> {
         self.known(action)?;
         let told = types::Call::from(call);
-        let answer =
-            ask(&self.component.linked, host, call, questions::Reconcile(Called { action, call: &told })).await?;
+        let question = questions::Reconcile(Called { action, call: &told });
+        let answer = ask(&self.component.linked, host, call, question).await?.answer;
         let reconciled = answer.map_err(shortened)?;
         match &reconciled {
             types::Reconciled::Done(done) => within(call.purpose, &[&done.output, &done.evidence])?,
@@ -130,6 +130,18 @@ fn shortened(problem: types::Problem) -> Problem {
     let path = problem.path.map(|path| cut(path, LONGEST_PATH));
     let (code, message) = (cut(problem.code, LONGEST_PATH), cut(problem.message, LONGEST_MESSAGE));
     types::Problem { code, message, path, details, ..problem }.into()
+}
+
+/// A plugin that says it changed nothing, after somebody answered with success that something was, is not believed.
+fn doubted(problem: Problem, taken: bool) -> Problem {
+    if !taken || problem.applied != Applied::No {
+        return problem;
+    }
+    let message = format!(
+        "{}; a request of it was answered with success before, so it may have changed something",
+        problem.message
+    );
+    Problem { applied: Applied::Maybe, message, ..problem }
 }
 
 const LONGEST_MESSAGE: usize = 4_000;

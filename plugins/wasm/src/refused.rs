@@ -14,6 +14,8 @@ pub enum Refused {
     CoreModule,
     #[error("it is larger than {most} MiB")]
     TooLarge { most: usize },
+    #[error("it is not compiled after {within} s, and one that is no trap is in a few")]
+    SlowToCompile { within: u64 },
     #[error("its digest is {found}, and the inventory pins {pinned}: it is not the file that somebody looked at")]
     Tampered { pinned: String, found: String },
     #[error("it is no plugin: it exports no `sluice:plugin/plugin`")]

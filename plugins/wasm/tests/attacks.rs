@@ -218,6 +218,29 @@ async fn an_act_that_crashes_after_a_request_may_have_happened() {
     assert_eq!(seen.lock().unwrap().len(), 1);
 }
 
+/// Whatever it does and says once somebody has answered that something was changed: it may have been.
+#[tokio::test]
+async fn what_was_answered_with_success_was_not_nothing() {
+    let check = async |method: &str, status: &'static str, then: &str, code: &str, applied: Applied| {
+        let (here, seen) =
+            server(move |_| format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"));
+        let origin = format!("http://{here}");
+        let bench = bench(vec![grant(&origin, true, &[])], &[]);
+        let with = json!({ "method": method, "url": origin, "secret": null, "then": then });
+        let problem = bench.run(&attacks(), "act", Purpose::Act, with).await.unwrap_err();
+        assert_eq!((problem.code.as_str(), problem.applied), (code, applied), "{method} {status} {then}: {problem}");
+        assert_eq!(seen.lock().unwrap().len(), 1);
+        still_serving(&bench).await;
+    };
+    check("POST", "200 OK", "panic", "plugin_crashed", Applied::Maybe).await;
+    check("POST", "200 OK", "nothing", "nothing", Applied::Maybe).await;
+    check("POST", "303 See Other", "nothing", "nothing", Applied::Maybe).await;
+    // It was refused: the plugin knows best what that means.
+    check("POST", "422 Unprocessable Content", "nothing", "nothing", Applied::No).await;
+    check("GET", "200 OK", "nothing", "nothing", Applied::No).await;
+    check("GET", "200 OK", "panic", "plugin_crashed", Applied::Maybe).await;
+}
+
 fn bench_with(grants: Vec<sluice_host::HttpGrant>) -> Bench {
     bench(grants, &[])
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use sluice_plugin::{
-    Call, Host, HttpRequest, HttpResponse, Level, Plugin, Problem, Progress, Purpose, Secret, SecretRef, Timestamp,
+    ActionSpec, Call, Effect, Host, HttpRequest, HttpResponse, Level, Plugin, Problem, Progress, Purpose, Secret,
+    SecretRef, Timestamp,
 };
 
 use crate::guests;
@@ -85,12 +86,14 @@ fn answer(status: u16, body: &Value) -> Result<HttpResponse, Problem> {
 /// Everything that can be asked of an action with this `with`, and everything that it asked.
 async fn everything(
     plugin: &dyn Plugin,
-    action: &str,
+    spec: &ActionSpec,
     with: &Value,
     answers: &[Result<HttpResponse, Problem>],
 ) -> Vec<String> {
+    let action = spec.name.operation();
     let mut all = vec![format!("check {:?}", plugin.check(action, with))];
-    for purpose in [Purpose::Act, Purpose::Preview, Purpose::Reconcile] {
+    let does = if spec.effect == Effect::Read { Purpose::Read } else { Purpose::Act };
+    for purpose in [does, Purpose::Preview, Purpose::Reconcile] {
         let host = Recording::new(answers.to_vec());
         let call = Call { deadline: Some(Timestamp(1_795_370_160_000)), ..call(purpose, with.clone()) };
         all.push(match purpose {
@@ -123,10 +126,9 @@ async fn alike(native: &dyn Plugin, wasm: &dyn Plugin) -> usize {
         let odd = [json!({}), json!({ "url": 1 }), json!(null)];
         for with in spec.examples.iter().map(|example| &example.with).chain(&odd) {
             for answers in &services {
-                let action = spec.name.operation();
-                let (one, other) =
-                    (everything(native, action, with, answers).await, everything(wasm, action, with, answers).await);
-                assert_eq!(other, one, "{action} with {with}");
+                let one = everything(native, spec, with, answers).await;
+                let other = everything(wasm, spec, with, answers).await;
+                assert_eq!(other, one, "{} with {with}", spec.name);
                 compared += one.len();
             }
         }

@@ -15,13 +15,25 @@ use crate::runbook::Actions;
 
 type Maker = Box<dyn Fn() -> Result<Arc<dyn Plugin>, String> + Send + Sync>;
 
+/// What a plugin is made of that is not part of this program. A run keeps it, and goes on with what it kept.
+pub trait Component: Send + Sync {
+    /// Of its bytes, as somebody pinned it.
+    fn sha256(&self) -> Sha256;
+
+    fn bytes(&self) -> Result<Vec<u8>, String>;
+
+    /// The plugin in these bytes, if this is their digest.
+    fn plugin(&self, bytes: &[u8], sha256: Sha256) -> Result<Arc<dyn Plugin>, String>;
+}
+
 /// All plugins of this process.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Registry {
-    plugins: BTreeMap<PluginName, Entry>,
+    plugins: BTreeMap<PluginName, Arc<Entry>>,
 }
 
 struct Entry {
+    component: Option<Arc<dyn Component>>,
     make: Maker,
     made: OnceLock<Result<Loaded, String>>,
 }
@@ -52,20 +64,44 @@ impl Registry {
         name: PluginName,
         make: impl Fn() -> Arc<dyn Plugin> + Send + Sync + 'static,
     ) -> Result<(), Duplicate> {
-        self.add_or_say_why(name, move || Ok(make()))
+        self.insert(name, Entry::new(None, Box::new(move || Ok(make()))))
     }
 
-    /// The same for one that may turn out to be none: then its actions are unknown, and this is said.
-    pub fn add_or_say_why(
-        &mut self,
-        name: PluginName,
-        make: impl Fn() -> Result<Arc<dyn Plugin>, String> + Send + Sync + 'static,
-    ) -> Result<(), Duplicate> {
+    /// The same for one that lives in a file. It may turn out to be none: then its actions are unknown, and this is said.
+    pub fn add_component(&mut self, name: PluginName, component: Arc<dyn Component>) -> Result<(), Duplicate> {
+        self.insert(name, Entry::of(component, |component| Ok((component.bytes()?, component.sha256()))))
+    }
+
+    fn insert(&mut self, name: PluginName, entry: Entry) -> Result<(), Duplicate> {
         if self.plugins.contains_key(&name) {
             return Err(Duplicate(name));
         }
-        self.plugins.insert(name, Entry { make: Box::new(make), made: OnceLock::new() });
+        self.plugins.insert(name, Arc::new(entry));
         Ok(())
+    }
+
+    /// The components in which these actions live.
+    pub fn components<'a>(
+        &self,
+        actions: impl Iterator<Item = &'a ActionName>,
+    ) -> BTreeMap<PluginName, Arc<dyn Component>> {
+        let named = actions.filter_map(|name| PluginName::parse(name.plugin()).ok());
+        named
+            .filter_map(|name| Some((self.component(&name)?.clone(), name)))
+            .map(|(found, name)| (name, found))
+            .collect()
+    }
+
+    pub fn component(&self, name: &PluginName) -> Option<&Arc<dyn Component>> {
+        self.plugins.get(name)?.component.as_ref()
+    }
+
+    /// The same with other bytes of a component: those that a run kept.
+    pub fn put(&mut self, name: &PluginName, bytes: Vec<u8>, sha256: Sha256) {
+        if let Some(component) = self.component(name).cloned() {
+            let entry = Entry::of(component, move |_| Ok((bytes.clone(), sha256)));
+            self.plugins.insert(name.clone(), Arc::new(entry));
+        }
     }
 
     pub fn action(&self, name: &ActionName) -> Option<Arc<Action>> {
@@ -73,7 +109,7 @@ impl Registry {
     }
 
     fn entry(&self, name: &ActionName) -> Option<&Entry> {
-        self.plugins.get(&PluginName::parse(name.plugin()).ok()?)
+        self.plugins.get(&PluginName::parse(name.plugin()).ok()?).map(|entry| &**entry)
     }
 
     fn loaded(&self, name: &ActionName) -> Option<&Loaded> {
@@ -111,6 +147,19 @@ impl Actions for Registry {
 }
 
 impl Entry {
+    fn new(component: Option<Arc<dyn Component>>, make: Maker) -> Self {
+        Self { component, make, made: OnceLock::new() }
+    }
+
+    fn of(
+        component: Arc<dyn Component>,
+        bytes: impl Fn(&dyn Component) -> Result<(Vec<u8>, Sha256), String> + Send + Sync + 'static,
+    ) -> Self {
+        let from = component.clone();
+        let make = move || bytes(&*from).and_then(|(bytes, sha256)| from.plugin(&bytes, sha256));
+        Self::new(Some(component), Box::new(make))
+    }
+
     fn loaded(&self) -> &Result<Loaded, String> {
         self.made.get_or_init(|| Ok(Loaded { plugin: (self.make)()?, actions: Mutex::default() }))
     }

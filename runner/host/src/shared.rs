@@ -87,15 +87,21 @@ pub struct CallHost {
 
 impl Shared {
     pub fn new(parts: HostParts) -> Self {
-        Self::with(parts, Private::NotYet)
+        Self::with(parts, Private::NotYet, Clients::default())
+    }
+
+    /// One to which names lead where this says.
+    #[cfg(test)]
+    pub(crate) fn of_names(parts: HostParts, names: crate::http::Names) -> Self {
+        Self::with(parts, Private::NotYet, Clients::new(names))
     }
 
     /// For a plan: whatever a call is for, it writes no private file, and the refusal says that only a run does.
     pub fn of_plan(parts: HostParts) -> Self {
-        Self::with(parts, Private::Never)
+        Self::with(parts, Private::Never, Clients::default())
     }
 
-    fn with(parts: HostParts, private: Private) -> Self {
+    fn with(parts: HostParts, private: Private, clients: Clients) -> Self {
         let inner = Inner {
             run: parts.run,
             actor: parts.actor,
@@ -106,7 +112,7 @@ impl Shared {
             private: Mutex::new(private),
             clock: parts.clock,
             sink: parts.sink,
-            clients: Clients::default(),
+            clients,
         };
         Self { inner: Arc::new(inner) }
     }

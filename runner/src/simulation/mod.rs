@@ -21,7 +21,7 @@ pub(crate) use harmless::Harmless;
 pub(crate) use wire::SimWire;
 
 use crate::error::{CommandError, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::views::live::RunView;
 
 /// What a world begins with.
@@ -77,8 +77,7 @@ pub(crate) async fn run(
     process.engine.confirming = Confirming { asker: Some(Arc::new(person::SimPerson::new(world, view))), ..confirming };
     let (_sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
     let ran = world.run(Box::pin(process.engine.start(order, &mut signals))).await;
-    let recheck = recheck(&process.engine.registry);
-    let loaded = process.engine.load(&run, &recheck).await.ok();
+    let loaded = process.engine.load(&run, &AsItWas).await.ok();
     let truth = world.truth();
     Ok(Simulated {
         loaded,

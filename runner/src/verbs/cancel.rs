@@ -7,7 +7,7 @@ use sluice_engine::run::{Alive, Loaded, OpenError};
 
 use crate::context::Context;
 use crate::error::{Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::launch::Launch;
 use crate::prepare::may_resume;
 use crate::report::{RunStatus, status};
@@ -61,8 +61,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         let run = which::run(&*store, &args.run).await?;
         let mut launch = Launch::new(context, store, &run, None, Vec::new())?;
         launch.engine.locking.owner_is_gone = args.owner_is_gone;
-        let recheck = recheck(&launch.engine.registry);
-        let loaded = match launch.engine.load(&run, &recheck).await {
+        let loaded = match launch.engine.load(&run, &AsItWas).await {
             // Nothing of it is called, so it need not be understood.
             Err(OpenError::Runbook { .. }) if how == CancelHow::Abandon => {
                 launch.engine.abandon(&run, &args.because).await?;
@@ -79,7 +78,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         if ends_here(&loaded.state, launch.engine.alive(&run, &loaded.state).await?) {
             may_tidy(context, &loaded, &run)?;
         }
-        let state = launch.engine.ask_cancel(&run, how, &args.because, &recheck).await?;
+        let state = launch.engine.ask_cancel(&run, how, &args.because, &AsItWas).await?;
         let alive = launch.engine.alive(&run, &state).await?;
         if is_running(&state, alive, args.owner_is_gone) {
             asked(context, &run, alive);

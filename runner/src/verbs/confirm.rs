@@ -9,7 +9,7 @@ use sluice_engine::run::{Question, Reply};
 use crate::asking::typed_line;
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::launch::Launch;
 use crate::prepare::may_resume;
 use crate::report::{RunStatus, status};
@@ -65,8 +65,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     context.block_on(async {
         let run = which::run(&*store, &wanted).await?;
         let mut launch = Launch::new(context, store, &run, None, Vec::new())?;
-        let recheck = recheck(&launch.engine.registry);
-        let loaded = launch.engine.load(&run, &recheck).await?;
+        let loaded = launch.engine.load(&run, &AsItWas).await?;
         may_resume(context, &loaded.runbook, loaded.state.inputs())?;
         launch.at(&loaded)?;
         let Some(question) = asked(context, &run, &loaded.runbook, &loaded.state)? else {
@@ -82,7 +81,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
             return Ok(Exit::NOT_CONFIRMED);
         }
         let reply = Reply { yes: true, typed: question.typed.clone(), because: None };
-        let state = launch.engine.answer(&run, Some((question.ask, question.digest)), reply, &recheck).await?;
+        let state = launch.engine.answer(&run, Some((question.ask, question.digest)), reply, &AsItWas).await?;
         if state.unanswered().any(|(_, ask)| ask.id == question.ask) {
             context.note("your yes counts; more people have to say yes");
             return Ok(Exit::DONE);

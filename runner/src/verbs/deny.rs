@@ -5,7 +5,7 @@ use sluice_engine::run::Reply;
 use super::confirm::{asked, go_on};
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::launch::Launch;
 use crate::prepare::may_resume;
 use crate::verbs::which;
@@ -37,15 +37,14 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let mut launch = Launch::new(context, store, &run, None, Vec::new())?;
-        let recheck = recheck(&launch.engine.registry);
-        let loaded = launch.engine.load(&run, &recheck).await?;
+        let loaded = launch.engine.load(&run, &AsItWas).await?;
         may_resume(context, &loaded.runbook, loaded.state.inputs())?;
         launch.at(&loaded)?;
         let Some(question) = asked(context, &run, &loaded.runbook, &loaded.state)? else {
             return Ok(wanted(launch.resume(run).await?));
         };
         let reply = Reply { yes: false, typed: String::new(), because: Some(args.because.clone()) };
-        let state = launch.engine.answer(&run, Some((question.ask, question.digest)), reply, &recheck).await?;
+        let state = launch.engine.answer(&run, Some((question.ask, question.digest)), reply, &AsItWas).await?;
         Ok(wanted(go_on(context, launch, run, &state).await?))
     })?
 }

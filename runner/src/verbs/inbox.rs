@@ -14,7 +14,7 @@ use sluice_engine::run::{Clock as _, Loaded};
 use crate::clock::WallClock;
 use crate::context::Context;
 use crate::error::{Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::launch::Launch;
 use crate::report::time;
 use crate::screen::Tone;
@@ -91,7 +91,7 @@ async fn rows(context: &Context, store: &Arc<dyn Store>) -> Result<Vec<Row>> {
 
 async fn waits(context: &Context, store: &Arc<dyn Store>, run: &RunId) -> Result<Vec<Row>> {
     let engine = Launch::new(context, store.clone(), run, Some(Json::Document), Vec::new())?.engine;
-    match engine.load(run, &recheck(&engine.registry)).await {
+    match engine.load(run, &AsItWas).await {
         Ok(loaded) => Ok(of_run(&loaded)),
         Err(error) => {
             context.note(&format!("run {run}: {error}"));

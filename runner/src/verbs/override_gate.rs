@@ -15,7 +15,7 @@ use super::confirm::go_on;
 use crate::asking::typed_line;
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::launch::Launch;
 use crate::prepare::may_resume;
 use crate::screen::Tone;
@@ -61,8 +61,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let mut launch = Launch::new(context, store, &run, None, Vec::new())?;
-        let recheck = recheck(&launch.engine.registry);
-        let loaded = launch.engine.load(&run, &recheck).await?;
+        let loaded = launch.engine.load(&run, &AsItWas).await?;
         may_resume(context, &loaded.runbook, loaded.state.inputs())?;
         launch.at(&loaded)?;
         let seen = show(context, &loaded, &args.gate)?;
@@ -71,7 +70,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
             return Ok(Exit::NOT_CONFIRMED);
         }
         let key = Key(args.gate.clone());
-        let state = launch.engine.override_gate(&run, &key, Some(seen), &args.reason, &recheck).await?;
+        let state = launch.engine.override_gate(&run, &key, Some(seen), &args.reason, &AsItWas).await?;
         go_on(context, launch, run, &state).await
     })?
 }

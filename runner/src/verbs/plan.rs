@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::error::{Exit, Result};
 use crate::launch::{Launch, new_run};
 use crate::plan_document::PlanDocument;
+use crate::plugins;
 use crate::prepare::{Pair, Prepared, prepare};
 use crate::views;
 use crate::views::{by_hand, changes, plan};
@@ -79,7 +80,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let out = &context.screen.out;
     match &document.against {
         _ if args.json => views::json(&document)?,
-        _ if args.by_hand => views::out(&by_hand::show(&document))?,
+        _ if args.by_hand => views::out(&by_hand::show(&document, plugins::is_shipped))?,
         Some(against) => {
             views::out(&changes::show(against, &before.map(|before| before.made).unwrap_or_default(), out))?
         }

@@ -5,7 +5,7 @@ use sluice_engine::run::Clock as _;
 use crate::clock::WallClock;
 use crate::context::Context;
 use crate::error::{Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::launch::Launch;
 use crate::prepare::{Time, may_resume};
 use crate::report::{is_long_ago, may_miss_acts};
@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         let mut launch = Launch::new(context, store, &run, args.json, args.command)?;
         launch.engine.locking.owner_is_gone = args.owner_is_gone;
         launch.engine.locking.wait = args.lock_wait.map(Time::duration).unwrap_or_default();
-        let loaded = launch.engine.load(&run, &recheck(&launch.engine.registry)).await?;
+        let loaded = launch.engine.load(&run, &AsItWas).await?;
         may_resume(context, &loaded.runbook, loaded.state.inputs())?;
         if is_long_ago(loaded.state.at, WallClock.now()) && may_miss_acts(&loaded.runbook, &loaded.state) {
             context.note(ONLY_THE_STORE);

@@ -6,7 +6,7 @@ use sluice_engine::journal::{Key, Ruling};
 
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::launch::Launch;
 use crate::prepare::may_resume;
 use crate::report::{RunStatus, status};
@@ -60,11 +60,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let launch = Launch::new(context, store, &run, None, Vec::new())?;
-        let recheck = recheck(&launch.engine.registry);
-        let loaded = launch.engine.load(&run, &recheck).await?;
+        let loaded = launch.engine.load(&run, &AsItWas).await?;
         may_resume(context, &loaded.runbook, loaded.state.inputs())?;
         let key = Key(args.step.clone());
-        let state = launch.engine.settle(&run, &key, ruling, &args.because, &recheck).await?;
+        let state = launch.engine.settle(&run, &key, ruling, &args.because, &AsItWas).await?;
         let alive = launch.engine.alive(&run, &state).await?;
         if status(&state, alive) == RunStatus::Running {
             context.note(&format!("settled; the run's own process goes on with it: `sluice runs follow {run}`"));

@@ -7,15 +7,16 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use sluice_engine::run::{Plan, Planned, What};
-use sluice_plugin::SecretRef;
 use sluice_plugin::by_hand::{self, ByHand, quoted};
+use sluice_plugin::{PluginName, SecretRef};
 
 use super::plan::origin;
 use crate::plan_document::PlanDocument;
 
-pub(crate) fn show(document: &PlanDocument) -> String {
+/// What plugins that do not ship with Sluice say does the same, nobody here has looked at.
+pub(crate) fn show(document: &PlanDocument, ships: fn(&PluginName) -> bool) -> String {
     let plan = &document.plan;
-    let mut shown = Script::default();
+    let mut shown = Script { ships, text: String::new(), said: BTreeSet::new() };
     shown.say(&format!("{} by hand: {}", plan.runbook, origin(plan)));
     shown.say(&format!("plan {} of {}; nothing here was run", plan.digest, document.made));
     shown.say("for bash or zsh; secrets stand in variables of that shell and on no command line");
@@ -35,8 +36,8 @@ pub(crate) fn show(document: &PlanDocument) -> String {
     shown.text
 }
 
-#[derive(Default)]
 struct Script {
+    ships: fn(&PluginName) -> bool,
     text: String,
     /// Preparations that stand above already.
     said: BTreeSet<String>,
@@ -88,7 +89,17 @@ impl Script {
         self.say(&format!("{} ({kind}){summary}", step.key));
         match why_not(step) {
             Some(why) => self.say(&why),
-            None => step.by_hand.iter().for_each(|command| self.command(command)),
+            None => {
+                self.whose(step);
+                step.by_hand.iter().for_each(|command| self.command(command));
+            }
+        }
+    }
+
+    fn whose(&mut self, step: &Planned) {
+        let plugin = step.action.as_ref().and_then(|action| PluginName::parse(action.plugin()).ok());
+        if let Some(plugin) = plugin.filter(|plugin| !(self.ships)(plugin)) {
+            self.say(&format!("read it before you run it: these are the words of the plugin {plugin}, not of Sluice"));
         }
     }
 

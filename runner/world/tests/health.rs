@@ -36,7 +36,7 @@ pub(crate) async fn check(bench: &Bench) -> Check {
     let (_sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
     let first = world.calls().len();
     let (ending, _) = world.run(process.engine.start(order, &mut signals)).await.unwrap();
-    let loaded = process.engine.load(&run, &|snapshot| bench.recheck(snapshot)).await.unwrap();
+    let loaded = process.engine.load(&run, &|snapshot: &_| bench.recheck(snapshot)).await.unwrap();
     let judged = loaded.envelopes.into_iter().find_map(|envelope| match envelope.event {
         Event::Judged { why, seen, .. } => Some((why, seen)),
         _ => None,

@@ -6,8 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sluice_plugin::inventory::Cluster;
 use sluice_plugin::{
-    ActionName, ActionSpec, Call, Example, GateClass, Host, Outcome, Permission, PluginName, Problem, Progress,
+    ActionName, ActionSpec, Call, Example, GateClass, Host, Outcome, Permission, PluginName, Problem, Progress, typed,
 };
+
+pub(super) use sluice_plugin::typed::output;
 
 /// A reading action with this input and output; no gate, not ephemeral, no permissions.
 pub(super) fn reads<Input: JsonSchema, Output: JsonSchema>(
@@ -27,15 +29,8 @@ pub(super) fn needs(subject: &str, on: &str) -> Permission {
     Permission { service: "nats".to_owned(), right: subject.to_owned(), on: on.to_owned() }
 }
 
-/// `with` as the action's own type. The host validated it, so a failure here is a mismatch of schema and type.
 pub(super) fn input<Input: DeserializeOwned>(call: &Call) -> Result<Input, Problem> {
-    serde_json::from_value(call.with.clone())
-        .map_err(|error| Problem::bad_input("", format!("`with` does not fit: {error}")))
-}
-
-pub(super) fn output<Output: Serialize>(output: &Output) -> Result<Value, Problem> {
-    serde_json::to_value(output)
-        .map_err(|error| Problem::not_applied("bad_output", format!("the output cannot be written as json: {error}")))
+    typed::input(&call.with)
 }
 
 pub(super) fn plain<Output: Serialize>(value: &Output) -> Result<Outcome, Problem> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sluice_plugin::{ActionName, Attempt, Problem, Timestamp, Verdict};
+use sluice_plugin::{ActionName, Attempt, PluginName, Problem, Timestamp, Verdict};
 
 use super::lock::{After, LockedAt, Loss};
 use crate::confirm::{Identity, Policy};
@@ -549,6 +549,9 @@ pub struct Snapshot {
     /// What the run was started with. Missing in snapshots of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Value>,
+    /// The components that its actions live in: blobs of the store, by their hash.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub components: BTreeMap<PluginName, Sha256>,
 }
 
 /// A called runbook as it was.

@@ -4,6 +4,7 @@
 //! at once where a process still has it.
 
 use super::log::{Appended, Log};
+use super::open::Opened;
 use super::{Engine, OpenError, Recheck, Reply, RunError};
 use crate::confirm::{Identity, Policy};
 use crate::ids::{RunId, Sha256};
@@ -22,7 +23,7 @@ impl Engine {
         reply: Reply,
         recheck: Recheck<'_>,
     ) -> Result<State, OpenError> {
-        let (mut log, _, _) = self.open(run, recheck).await?;
+        let Opened { mut log, .. } = self.open(run, recheck).await?;
         loop {
             if reply.yes {
                 self.policy_holds(&log, Policy::may_confirm)?;
@@ -49,7 +50,7 @@ impl Engine {
         why: &str,
         recheck: Recheck<'_>,
     ) -> Result<State, OpenError> {
-        let (mut log, _, _) = self.open(run, recheck).await?;
+        let Opened { mut log, .. } = self.open(run, recheck).await?;
         let mut why = why.to_owned();
         self.hosts.redact_text(&mut why);
         loop {

@@ -7,6 +7,7 @@ mod answers;
 mod attempt;
 mod bind;
 mod clean;
+mod components;
 mod confirming;
 mod drive;
 mod fence;
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use sluice_plugin::{ActionName, Call, Host, Problem, Timestamp, Verdict};
+use sluice_plugin::{ActionName, Call, Host, PluginName, Problem, Timestamp, Verdict};
 
 use crate::ids::RunId;
 use crate::journal::{Envelope, Key, Outcome, Owner, Store, StoreError};
@@ -41,7 +42,7 @@ pub use fence::LEASE;
 pub use gate::{Decision, GateRun, Look};
 pub use locking::{LockError, LockPlaces, Locking, Place};
 pub(crate) use log::large_value;
-pub use open::{Loaded, OpenError, Order, Recheck, index_entry};
+pub use open::{Loaded, OpenError, Order, Recheck, Rechecks, index_entry};
 pub use plan::{
     Altered, Binding, Change, Changes, Counts, InventorySource, MadeFrom, Plan, Planned, PlannedLock, Sources, Unbound,
     What,
@@ -192,6 +193,9 @@ pub enum RunError {
     /// Nothing was begun.
     #[error("{0}")]
     Policy(String),
+    /// Nothing was begun.
+    #[error("the plugin {plugin} cannot be kept for this run: {why}")]
+    Component { plugin: PluginName, why: String },
     #[error("the journal of run {run} makes no sense at event {ordinal}: {why}")]
     Journal { run: RunId, ordinal: u64, why: String },
     /// A store restored from a backup, most likely.

@@ -1,10 +1,11 @@
 //! Runs begun, opened again, cancelled and looked at: everything that finds a run before the loop drives it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use sluice_plugin::{ActionName, Attempt, Timestamp};
+use sluice_plugin::{ActionName, Attempt, PluginName, Timestamp};
 
 use super::drive::Drive;
 use super::fence::{Fence, LEASE};
@@ -20,6 +21,7 @@ use crate::journal::{
 use crate::machine::lock::has_acted;
 use crate::machine::path::locate;
 use crate::machine::{Command, InFlight, SEMANTICS, State, Status, apply, next};
+use crate::registry::Registry;
 use crate::runbook::checked::{Checked, Kind};
 
 /// A run to begin.
@@ -80,13 +82,34 @@ impl From<StoreError> for OpenError {
     }
 }
 
-/// Checks a runbook's text again: the snapshot keeps the text, and only the engine's caller knows all actions.
-pub type Recheck<'a> = &'a (dyn Fn(&Snapshot) -> Result<Checked, String> + Sync);
+/// Checks a runbook's text again: the snapshot keeps the text, and how it is read and what is said of it is the caller's.
+pub trait Rechecks: Sync {
+    /// With the actions of this registry, which are those the run was begun with.
+    fn recheck(&self, snapshot: &Snapshot, registry: &Registry) -> Result<Checked, String>;
+}
+
+/// For whoever has all actions at hand.
+impl<F: Fn(&Snapshot) -> Result<Checked, String> + Sync> Rechecks for F {
+    fn recheck(&self, snapshot: &Snapshot, _: &Registry) -> Result<Checked, String> {
+        self(snapshot)
+    }
+}
+
+pub type Recheck<'a> = &'a dyn Rechecks;
+
+/// A run that was opened, and the engine as it was when the run was begun.
+pub(super) struct Opened<'a> {
+    pub(super) engine: Cow<'a, Engine>,
+    pub(super) log: Log,
+    snapshot: Snapshot,
+    envelopes: Vec<Envelope>,
+}
 
 impl Engine {
     /// Begins a run and drives it to its end.
     pub async fn start(&self, order: Order, signals: &mut Signals) -> Result<(Ending, State), RunError> {
-        let snapshot = self.snapshot(&order);
+        let components = self.keep_components(&order.runbook).await?;
+        let snapshot = self.snapshot(&order, components);
         let bytes = serde_json::to_vec(&snapshot).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let ruled = self.ruled(&order.runbook, true)?;
         let epoch = Epoch(1);
@@ -166,21 +189,21 @@ impl Engine {
         recheck: Recheck<'_>,
         signals: &mut Signals,
     ) -> Result<(Ending, State), OpenError> {
-        let (mut log, snapshot, _) = self.open(run, recheck).await?;
+        let Opened { engine, mut log, snapshot, .. } = self.open(run, recheck).await?;
         let ruled = if log.state.is_over() { None } else { self.ruled(&log.runbook, false)? };
         loop {
             self.may_claim(run, &log.state).await?;
             let epoch = Epoch(log.state.epoch.0 + 1);
             let claim = Event::Claimed { epoch, owner: self.owners.me() };
             let claimed = self.with(run, &log.runbook, &log.state, Some(epoch), claim.clone())?;
-            self.contracts_hold(&log, &claimed, &snapshot)?;
+            engine.contracts_hold(&log, &claimed, &snapshot)?;
             self.lock_can_be_had(&log, &claimed, signals).await?;
             let now = self.clock.now();
             let events = [claim].into_iter().chain(ruled.clone()).collect();
             match log.append(events, Some(epoch), &self.actor, now, Durability::Sync).await? {
                 Appended::Yes(envelopes) => {
                     self.tell(&log, &envelopes);
-                    return Ok(self.drive(log, epoch, None, signals).await?);
+                    return Ok(engine.drive(log, epoch, None, signals).await?);
                 }
                 // Somebody else was quicker: look again at what the journal says now.
                 Appended::Moved(_) => {}
@@ -200,7 +223,7 @@ impl Engine {
         why: &str,
         recheck: Recheck<'_>,
     ) -> Result<State, OpenError> {
-        let (mut log, _, _) = self.open(run, recheck).await?;
+        let Opened { mut log, .. } = self.open(run, recheck).await?;
         loop {
             if let Some((outcome, _)) = log.state.ended.clone().filter(|(outcome, _)| *outcome != Outcome::Interrupted)
             {
@@ -228,8 +251,8 @@ impl Engine {
         why: &str,
         recheck: Recheck<'_>,
     ) -> Result<State, OpenError> {
-        let (mut log, _, _) = self.open(run, recheck).await?;
-        let (ruling, mut why) = (self.output_fits(&log, key, ruling)?, why.to_owned());
+        let Opened { engine, mut log, .. } = self.open(run, recheck).await?;
+        let (ruling, mut why) = (engine.output_fits(&log, key, ruling)?, why.to_owned());
         self.hosts.redact_text(&mut why);
         loop {
             let attempt = self.open_attempt(&log, key)?;
@@ -278,16 +301,12 @@ impl Engine {
 
     /// Reads a run without touching it.
     pub async fn load(&self, run: &RunId, recheck: Recheck<'_>) -> Result<Loaded, OpenError> {
-        let (log, snapshot, envelopes) = self.open(run, recheck).await?;
+        let Opened { log, snapshot, envelopes, .. } = self.open(run, recheck).await?;
         let head = log.head();
         Ok(Loaded { run: run.clone(), runbook: log.runbook, snapshot, state: log.state, envelopes, head })
     }
 
-    pub(super) async fn open(
-        &self,
-        run: &RunId,
-        recheck: Recheck<'_>,
-    ) -> Result<(Log, Snapshot, Vec<Envelope>), OpenError> {
+    pub(super) async fn open(&self, run: &RunId, recheck: Recheck<'_>) -> Result<Opened<'_>, OpenError> {
         let records = self.store.read(run, 0).await?;
         let Some(first) = verify(records.get(..1).unwrap_or_default(), Version::START)?.pop() else {
             return Err(OpenError::NoRun(run.clone()));
@@ -297,12 +316,14 @@ impl Engine {
         let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("the snapshot of run {run} is missing")))?;
         let snapshot: Snapshot = serde_json::from_slice(&bytes)
             .map_err(|error| StoreError::Corrupt(format!("the snapshot of run {run} cannot be read: {error}")))?;
-        let runbook = recheck(&snapshot).map_err(|why| OpenError::Runbook { run: run.clone(), why })?;
+        let engine = self.as_begun(&snapshot).await?;
+        let runbook =
+            recheck.recheck(&snapshot, &engine.registry).map_err(|why| OpenError::Runbook { run: run.clone(), why })?;
         let mut log = Log::new(run.clone(), Arc::new(runbook), self.store.clone(), self.hosts.clone());
         let envelopes = log.fold(&records).await?;
         // What was there before is no news.
         drop(log.take_news());
-        Ok((log, snapshot, envelopes))
+        Ok(Opened { engine, log, snapshot, envelopes })
     }
 
     async fn drive(
@@ -324,7 +345,7 @@ impl Engine {
         Ok((ending, log.state))
     }
 
-    fn snapshot(&self, order: &Order) -> Snapshot {
+    fn snapshot(&self, order: &Order, components: BTreeMap<PluginName, Sha256>) -> Snapshot {
         let digest = |name: &ActionName| Some((name.clone(), self.registry.action(name)?.contract()));
         let runbook = &order.runbook;
         let mut inputs = order.inputs.clone();
@@ -336,6 +357,7 @@ impl Engine {
             calls: called_as(runbook),
             called: called_books(runbook),
             inputs: Some(inputs),
+            components,
         }
     }
 

@@ -67,7 +67,8 @@ impl Engine {
             file.blob(&hash).ok_or_else(|| StoreError::Corrupt(format!("the snapshot of run {run} is missing")))?;
         let snapshot: Snapshot = serde_json::from_slice(blob)
             .map_err(|error| StoreError::Corrupt(format!("the snapshot of run {run} cannot be read: {error}")))?;
-        let runbook = recheck(&snapshot).map_err(|why| OpenError::Runbook { run: run.clone(), why })?;
+        let runbook =
+            recheck.recheck(&snapshot, &self.registry).map_err(|why| OpenError::Runbook { run: run.clone(), why })?;
         let contract = |name: &ActionName| self.registry.action(name).map(|action| action.contract());
         let changed = snapshot.contracts.iter().filter(|(name, then)| contract(name).as_ref() != Some(*then));
         let changed = changed.map(|(name, _)| name.clone()).collect();

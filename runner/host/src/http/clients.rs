@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -37,15 +38,24 @@ const AT_ONCE: usize = 64;
 pub(crate) struct Clients {
     made: [OnceLock<Result<Client, String>>; 8],
     turns: Semaphore,
+    names: Names,
 }
+
+/// Where a name leads, asked each time a connection is made.
+pub(crate) type Names = Arc<dyn Fn(String) -> Leading + Send + Sync>;
+pub(crate) type Leading = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { made: Default::default(), turns: Semaphore::new(AT_ONCE) }
+        Self::new(Arc::new(|name| Box::pin(as_this_machine_does(name))))
     }
 }
 
 impl Clients {
+    pub(crate) fn new(names: Names) -> Self {
+        Self { made: Default::default(), turns: Semaphore::new(AT_ONCE), names }
+    }
+
     /// Waits until fewer than [`AT_ONCE`] requests are under way. `None` never happens: the semaphore is not closed.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         self.turns.acquire().await.ok()
@@ -53,7 +63,7 @@ impl Clients {
 
     pub(super) fn get(&self, kind: Kind) -> Result<&Client, Problem> {
         let index = usize::from(kind.tls) + 2 * usize::from(kind.private) + 4 * usize::from(kind.fresh);
-        let made = self.made.get(index).map(|slot| slot.get_or_init(|| make(kind)));
+        let made = self.made.get(index).map(|slot| slot.get_or_init(|| make(kind, self.names.clone())));
         match made {
             Some(Ok(client)) => Ok(client),
             Some(Err(why)) => Err(no_client(why)),
@@ -66,7 +76,7 @@ fn no_client(why: &str) -> Problem {
     Problem::not_applied("no_http", format!("cannot set up HTTP on this machine: {why}"))
 }
 
-fn make(kind: Kind) -> Result<Client, String> {
+fn make(kind: Kind, names: Names) -> Result<Client, String> {
     let mut builder = Client::builder()
         .no_proxy()
         .redirect(Policy::none())
@@ -75,7 +85,7 @@ fn make(kind: Kind) -> Result<Client, String> {
         .http1_only()
         .connect_timeout(CONNECT_WITHIN)
         .pool_idle_timeout(IDLE_FOR)
-        .dns_resolver(Arc::new(Filter { private: kind.private }))
+        .dns_resolver(Arc::new(Filter { private: kind.private, names }))
         .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")));
     if kind.fresh {
         builder = builder.pool_max_idle_per_host(0);
@@ -92,6 +102,7 @@ fn make(kind: Kind) -> Result<Client, String> {
 /// Resolves names and drops the addresses that may not be reached; the connector uses what is left and nothing else.
 struct Filter {
     private: bool,
+    names: Names,
 }
 
 /// A name that leads only to addresses which may not be reached.
@@ -105,19 +116,22 @@ pub(super) struct Forbidden {
 
 impl Resolve for Filter {
     fn resolve(&self, name: Name) -> Resolving {
-        let private = self.private;
+        let (private, found) = (self.private, (self.names)(name.as_str().to_owned()));
         Box::pin(async move {
-            // The system's resolver has a patience of its own, and would be all that a person waits for.
-            let found = tokio::time::timeout(CONNECT_WITHIN, tokio::net::lookup_host((name.as_str(), 0))).await;
-            let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            let found = found.map(|address| address.ip()).collect();
-            let kept = keep(found, private)?;
+            let kept = keep(found.await?, private)?;
             if kept.is_empty() {
                 return Err(io::Error::from(io::ErrorKind::NotFound).into());
             }
             Ok(Box::new(kept.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
+}
+
+async fn as_this_machine_does(name: String) -> io::Result<Vec<IpAddr>> {
+    // The system's resolver has a patience of its own, and would be all that a person waits for.
+    let found = tokio::time::timeout(CONNECT_WITHIN, tokio::net::lookup_host((name.as_str(), 0))).await;
+    let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    Ok(found.map(|address| address.ip()).collect())
 }
 
 fn keep(found: Vec<IpAddr>, private: bool) -> Result<Vec<IpAddr>, Forbidden> {

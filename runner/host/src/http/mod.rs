@@ -9,6 +9,8 @@ mod exchange;
 mod failure;
 
 pub(crate) use clients::Clients;
+#[cfg(test)]
+pub(crate) use clients::{Leading, Names};
 pub(crate) use exchange::Exchange;
 
 #[cfg(test)]

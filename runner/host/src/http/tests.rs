@@ -1,6 +1,7 @@
 //! The host's HTTP against a server on loopback: what is refused, what is followed, what failures say.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use sluice_plugin::{Applied, Header, Host, HttpRequest, Method, PluginName, Prob
 use tokio::io::AsyncWriteExt;
 
 use crate::grants::{Grants, Origin};
-use crate::shared::testing::{Bench, Reply, Server, bench, bench_of, grant, ok, plugin, status, to};
+use crate::shared::testing::{Bench, Reply, Server, bench, bench_of, bench_of_names, grant, ok, plugin, status, to};
 use crate::vault::Bound;
 
 fn granted(server: &Server) -> Bench {
@@ -304,4 +305,41 @@ async fn an_act_after_a_closed_connection_is_sent_once() {
         bench.acting().http(post(server.url("/"))).await.unwrap();
         assert_eq!(server.lines().len(), round);
     }
+}
+
+/// A name that leads to a server that was granted when it is looked at, and to the machine's credentials when it is looked at
+/// again: whoever checks and then asks anew is led there.
+#[tokio::test]
+async fn a_name_that_changes_its_mind_leads_nowhere_else() {
+    let check = async |answers: &'static [&'static str], expect: &[Result<(), &str>], asked: usize| {
+        let server = Server::start(async |_| Reply(ok("").0, true)).await;
+        let asks = Arc::new(AtomicUsize::new(0));
+        let count = asks.clone();
+        let leads = move || answers[count.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)].parse().unwrap();
+        let origin = format!("http://turns.example:{}", server.address.port());
+        let bench = bench_of_names(vec![grant(&origin, true, &[])], leads);
+        for expect in expect {
+            let found = bench.acting().http(post(format!("{origin}/"))).await;
+            match (found, expect) {
+                (Ok(_), Ok(())) => {}
+                (Err(problem), Err(part)) => {
+                    assert_eq!(
+                        (problem.code.as_str(), problem.applied),
+                        ("denied", Applied::No),
+                        "{answers:?} {problem}"
+                    );
+                    assert!(problem.message.contains(part), "{answers:?}: {problem}");
+                }
+                (found, expect) => panic!("{answers:?}: {found:?}, not {expect:?}"),
+            }
+        }
+        assert_eq!(asks.load(Ordering::SeqCst), asked, "{answers:?}: one look-up for each connection");
+        let through = expect.iter().filter(|expect| expect.is_ok()).count();
+        assert_eq!(server.lines().len(), through, "{answers:?}");
+    };
+    let metadata = "169.254.169.254 is not a public address";
+    // Each request of an act has a connection of its own.
+    check(&["127.0.0.1", "169.254.169.254"], &[Ok(()), Err(metadata), Err(metadata)], 3).await;
+    check(&["169.254.169.254", "127.0.0.1"], &[Err(metadata), Ok(())], 2).await;
+    check(&["127.0.0.1", "127.0.0.1", "0.0.0.0"], &[Ok(()), Ok(()), Err("0.0.0.0 is not")], 3).await;
 }

@@ -1,7 +1,7 @@
 //! A host for tests, with a sink that remembers, and the smallest HTTP server that can misbehave.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::clock::SystemClock;
 use crate::grants::{HttpGrant, Origin, ReadingPath};
+use crate::http::Leading;
 
 #[derive(Default)]
 pub(crate) struct Remembering {
@@ -52,13 +53,28 @@ pub(crate) fn bench(http: Vec<HttpGrant>, secrets: &[&str]) -> Bench {
 }
 
 pub(crate) fn bench_of<const N: usize>(grants: [(PluginName, Grants); N]) -> Bench {
+    made(Shared::new, BTreeMap::from(grants))
+}
+
+/// Of one host that every name leads to, as this says each time it is asked.
+pub(crate) fn bench_of_names(http: Vec<HttpGrant>, leads: impl FnMut() -> IpAddr + Send + 'static) -> Bench {
+    let leads = Mutex::new(leads);
+    let names = Arc::new(move |_| -> Leading {
+        let found = (leads.lock().unwrap())();
+        Box::pin(std::future::ready(Ok(vec![found])))
+    });
+    let grants = Grants { http, ..Grants::default() };
+    made(|parts| Shared::of_names(parts, names), BTreeMap::from([(plugin(), grants)]))
+}
+
+fn made(shared: impl FnOnce(HostParts) -> Shared, grants: BTreeMap<PluginName, Grants>) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let sink = Arc::new(Remembering::default());
     let vault = Arc::new(Vault::new(Arc::new(Redactor::new())));
-    let shared = Shared::new(HostParts {
+    let shared = shared(HostParts {
         run: "run-1".into(),
         actor: "ana@laptop".into(),
-        grants: BTreeMap::from(grants),
+        grants,
         vault: vault.clone(),
         private_base: dir.path().join("sluice"),
         clock: Arc::new(SystemClock),

@@ -10,7 +10,7 @@ use sluice_engine::run::{Engine, LockError, OpenError};
 use super::{Shelf, engine, shelves};
 use crate::context::Context;
 use crate::error::{CommandError, Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::report::time;
 use crate::trust::quoted;
 
@@ -136,7 +136,7 @@ async fn tell(context: &Context, engine: &Engine, store: &Arc<dyn Store>, shelf:
 
 /// The acts of which nobody knows whether they were done.
 async fn unknown(engine: &Engine, holder: &Holder) -> Result<String> {
-    let loaded = match engine.load(&holder.run, &recheck(&engine.registry)).await {
+    let loaded = match engine.load(&holder.run, &AsItWas).await {
         Ok(loaded) => loaded,
         Err(error @ OpenError::Runbook { .. }) => return Ok(format!("all of it: {error}")),
         Err(error) => return Err(error.into()),

@@ -7,7 +7,7 @@ use sluice_engine::run::{Alive, Loaded, Watched};
 
 use crate::context::Context;
 use crate::error::{Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::launch::{self, Launch};
 use crate::report::{Report, RunStatus, status};
 use crate::verbs::which;
@@ -35,10 +35,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
         let run = which::run(&*store, &args.run).await?;
         let engine = Launch::new(context, store.clone(), &run, Some(Json::Document), Vec::new())?.engine;
         let view = live::view(&context.screen, args.json);
-        let recheck = recheck(&engine.registry);
         let mut told = 0;
         loop {
-            let loaded = engine.load(&run, &recheck).await?;
+            let loaded = engine.load(&run, &AsItWas).await?;
             tell(&loaded, told, &view);
             told = loaded.state.ordinal;
             let alive = engine.alive(&run, &loaded.state).await?;

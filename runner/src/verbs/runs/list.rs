@@ -12,7 +12,7 @@ use sluice_plugin::Timestamp;
 use crate::clock::WallClock;
 use crate::context::Context;
 use crate::error::{Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::launch::Launch;
 use crate::report::{RunStatus, status, time};
 use crate::screen::Tone;
@@ -122,7 +122,7 @@ async fn unlisted(store: &dyn Store, take: u32) -> Result<Vec<RunId>> {
 /// The entry as the journal tells it, with the process asked. A run that this version cannot read says so.
 async fn looked_at(context: &Context, store: &Arc<dyn Store>, run: &RunId) -> Result<IndexEntry> {
     let engine = Launch::new(context, store.clone(), run, Some(Json::Document), Vec::new())?.engine;
-    let loaded = match engine.load(run, &recheck(&engine.registry)).await {
+    let loaded = match engine.load(run, &AsItWas).await {
         Ok(loaded) => loaded,
         Err(error) => {
             context.note(&format!("run {run}: {error}"));

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Exit, Result};
-use crate::known::recheck;
+use crate::known::AsItWas;
 use crate::launch::Launch;
 use crate::report::Report;
 use crate::verbs::which;
@@ -27,7 +27,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let (loaded, alive) = context.block_on(async {
         let run = which::run(&*store, &args.run).await?;
         let engine = Launch::new(context, store, &run, Some(Json::Document), Vec::new())?.engine;
-        let loaded = engine.load(&run, &recheck(&engine.registry)).await?;
+        let loaded = engine.load(&run, &AsItWas).await?;
         let alive = engine.alive(&run, &loaded.state).await?;
         crate::error::Result::Ok((loaded, alive))
     })??;
