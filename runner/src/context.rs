@@ -14,7 +14,7 @@ use crate::inventory::{self, Found};
 use crate::screen::{Screen, Tone};
 use crate::trust::{self, Trust};
 use crate::verbs::Global;
-use crate::{AroundStore, owners, paths, plugins, views};
+use crate::{AroundStore, components, owners, paths, plugins, views};
 
 pub(crate) struct Context {
     pub(crate) global: Global,
@@ -87,27 +87,8 @@ impl Context {
         if let Some(registry) = self.registry.get() {
             return Ok(registry.clone());
         }
-        let registry = Arc::new(plugins::registry(self.own_plugins())?);
+        let registry = Arc::new(plugins::registry(components::own(self))?);
         Ok(self.registry.get_or_init(|| registry).clone())
-    }
-
-    #[cfg(feature = "wasm")]
-    fn own_plugins(&self) -> Vec<plugins::Own> {
-        crate::components::own(self)
-    }
-
-    /// There is no sandbox in this program.
-    #[cfg(not(feature = "wasm"))]
-    fn own_plugins(&self) -> Vec<plugins::Own> {
-        let Ok(Some(found)) = self.inventory() else { return Vec::new() };
-        let named = found.inventory.plugins.iter().filter(|(_, entry)| entry.component.is_some());
-        named
-            .map(|(name, _)| plugins::Own {
-                name: name.clone(),
-                replaces: false,
-                make: Box::new(|| Err("this Sluice was built without a sandbox for plugins".to_owned())),
-            })
-            .collect()
     }
 
     /// Where runs are kept: where the trusted inventory says, else in the user's state folder.

@@ -201,7 +201,7 @@ impl<'a> Launch<'a> {
         signals: &mut Signals,
     ) -> std::result::Result<(Ending, State), RunError> {
         let engine = Engine { store: Arc::new(MemoryStore::default()), ..self.engine.clone() };
-        let driven = engine.start(order, signals).await;
+        let driven = engine.once(order, signals).await;
         self.tidy();
         driven
     }

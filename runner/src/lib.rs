@@ -9,7 +9,7 @@
 mod asking;
 mod builtin;
 mod clock;
-#[cfg(feature = "wasm")]
+#[cfg_attr(not(feature = "wasm"), path = "no_components.rs")]
 mod components;
 mod confirming;
 mod context;

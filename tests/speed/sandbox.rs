@@ -33,11 +33,14 @@ fn warm(bench: &Bench) -> Outcome<Vec<Row>> {
         ("native", Arc::new(sluice_terraform::plugin())),
         ("sandbox", Arc::new(WasmPlugin::new(component, &Raised::new()))),
     ];
-    let mut homes = Vec::new();
+    let (mut homes, mut peaks) = (Vec::new(), Vec::new());
     for (home, plugin) in plugins {
-        let native = Native::with(&bench.folder(home)?, vec![plugin])?;
-        let runbook = native.check(&runbook(STEPS))?;
-        homes.push((native, runbook, Vec::new()));
+        let mut native = Native::with(&bench.folder(home)?, vec![plugin])?;
+        let (one, many) = (native.check(&runbook(1))?, native.check(&runbook(STEPS))?);
+        // What stays of the first run is no instance.
+        native.run(&one)?;
+        peaks.push(peak_of(|| native.run(&one))?);
+        homes.push((native, many, Vec::new()));
     }
     // The first round fills caches of both.
     for round in 0..=ROUNDS {
@@ -50,7 +53,9 @@ fn warm(bench: &Bench) -> Outcome<Vec<Row>> {
         }
     }
     let took: Vec<f64> = homes.into_iter().map(|(_, _, took)| median(took.into_iter())).collect();
-    let [native, sandbox] = took[..] else { return Err("two homes have two figures".into()) };
+    let (&[native, sandbox], &[without, with]) = (&took[..], &peaks[..]) else {
+        return Err("two homes have two figures".into());
+    };
     let row = |what, ours, bar| Row {
         number: 6,
         what,
@@ -63,7 +68,27 @@ fn warm(bench: &Bench) -> Outcome<Vec<Row>> {
     Ok(vec![
         row("a step in the sandbox, warm, wall", sandbox, Bar::None),
         row("the same, over native", sandbox - native, Bar::AtMost(100.0)),
+        Row {
+            unit: "MiB",
+            floor: Some(Named { name: "native", value: without }),
+            ..row("memory of a step in the sandbox, while it runs", with, Bar::None)
+        },
     ])
+}
+
+/// How much memory this process had at most meanwhile, beyond what it had before.
+fn peak_of(work: impl FnOnce() -> Outcome) -> Outcome<f64> {
+    let of = |name: &str| -> Outcome<f64> {
+        let status = fs::read_to_string("/proc/self/status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no memory in the status")?;
+        let kib: f64 = line.trim_matches([':', ' ', '\t', 'k', 'B']).parse()?;
+        Ok(kib / 1024.0)
+    };
+    // The peak begins anew.
+    fs::write("/proc/self/clear_refs", "5")?;
+    let before = of("VmRSS")?;
+    work()?;
+    Ok((of("VmHWM")? - before).max(0.0))
 }
 
 /// Each in a home of its own: one has the component in its inventory.

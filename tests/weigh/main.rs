@@ -2,6 +2,7 @@
 //! product, a shell script with curl and jq, and collectd where it is installed. `cargo lab weigh` builds it and runs it.
 
 mod gauge;
+mod order;
 mod ways;
 
 use std::path::PathBuf;
@@ -37,6 +38,10 @@ struct Args {
     /// Fail where the product is over its bar
     #[arg(long)]
     check: bool,
+
+    /// Weigh nothing; write down which functions polls run, for the linker
+    #[arg(long)]
+    order: bool,
 }
 
 fn main() -> ExitCode {
@@ -56,6 +61,10 @@ fn weigh(args: &Args) -> Outcome<ExitCode> {
     })?;
     // collectd writes into no folder whose name begins with a dot.
     let folder = tempfile::Builder::new().prefix("weigh-").tempdir()?;
+    if args.order {
+        order::write(&lab, &args.sluice, folder.path())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut rows = Vec::new();
     for way in Way::all() {
         let weighed = way

@@ -11,9 +11,12 @@ use crate::gauge::{Outcome, Started};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
+    /// Into a file, like the others.
     Sluice,
     Shell,
     Collectd,
+    /// Into a file and to Axiom, which others leave to Fluent Bit or do not do at all.
+    Delivering,
 }
 
 /// As node scripts do it: four requests, /proc, one JSON line.
@@ -80,8 +83,8 @@ LoadPlugin csv
 "#;
 
 impl Way {
-    pub(crate) fn all() -> [Self; 3] {
-        [Self::Sluice, Self::Shell, Self::Collectd]
+    pub(crate) fn all() -> [Self; 4] {
+        [Self::Sluice, Self::Shell, Self::Collectd, Self::Delivering]
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -89,6 +92,7 @@ impl Way {
             Self::Sluice => "sluice",
             Self::Shell => "shell",
             Self::Collectd => "collectd",
+            Self::Delivering => "to Axiom",
         }
     }
 
@@ -98,7 +102,8 @@ impl Way {
         fs::create_dir(&folder)?;
         let url = format!("http://{}", lab.plan().monitor(1));
         match self {
-            Self::Sluice => Ok(Some(of_sluice(lab, sluice, &folder)?)),
+            Self::Sluice => Ok(Some(of_sluice(lab, sluice, &folder, false)?)),
+            Self::Delivering => Ok(Some(of_sluice(lab, sluice, &folder, true)?)),
             Self::Shell => {
                 let file = folder.join("metrics.jsonl");
                 let mut command = Command::new("bash");
@@ -115,8 +120,7 @@ fn started(mut command: Command, file: PathBuf, (folder, starts_others): (&Path,
     Ok(Started { child, file, folder: folder.to_owned(), starts_others })
 }
 
-/// With both of its sinks, which is more than its unit asks for.
-fn of_sluice(lab: &Lab, sluice: &Path, folder: &Path) -> Outcome<Started> {
+fn of_sluice(lab: &Lab, sluice: &Path, folder: &Path, axiom: bool) -> Outcome<Started> {
     let inventory = fs::read_to_string(lab.inventory())?;
     let own: String =
         inventory.lines().filter(|line| !line.starts_with("store:")).map(|line| format!("{line}\n")).collect();
@@ -138,7 +142,7 @@ fn of_sluice(lab: &Lab, sluice: &Path, folder: &Path) -> Outcome<Started> {
         "cluster=nats-staging".to_owned(),
         format!("node={}", lab.plan().node_name(1)),
         "disk=/".to_owned(),
-        "axiom=true".to_owned(),
+        format!("axiom={axiom}"),
         format!("file={}", file.display()),
         format!("spool={}", folder.join("spool").display()),
     ];

@@ -127,8 +127,7 @@ impl Action for Metrics {
     async fn run(&self, host: &dyn Host, call: &Call) -> Result<Outcome, Problem> {
         let asked = Asked::of(input(&call.with)?)?;
         self.settle(host, &asked).await;
-        let (at, seen) = self.machine(host, &asked).await;
-        let disk = self.disk(&asked).await;
+        let ((at, seen), disk) = tokio::join!(self.machine(host, &asked), self.disk(&asked));
         let mut errors = seen.errors.into_lines();
         errors.extend(disk.errors.into_lines());
         let system = System {
@@ -204,7 +203,6 @@ impl Metrics {
         (at, seen)
     }
 
-    /// After the machine and not beside it: the same thread does both.
     async fn disk(&self, asked: &Asked) -> disk::Seen {
         let (proc_root, path) = (asked.look.proc_root.clone(), asked.disk.clone());
         let seen = match self.disks.turn(&asked.disk).await {

@@ -59,7 +59,10 @@ pub(crate) fn weigh(arguments: &[String]) -> Result<ExitCode> {
     programs::ensure(&tell)?;
     tell("building for nodes, for release; the first time takes some minutes");
     let path = |built: &str, name: &str| built_path(built, name).context(format!("cargo built no {name}"));
-    let sluice = path(&built_by(&NODE)?, "sluice")?;
+    // With symbols, for who wants to see what it runs.
+    let symbols = arguments.iter().any(|word| word == "--order");
+    let with: &[&str] = if symbols { &["--config", "profile.node.strip=false"] } else { &[] };
+    let sluice = path(&built_by(&[&NODE, with].concat())?, "sluice")?;
     let weigh = path(&built_by(&WEIGH)?, "weigh")?;
     let mut command = Command::new(&weigh);
     measured(command.arg("--sluice").arg(sluice).args(arguments)).context(weigh.display())

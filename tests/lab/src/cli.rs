@@ -91,7 +91,7 @@ enum Verb {
     },
     /// Weigh what collecting its metrics costs a node, beside a shell script and collectd, built for release
     Weigh {
-        /// Passed on: --polls N, --check
+        /// Passed on: --polls N, --check, --order
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

@@ -111,6 +111,20 @@ impl Engine {
         let components = self.keep_components(&order.runbook).await?;
         let snapshot = self.snapshot(&order, components);
         let bytes = serde_json::to_vec(&snapshot).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        self.start_with(order, bytes, signals).await
+    }
+
+    /// The same where nobody keeps the journal: as nobody can open the run again, nothing is kept of what it was begun with.
+    pub async fn once(&self, order: Order, signals: &mut Signals) -> Result<(Ending, State), RunError> {
+        self.start_with(order, Vec::new(), signals).await
+    }
+
+    async fn start_with(
+        &self,
+        order: Order,
+        snapshot: Vec<u8>,
+        signals: &mut Signals,
+    ) -> Result<(Ending, State), RunError> {
         let ruled = self.ruled(&order.runbook, true)?;
         let epoch = Epoch(1);
         let (run, runbook, inputs) = (&order.run, &*order.runbook, &order.inputs);
@@ -120,7 +134,7 @@ impl Engine {
             Some(request) => Some(self.wait_and_take(&request, signals).await?),
             None => None,
         };
-        let begun = self.begin(order, bytes, ruled, taken.as_ref()).await;
+        let begun = self.begin(order, snapshot, ruled, taken.as_ref()).await;
         let (log, fence) = match (begun, taken) {
             (Ok(log), taken) => (log, taken.map(|taken| taken.fence)),
             (Err(error), taken) => {
