@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use nix::sys::resource::{UsageWho, getrusage};
 use sluice_plugin::Plugin;
 use sluice_wasm::{Home, Raised, WasmPlugin};
 
@@ -17,6 +18,8 @@ use crate::{Bench, Outcome};
 
 /// Of one run.
 const STEPS: usize = 1000;
+
+const KIB_OF_A_PAGE: f64 = 4.0;
 
 const STEP: &str = r#"uses: terraform.set_attribute, with: { text: "module \"a\" {\n  base = \"old\" # kept\n}\n", block: [module, a], attribute: base, value: '"new"' }"#;
 
@@ -33,29 +36,26 @@ fn warm(bench: &Bench) -> Outcome<Vec<Row>> {
         ("native", Arc::new(sluice_terraform::plugin())),
         ("sandbox", Arc::new(WasmPlugin::new(component, &Raised::new()))),
     ];
-    let (mut homes, mut peaks) = (Vec::new(), Vec::new());
+    let mut homes = Vec::new();
     for (home, plugin) in plugins {
-        let mut native = Native::with(&bench.folder(home)?, vec![plugin])?;
-        let (one, many) = (native.check(&runbook(1))?, native.check(&runbook(STEPS))?);
-        // What stays of the first run is no instance.
-        native.run(&one)?;
-        peaks.push(peak_of(|| native.run(&one))?);
-        homes.push((native, many, Vec::new()));
+        let native = Native::with(&bench.folder(home)?, vec![plugin])?;
+        let runbook = native.check(&runbook(STEPS))?;
+        homes.push((native, runbook, Vec::new(), Vec::new()));
     }
     // The first round fills caches of both.
     for round in 0..=ROUNDS {
-        for (native, runbook, took) in &mut homes {
-            let started = Instant::now();
+        for (native, runbook, took, given) in &mut homes {
+            let (before, started) = (pages()?, Instant::now());
             native.run(runbook)?;
             if round > 0 {
                 took.push(started.elapsed().as_secs_f64() * 1e6 / STEPS as f64);
+                given.push((pages()? - before) * KIB_OF_A_PAGE / STEPS as f64);
             }
         }
     }
-    let took: Vec<f64> = homes.into_iter().map(|(_, _, took)| median(took.into_iter())).collect();
-    let (&[native, sandbox], &[without, with]) = (&took[..], &peaks[..]) else {
-        return Err("two homes have two figures".into());
-    };
+    let median_of = |figures: Vec<f64>| median(figures.into_iter());
+    let each: Vec<_> = homes.into_iter().map(|(_, _, took, given)| (median_of(took), median_of(given))).collect();
+    let [(native, without), (sandbox, with)] = each[..] else { return Err("two homes have two figures".into()) };
     let row = |what, ours, bar| Row {
         number: 6,
         what,
@@ -69,26 +69,16 @@ fn warm(bench: &Bench) -> Outcome<Vec<Row>> {
         row("a step in the sandbox, warm, wall", sandbox, Bar::None),
         row("the same, over native", sandbox - native, Bar::AtMost(100.0)),
         Row {
-            unit: "MiB",
+            unit: "KiB",
             floor: Some(Named { name: "native", value: without }),
-            ..row("memory of a step in the sandbox, while it runs", with, Bar::None)
+            ..row("memory that an instance is given", with, Bar::None)
         },
     ])
 }
 
-/// How much memory this process had at most meanwhile, beyond what it had before.
-fn peak_of(work: impl FnOnce() -> Outcome) -> Outcome<f64> {
-    let of = |name: &str| -> Outcome<f64> {
-        let status = fs::read_to_string("/proc/self/status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no memory in the status")?;
-        let kib: f64 = line.trim_matches([':', ' ', '\t', 'k', 'B']).parse()?;
-        Ok(kib / 1024.0)
-    };
-    // The peak begins anew.
-    fs::write("/proc/self/clear_refs", "5")?;
-    let before = of("VmRSS")?;
-    work()?;
-    Ok((of("VmHWM")? - before).max(0.0))
+/// Pages that were given to this process so far.
+fn pages() -> Outcome<f64> {
+    Ok(getrusage(UsageWho::RUSAGE_SELF)?.minor_page_faults() as f64)
 }
 
 /// Each in a home of its own: one has the component in its inventory.

@@ -59,6 +59,8 @@ fn allowed_in_tests(package: &str) -> &'static [&'static str] {
             "sluice-nats",
             "sluice-plugin",
             "sluice-store",
+            "sluice-terraform",
+            "sluice-wasm",
             "sluice-world",
         ],
         _ => &[],

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -24,15 +25,32 @@ pub struct UnsafeCache {
     pub why: String,
 }
 
-/// What is kept of one component.
-#[derive(Debug, PartialEq)]
+/// What is to be kept of one component.
 pub(crate) struct Kept {
     pub(crate) code: Vec<u8>,
     /// What it says of itself, as JSON.
     pub(crate) description: Vec<u8>,
 }
 
+/// What was kept of one, as it was read: it is large, and copied nowhere.
+pub(crate) struct Found {
+    bytes: Vec<u8>,
+    description: Range<usize>,
+}
+
+impl Found {
+    pub(crate) fn code(&self) -> &[u8] {
+        self.bytes.get(self.description.end..).unwrap_or_default()
+    }
+
+    pub(crate) fn description(&self) -> &[u8] {
+        self.bytes.get(self.description.clone()).unwrap_or_default()
+    }
+}
+
 const DIGEST: usize = 32;
+
+const LENGTH: usize = size_of::<u64>();
 
 /// Components that are kept: more than anybody uses at a time.
 const MOST: usize = 64;
@@ -58,8 +76,8 @@ impl Cache {
     }
 
     /// What was kept under this key, if it is whole.
-    pub(crate) fn find(&self, key: &str) -> Option<Kept> {
-        parse(&fs::read(self.file(key)).ok()?)
+    pub(crate) fn find(&self, key: &str) -> Option<Found> {
+        whole(fs::read(self.file(key)).ok()?)
     }
 
     /// Keeps it, if that can be done: without it everything works, and takes longer.
@@ -81,9 +99,11 @@ impl Cache {
     fn write(&self, key: &str, kept: &Kept) -> io::Result<()> {
         // Under a name of its own first: two processes may do this at once, and a third may read.
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        for part in parts(kept) {
-            file.write_all(&part)?;
-        }
+        let length = u64::try_from(kept.description.len()).unwrap_or(u64::MAX).to_le_bytes();
+        let parts = [length.as_slice(), &kept.description, &kept.code];
+        let digest = parts.iter().fold(Sha256::new(), |digest, part| digest.chain_update(part)).finalize();
+        file.write_all(&digest)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
         file.persist(self.file(key)).map_err(|error| error.error)?;
         Ok(())
     }
@@ -94,21 +114,16 @@ impl Cache {
 }
 
 /// Digest of all that follows, length of the description, description, code.
-fn parts(kept: &Kept) -> [Vec<u8>; 4] {
-    let length = u64::try_from(kept.description.len()).unwrap_or(u64::MAX).to_le_bytes();
-    let digest = Sha256::new().chain_update(length).chain_update(&kept.description).chain_update(&kept.code).finalize();
-    [digest.to_vec(), length.to_vec(), kept.description.clone(), kept.code.clone()]
-}
-
-fn parse(bytes: &[u8]) -> Option<Kept> {
+fn whole(bytes: Vec<u8>) -> Option<Found> {
     let (digest, rest) = bytes.split_at_checked(DIGEST)?;
     if Sha256::digest(rest).as_slice() != digest {
         return None;
     }
-    let (length, rest) = rest.split_at_checked(size_of::<u64>())?;
+    let (length, rest) = rest.split_at_checked(LENGTH)?;
     let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
-    let (description, code) = rest.split_at_checked(length)?;
-    Some(Kept { code: code.to_vec(), description: description.to_vec() })
+    rest.split_at_checked(length)?;
+    let begins = DIGEST + LENGTH;
+    Some(Found { bytes, description: begins..begins + length })
 }
 
 #[cfg(test)]

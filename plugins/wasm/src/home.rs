@@ -85,12 +85,12 @@ impl Home {
 
     /// What is there and cannot be used is as good as nothing.
     fn cached(self: &Arc<Self>, key: &str, sha256: &str) -> Option<Component> {
-        let kept = self.cache.as_ref()?.find(key)?;
-        let described: Described = serde_json::from_slice(&kept.description).ok()?;
+        let found = self.cache.as_ref()?.find(key)?;
+        let described: Described = serde_json::from_slice(found.description()).ok()?;
         // SAFETY: these bytes were written by this very function's counterpart for this engine, in a folder that is this
         // user's alone, and their digest was checked after they were read.
         #[expect(unsafe_code, reason = "native code that was compiled before can be had in no other way")]
-        let component = unsafe { wasmtime::component::Component::deserialize(&self.engine, &kept.code) }.ok()?;
+        let component = unsafe { wasmtime::component::Component::deserialize(&self.engine, found.code()) }.ok()?;
         let linked = self.link(&component).ok()?;
         Some(Component { linked, described, sha256: sha256.to_owned() })
     }

@@ -197,6 +197,11 @@ pub trait Blobs: Send + Sync {
 
     /// The bytes, checked against their hash.
     async fn get_blob(&self, hash: &Sha256) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Whether there are any of this hash. They need not be read for that.
+    async fn has_blob(&self, hash: &Sha256) -> Result<bool, StoreError> {
+        Ok(self.get_blob(hash).await?.is_some())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

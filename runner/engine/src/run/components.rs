@@ -16,12 +16,15 @@ impl Engine {
     pub(super) async fn keep_components(&self, runbook: &Checked) -> Result<BTreeMap<PluginName, Sha256>, RunError> {
         let mut kept = BTreeMap::new();
         for (plugin, component) in self.registry.components(runbook.actions.keys()) {
-            let cannot = |why: String| RunError::Component { plugin: plugin.clone(), why };
-            let hash = self.store.put_blob(&component.bytes().map_err(cannot)?).await?;
-            if hash != component.sha256() {
-                return Err(cannot("its file has just been changed".to_owned()));
+            let pinned = component.sha256();
+            if !self.store.has_blob(&pinned).await? {
+                let cannot = |why: String| RunError::Component { plugin: plugin.clone(), why };
+                let hash = self.store.put_blob(&component.bytes().map_err(cannot)?).await?;
+                if hash != pinned {
+                    return Err(cannot("its file has just been changed".to_owned()));
+                }
             }
-            kept.insert(plugin, hash);
+            kept.insert(plugin, pinned);
         }
         Ok(kept)
     }

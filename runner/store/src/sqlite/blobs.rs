@@ -9,6 +9,8 @@ use super::{SqliteStore, errors};
 
 const PUT: &str = "INSERT INTO blobs (hash, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
+const HAS: &str = "SELECT 1 FROM blobs WHERE hash = ?1";
+
 const GET: &str = "SELECT bytes FROM blobs WHERE hash = ?1";
 
 #[async_trait]
@@ -27,6 +29,10 @@ impl Blobs for SqliteStore {
             }
             found => Ok(found),
         }
+    }
+
+    async fn has_blob(&self, hash: &Sha256) -> Result<bool, StoreError> {
+        self.reading(|connection| connection.prepare_cached(HAS)?.exists(params![hash.as_bytes()]))
     }
 }
 
