@@ -16,7 +16,7 @@ pub(super) fn folder(prefix: &str) -> String {
     format!("{prefix} (in AWS)")
 }
 
-#[expect(clippy::unused_async, reason = "where there is AWS, it is asked")]
+#[allow(clippy::unused_async, reason = "where there is AWS, it is asked")]
 pub(super) async fn opened(_: Aws, _: &str) -> Result<Place, StoreError> {
     Err(StoreError::Unreachable("the lock is kept in AWS, and this build of Sluice, for nodes, has no AWS".to_owned()))
 }
