@@ -35,6 +35,7 @@ files! {
     "plugins/api/src/secret.rs",
     "plugins/api/src/thresholds.rs",
     "plugins/api/src/time.rs",
+    "plugins/api/src/typed.rs",
     "plugins/api/src/wit.rs",
 }
 
